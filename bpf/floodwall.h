@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract: every key, value and enum that the filter in the kernel and the programs in user
+ * space share.
+ *
+ * It is the only header both sides include. Whatever it says is hashed at build time (FW_LAYOUT);
+ * the hash is pinned with the maps, and a program whose own hash differs refuses to touch them.
+ * Sizes are explicit, padding is spelled out, and no struct holds a pointer.
+ *
+ * Left out: the maps themselves (maps.h), texts (verdicts.def, settings.def), anything that only
+ * one side needs.
+ */
+#ifndef FLOODWALL_H
+#define FLOODWALL_H
+
+#ifndef FW_LAYOUT_ONLY /* hashing looks at our own lines, not at the machine's headers */
+#include <linux/types.h>
+#endif
+
+/* Reasons: the enum of verdicts.def. Values index counters and modes. */
+enum fw_verdict {
+	FW_NONE = 0, /* not judged: the next stage decides */
+#define FW_VERDICT(id, label, action, status, text) FW_##id,
+#include "verdicts.def"
+#undef FW_VERDICT
+	FW_VERDICT_COUNT,
+};
+
+enum fw_action {
+	FW_ACTION_PASS,
+	FW_ACTION_DROP,
+	FW_ACTION_REFUSE,
+	FW_ACTION_CLOSE,
+	FW_ACTION_FAULT
+};
+
+/* Settings: the enum of settings.def. Values index a service's row in the map `settings`. */
+enum fw_setting {
+#define FW_SETTING(id, name, scope, unit, def, min, max, text) FW_SET_##id,
+#include "settings.def"
+#undef FW_SETTING
+	FW_SETTING_COUNT,
+};
+
+/* Sizes that are part of the layout. */
+enum {
+	FW_SERVICES_MAX = 128, /* service 0 is the host itself: packets for no service, settings of
+				  scope HOST */
+	FW_VERDICTS_MAX = 96,
+	FW_SETTINGS_MAX = 64,
+	FW_NAME_SIZE = 32, /* a service's name with its NUL */
+	FW_NOTE_SIZE = 40, /* an operator's words on a list entry with their NUL */
+	FW_SKETCH_ROWS = 4,
+	FW_SKETCH_COLUMNS = 8192, /* 4 × 8,192 × 8 bytes = 256 KiB: fits L2 */
+	FW_CONNECTION_SLOTS = 8,  /* a bucket's words fill one cache line */
+	FW_EVENTS_MAX = 8192,
+	FW_WORKERS_MAX = 32,
+	FW_METRICS_MAX = 32,
+};
+
+#define FW_HOST_SERVICE 0
+
+/*
+ * An address, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so that every table has one key
+ * for both families. Network byte order.
+ */
+struct fw_addr {
+	__be32 word[4];
+};
+
+/* How much of an address a count or rate is about. */
+enum fw_level {
+	FW_LEVEL_SOURCE, /* one address */
+	FW_LEVEL_PREFIX, /* IPv4 /24, IPv6 /64 */
+	FW_LEVEL_SITE,   /* IPv6 /48; none for IPv4 */
+};
+
+/* A CIDR block. Length counts bits of the 128: an IPv4 /24 is 120. Host bits are zero. */
+struct fw_prefix {
+	__u32 length;
+	struct fw_addr addr;
+};
+
+/* An entry of the allow or the block list. */
+struct fw_list_entry {
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	__u64 expires_ns; /* CLOCK_MONOTONIC; 0: never. An expired entry counts as absent */
+	__u64 packets;    /* that the entry decided; written by the filter, approximate under
+			     contention */
+	__u32 cause;      /* enum fw_verdict that brought the entry about; FW_NONE: an operator */
+	char note[FW_NOTE_SIZE];
+	__u32 zero;
+};
+
+/* Where a service listens. An unspecified address of its family (::ffff:0.0.0.0, ::) matches every
+ * destination of that family. */
+struct fw_service_key {
+	struct fw_addr addr;
+	__be16 port;
+	__u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 zero;
+};
+
+enum fw_service_kind { FW_SERVICE_FREE, FW_SERVICE_PLAIN, FW_SERVICE_LISTENER };
+
+/* What a service id stands for. Ids are indices; a free id's row is all zero. */
+struct fw_service {
+	char name[FW_NAME_SIZE]; /* [a-z0-9_-]+ */
+	__u32 kind;              /* enum fw_service_kind */
+	__u32 zero;
+};
+
+/* What becomes of a packet that a rule condemns; per reason in the map `modes`. */
+enum fw_mode { FW_MODE_ENFORCE, FW_MODE_MONITOR };
+
+/* Per CPU, service and reason: index fw_counter_index(). */
+struct fw_counter {
+	__u64 packets; /* that got this verdict */
+	__u64 bytes;
+	__u64 would; /* packets that would have got it, had the rule not been in monitor mode */
+};
+
+/* A source that proved that it receives our packets, with its exact rate for one service. */
+struct fw_source_key {
+	struct fw_addr addr;
+	__u32 service;
+};
+
+struct fw_source {
+	__u64 tat_ns;      /* GCRA theoretical arrival time, CLOCK_MONOTONIC */
+	__u64 verified_ns; /* last proof, CLOCK_MONOTONIC */
+};
+
+/*
+ * Concurrent connections: a table of buckets that nothing is ever deleted from. A slot is one word,
+ * so that inserting, counting and freeing are each a single compare-and-swap and no count can be
+ * lost between two CPUs:
+ *
+ *     fingerprint (upper 40 bits) | connections (lower 24 bits);  0: free
+ *
+ * Two CPUs may claim two slots for the same fingerprint; readers add up every match, and a close
+ * takes from any of them. The owner is written after the claim, for people to read; nothing is
+ * decided by it.
+ */
+struct fw_connection_owner {
+	struct fw_addr addr; /* masked to its level */
+	__u16 service;
+	__u16 level; /* enum fw_level */
+	__u32 zero;
+};
+
+struct fw_connection_bucket {
+	__u64 slot[FW_CONNECTION_SLOTS];
+	struct fw_connection_owner owner[FW_CONNECTION_SLOTS];
+};
+
+#define FW_CONNECTION_COUNT_BITS 24
+#define FW_CONNECTION_COUNT_MASK ((1ULL << FW_CONNECTION_COUNT_BITS) - 1)
+
+/* What the kernel remembers with a tracked socket, so that its close undoes exactly what its start
+ * did. */
+struct fw_socket {
+	__u64 epoch; /* of the connection table; a socket of an older epoch is not counted any more
+		      */
+	struct fw_addr source;
+	__u16 service;
+	__u8 counted_source;
+	__u8 counted_prefix;
+	__u32 zero;
+};
+
+/*
+ * A sampled event. The map `events` is a ring of the newest FW_EVENTS_MAX: slot = sequence %
+ * FW_EVENTS_MAX. It has no consumer that must keep up: any number of readers follow it through
+ * mmap, and after a crash the last events are still there. A writer clears `sequence`, fills the
+ * slot, then stores sequence; a reader takes a slot only if sequence is the same, and the expected
+ * one, before and after.
+ */
+struct fw_event {
+	__u64 sequence; /* from 1 */
+	__u64 time_ns;  /* CLOCK_MONOTONIC */
+	__u64 count;    /* packets or refusals of this reason, service and CPU since its previous
+			   event, this one included */
+	struct fw_addr source;
+	struct fw_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u16 service;
+	__u16 verdict; /* enum fw_verdict */
+	__u8 proto;
+	__u8 mode;    /* enum fw_mode: FW_MODE_MONITOR is "would have" */
+	__u16 length; /* of the packet, bytes */
+	__u32 ifindex;
+};
+
+/* Per CPU and reason: when it last spoke, and what it has not told yet. Private to the filter. */
+struct fw_sampler {
+	__u64 tat_ns;
+	__u64 untold;
+};
+
+/* One for the whole filter; written by the loader. */
+struct fw_meta {
+	__u64 layout;      /* FW_LAYOUT of the program that made the maps */
+	__u64 seed[2];     /* random key of fw_hash(); new with each set of maps */
+	__u64 epoch;       /* of the connection table: advances when tracking starts anew */
+	__u64 attached_ns; /* CLOCK_REALTIME of the first attachment */
+	__u64 events;      /* sequence of the newest event; advanced by the filter */
+};
+
+static inline __u32 fw_counter_index(__u32 service, __u32 verdict)
+{
+	return service * FW_VERDICTS_MAX + verdict;
+}
+
+static inline __u32 fw_setting_index(__u32 service, __u32 setting)
+{
+	return service * FW_SETTINGS_MAX + setting;
+}
+
+/*
+ * The board: what the proxy's threads publish, one writer per (worker, service) row, read by anyone
+ * through mmap. A row holds a cell per verdict (times the proxy gave it), then a cell per metric
+ * (metrics.def).
+ */
+static inline __u32 fw_board_verdict(__u32 worker, __u32 service, __u32 verdict)
+{
+	return (worker * FW_SERVICES_MAX + service) * (FW_VERDICTS_MAX + FW_METRICS_MAX) + verdict;
+}
+
+static inline __u32 fw_board_metric(__u32 worker, __u32 service, __u32 metric)
+{
+	return fw_board_verdict(worker, service, FW_VERDICTS_MAX) + metric;
+}
+
+static inline int fw_addr_is_v4(const struct fw_addr *addr)
+{
+	return addr->word[0] == 0 && addr->word[1] == 0 &&
+	       addr->word[2] == (__be32)__builtin_bswap32(0x0000ffff);
+}
+
+/* The prefix of @addr at @level. IPv4 has no site level: its prefix serves. Little-endian hosts
+ * only, as is the build. */
+static inline struct fw_addr fw_addr_at_level(struct fw_addr addr, enum fw_level level)
+{
+	if (level == FW_LEVEL_SOURCE)
+		return addr;
+	if (fw_addr_is_v4(&addr)) {
+		addr.word[3] &= (__be32)__builtin_bswap32(0xffffff00);
+		return addr;
+	}
+	addr.word[3] = 0;
+	addr.word[2] = 0;
+	if (level == FW_LEVEL_SITE)
+		addr.word[1] &= (__be32)__builtin_bswap32(0xffff0000);
+	return addr;
+}
+
+#define FW_ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
+#define FW_SIP_ROUND(a, b, c, d)                                                                   \
+	do {                                                                                       \
+		a += b;                                                                            \
+		c += d;                                                                            \
+		b = FW_ROTL(b, 13) ^ a;                                                            \
+		d = FW_ROTL(d, 16) ^ c;                                                            \
+		a = FW_ROTL(a, 32);                                                                \
+		c += b;                                                                            \
+		a += d;                                                                            \
+		b = FW_ROTL(b, 17) ^ c;                                                            \
+		d = FW_ROTL(d, 21) ^ a;                                                            \
+		c = FW_ROTL(c, 32);                                                                \
+	} while (0)
+
+/*
+ * Keyed hash of (address, service, level): SipHash-1-3 (Aumasson, Bernstein 2012) over three words.
+ * Keyed by a secret, so that nobody outside can aim at a bucket or a cell.
+ */
+static inline __u64 fw_hash(const __u64 seed[2], const struct fw_addr *addr, __u32 service,
+			    __u32 level)
+{
+	__u64 v0 = seed[0] ^ 0x736f6d6570736575ULL, v1 = seed[1] ^ 0x646f72616e646f6dULL;
+	__u64 v2 = seed[0] ^ 0x6c7967656e657261ULL, v3 = seed[1] ^ 0x7465646279746573ULL;
+	__u64 word[3];
+	int i;
+
+	word[0] = (__u64)addr->word[1] << 32 | addr->word[0];
+	word[1] = (__u64)addr->word[3] << 32 | addr->word[2];
+	word[2] = 20ULL << 56 | (__u64)level << 32 | service; /* 20 bytes went in */
+	for (i = 0; i < 3; i++) {
+		v3 ^= word[i];
+		FW_SIP_ROUND(v0, v1, v2, v3);
+		v0 ^= word[i];
+	}
+	v2 ^= 0xff;
+	for (i = 0; i < 3; i++)
+		FW_SIP_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/* Where a hash lives in the connection table. @mask is the number of buckets, a power of two, less
+ * one. */
+static inline __u32 fw_connection_bucket_index(__u64 hash, __u32 mask)
+{
+	return (__u32)hash & mask;
+}
+
+/* The slot word's upper bits; never 0, so that a claimed slot is never mistaken for a free one. */
+static inline __u64 fw_connection_fingerprint(__u64 hash)
+{
+	__u64 fingerprint = hash & ~FW_CONNECTION_COUNT_MASK;
+
+	return fingerprint ? fingerprint : 1ULL << FW_CONNECTION_COUNT_BITS;
+}
+
+/* Connections that a bucket holds for @hash. */
+static inline __u64 fw_connection_count(const struct fw_connection_bucket *bucket, __u64 hash)
+{
+	__u64 fingerprint = fw_connection_fingerprint(hash), sum = 0, word;
+	int i;
+
+	for (i = 0; i < FW_CONNECTION_SLOTS; i++) {
+		word = *(const volatile __u64 *)&bucket->slot[i];
+		if ((word & ~FW_CONNECTION_COUNT_MASK) == fingerprint)
+			sum += word & FW_CONNECTION_COUNT_MASK;
+	}
+	return sum;
+}
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, once. Each is pinned under its own name in /sys/fs/bpf/floodwall/, and every program
+ * uses the pinned one.
+ *
+ * The loader may change max_entries of those marked "sized at load". Maps marked "mmap" are read by
+ * user space without a system call.
+ */
+#ifndef FLOODWALL_MAPS_H
+#define FLOODWALL_MAPS_H
+
+#ifndef FW_LAYOUT_ONLY
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#endif
+#include "floodwall.h"
+
+/* Whose maps these are. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fw_meta);
+} meta SEC(".maps");
+
+/* Live settings: fw_setting_index(). mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SERVICES_MAX *FW_SETTINGS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} settings SEC(".maps");
+
+/* enum fw_mode per reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_VERDICTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} modes SEC(".maps");
+
+/* What a service id stands for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SERVICES_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_service);
+} services SEC(".maps");
+
+/* From where a packet goes to a service id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct fw_service_key);
+	__type(value, __u32);
+} bindings SEC(".maps");
+
+/* Sources that nothing is asked of. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct fw_prefix);
+	__type(value, struct fw_list_entry);
+} allow SEC(".maps");
+
+/* Sources that nothing is granted to: single addresses, where an automatic block costs one hash
+ * insert … sized at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 131072);
+	__type(key, struct fw_addr);
+	__type(value, struct fw_list_entry);
+} block_hosts SEC(".maps");
+
+/* … and everything wider. Sized at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct fw_prefix);
+	__type(value, struct fw_list_entry);
+} block_prefixes SEC(".maps");
+
+/* Verified sources. Sized at load; the least recently used give way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 262144);
+	__type(key, struct fw_source_key);
+	__type(value, struct fw_source);
+} sources SEC(".maps");
+
+/* Rates of everyone else: GCRA cells, count-min. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SKETCH_ROWS *FW_SKETCH_COLUMNS);
+	__type(key, __u32);
+	__type(value, __u64);
+} sketch SEC(".maps");
+
+/* A service's own gate on unverified attempts: one GCRA cell each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SERVICES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} gates SEC(".maps");
+
+/* Concurrent connections per source and prefix. A power of two, sized at load. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct fw_connection_bucket);
+} connections SEC(".maps");
+
+/* What each tracked socket was counted as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct fw_socket);
+} sockets SEC(".maps");
+
+/* Verdicts per CPU: fw_counter_index(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FW_SERVICES_MAX *FW_VERDICTS_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_counter);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FW_SERVICES_MAX *FW_VERDICTS_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_sampler);
+} samplers SEC(".maps");
+
+/* The newest sampled events. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_EVENTS_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_event);
+} events SEC(".maps");
+
+/* The proxy's published figures: fw_board_verdict(), fw_board_metric(). mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_WORKERS_MAX *FW_SERVICES_MAX *(FW_VERDICTS_MAX + FW_METRICS_MAX));
+	__type(key, __u32);
+	__type(value, __u64);
+} board SEC(".maps");
+
+#endif

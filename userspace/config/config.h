@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration file (libConfuse blocks), read, checked and turned into one immutable struct.
+ *
+ * What the file does not say holds the default of its row in settings.def or the one given here.
+ * Reading has no effect on anything: whoever wants it applied takes the struct and does so.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "contract/address.h"
+#include "contract/rows.h"
+#include "floodwall.h"
+
+#define CONFIG_PATH_DEFAULT "/etc/floodwall/floodwall.conf"
+
+struct config_filter {
+	char **interfaces; /* to attach to; may be none: the proxy alone */
+	size_t interface_count;
+	char *mode;   /* "auto", "native", "generic" */
+	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
+	uint32_t connections, sources, blocks; /* table sizes; 0: default of maps.h */
+	bool monitored[FW_VERDICTS_MAX];       /* monitor = {"land", …}: rules in monitor mode */
+};
+
+struct config_server {
+	char *address; /* as written: "127.0.0.1:8000" */
+	struct fw_addr addr;
+	uint16_t port; /* host order */
+};
+
+struct config_upstream {
+	char *name;
+	struct config_server *servers; /* at least one */
+	size_t server_count;
+	uint32_t max_connections; /* of all threads; 0: no cap. Default 1024 */
+	uint32_t keepalive;       /* idle connections kept per thread. Default 64 */
+	uint64_t keepalive_ms;    /* how long one is kept. Default 30 s */
+};
+
+struct config_route {
+	char *prefix; /* of the request target's path: "/", "/api/" */
+	const struct config_upstream *upstream;
+};
+
+enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
+
+/* A service of the filter; with a proxy behind it, a listener. */
+struct config_service {
+	char *name;
+	enum fw_service_kind kind;
+	struct fw_service_key *bindings;
+	size_t binding_count;
+	uint64_t settings[FW_SETTING_COUNT]; /* every one of scope SERVICE (and LISTENER) */
+
+	/* Listeners only. */
+	enum config_protocol protocol;
+	uint32_t backlog;            /* default 4096; checked against net.core.somaxconn */
+	struct config_route *routes; /* longest prefix first; protocol tcp has one, "/" */
+	size_t route_count;
+};
+
+struct config {
+	char *path;                          /* of the file */
+	uint64_t settings[FW_SETTING_COUNT]; /* those of scope HOST */
+	struct config_filter filter;
+	struct config_service *services; /* listeners first, else in the file's order */
+	size_t service_count;
+	size_t listener_count;
+	struct config_upstream *upstreams;
+	size_t upstream_count;
+	uint32_t threads; /* of the proxy; default: CPUs that may be used */
+	char *admin;      /* address of /metrics, "127.0.0.1:9180"; NULL: none */
+	char *access_log; /* path, "-" for standard output; NULL: none */
+	char *log_level;  /* "error", "warning", "info", "debug" */
+	char *user;       /* that the children become; default "nobody" */
+};
+
+/*
+ * Reads @path. On failure *@config is untouched and @error holds every complaint, a line each:
+ * "floodwall.conf:12: listener https: source.syn_rate: 99999999 is above 10000000". −errno of the
+ * open, or −EINVAL.
+ */
+int config_load(const char *path, struct config **config, struct error *error);
+/* The same from memory; @name stands for the path in complaints. */
+int config_parse(const char *text, const char *name, struct config **config, struct error *error);
+void config_free(struct config *config); /* NULL is allowed */
+
+/* The service of that name, or NULL. */
+const struct config_service *config_service_find(const struct config *config, const char *name);
+
+/* What is allowed but probably not meant (backlog over somaxconn, …), a line each. Returns how
+ * many. */
+int config_warnings(const struct config *config, struct error *text);
+
+#endif

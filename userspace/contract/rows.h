@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rows of verdicts.def, settings.def and metrics.def as tables, and what follows from a row:
+ * finding it by name, reading and writing its values, checking their range.
+ *
+ * Left out: where values are kept (wall/).
+ */
+#ifndef CONTRACT_ROWS_H
+#define CONTRACT_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "floodwall.h"
+
+enum setting_scope { SCOPE_SERVICE, SCOPE_LISTENER, SCOPE_HOST };
+enum setting_unit {
+	UNIT_COUNT,
+	UNIT_PER_SECOND,
+	UNIT_MILLISECONDS,
+	UNIT_BYTES,
+	UNIT_BYTES_PER_SECOND,
+	UNIT_SWITCH,
+};
+
+/* A row of settings.def. */
+struct setting_row {
+	const char *name;
+	enum setting_scope scope;
+	enum setting_unit unit;
+	uint64_t initial, min, max;
+	const char *text;
+};
+
+/* A row of verdicts.def. */
+struct verdict_row {
+	const char *label;
+	enum fw_action action;
+	int status; /* HTTP; 0: none */
+	const char *text;
+};
+
+extern const struct setting_row setting_rows[FW_SETTING_COUNT];
+extern const struct verdict_row verdict_rows[FW_VERDICT_COUNT]; /* [FW_NONE].label is "none" */
+
+/* Index of the setting that @name means in a @scope (HOST, or else the others); −1: no such one. */
+int setting_find(const char *name, bool host);
+int verdict_find(const char *label); /* −1: no such one */
+
+/*
+ * Reads "250ms", "10s", "5m", "64k", "on", or a plain number, as the row's unit allows, and checks
+ * the range. −EINVAL, −ERANGE with a text that says what is allowed.
+ */
+int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
+		  struct error *error);
+/* Writes @value as setting_parse() would read it ("10s"). Returns @buffer. */
+const char *setting_format(const struct setting_row *row, uint64_t value, char *buffer,
+			   size_t size);
+/* @value, or the nearest that the row allows: what every reader of the map does. */
+uint64_t setting_clamp(enum fw_setting setting, uint64_t value);
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_COUNTER_NS };
+enum fw_metric {
+#define FW_METRIC(id, name, kind, text) METRIC_##id,
+#include "metrics.def"
+#undef FW_METRIC
+	METRIC_COUNT,
+};
+struct metric_row {
+	const char *name;
+	enum metric_kind kind;
+	const char *text;
+};
+extern const struct metric_row metric_rows[METRIC_COUNT];
+
+#endif

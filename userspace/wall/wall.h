@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The wall: the one handle on the filter in the kernel. Nothing else in Floodwall calls libbpf or
+ * libxdp, or knows where maps are pinned.
+ *
+ * Every function works with no daemon running. Functions return 0 or −errno and explain themselves
+ * in @error; reads that can't fail return their value. A wall may be used by one thread at a time,
+ * except where a function says otherwise.
+ */
+#ifndef WALL_WALL_H
+#define WALL_WALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "floodwall.h"
+#include "contract/address.h"
+#include "contract/rows.h"
+
+struct wall;
+
+/* --- life (wall/wall.c, wall/attach.c) ------------------------------------------------------- */
+
+enum wall_mode { WALL_AUTO, WALL_NATIVE, WALL_GENERIC };
+
+/* What a wall is made with; zero means the default of maps.h. */
+struct wall_sizes {
+	uint32_t connections; /* sources and prefixes tracked at once; rounded up to a power of two
+			       */
+	uint32_t sources;     /* verified sources */
+	uint32_t blocks;      /* entries of the block list, hosts and wider each */
+};
+
+/* Opens the pinned maps. −ENOENT: there are none (says how to attach); −EPROTO: another layout. */
+int wall_open(struct wall **wall, struct error *error);
+/* The same, but makes and pins the maps first where there are none, and starts tracking. */
+int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, const char *cgroup,
+			struct error *error);
+void wall_close(struct wall *wall); /* NULL is allowed */
+
+/* An interface and what runs on it. */
+struct wall_interface {
+	char name[16];
+	int index;
+	bool attached;     /* by us */
+	bool native;       /* else generic */
+	char fallback[80]; /* why auto took generic; empty otherwise */
+};
+
+/*
+ * Loads the filter against the wall's maps and attaches it. All or nothing: if one interface
+ * refuses, none is changed. Where the filter runs already its program is replaced. A program that
+ * is not ours is never touched: −EBUSY names it. @interfaces names in, modes out.
+ */
+int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t count,
+		enum wall_mode mode, struct error *error);
+/* Detaches from the named interfaces (@count 0: from all of them). */
+int wall_detach(struct wall *wall, const char *const *interfaces, size_t count,
+		struct error *error);
+/* Every interface the filter runs on. *@list is malloc'd, the caller frees it. */
+int wall_interfaces(struct wall *wall, struct wall_interface **list, size_t *count,
+		    struct error *error);
+bool wall_is_tracking(struct wall *wall); /* sock_ops is attached */
+/* Stops tracking and unpins every map: policy and counts are gone. The wall must still be closed.
+ */
+int wall_remove(struct wall *wall, struct error *error);
+
+/* Where a map is pinned: "/sys/fs/bpf/floodwall/settings". Static storage per name. */
+const char *wall_pin_path(const char *map);
+
+/* --- policy (wall/settings.c, wall/services.c, wall/lists.c) ---------------------------------- */
+
+uint64_t wall_setting(struct wall *wall, uint32_t service, enum fw_setting setting); /* clamped */
+int wall_set(struct wall *wall, uint32_t service, enum fw_setting setting, uint64_t value,
+	     struct error *error);
+/* The live table itself, for readers that look at it with every packet or request; read-only, any
+ * thread. */
+const volatile uint64_t *wall_settings_table(struct wall *wall);
+
+enum fw_mode wall_rule_mode(struct wall *wall, enum fw_verdict verdict);
+int wall_set_rule_mode(struct wall *wall, enum fw_verdict verdict, enum fw_mode mode,
+		       struct error *error);
+
+/* Id of the service with that name; −ENOENT. "host" is service 0. */
+int wall_service_find(struct wall *wall, const char *name, struct error *error);
+/* false: the id is free. */
+bool wall_service(struct wall *wall, uint32_t id, struct fw_service *service);
+/*
+ * Makes or updates a service so that exactly these bindings lead to it. A new one starts with the
+ * default settings. Returns its id. −EEXIST: a binding belongs to another service (named);
+ * −ENOSPC: FW_SERVICES_MAX reached.
+ */
+int wall_service_put(struct wall *wall, const char *name, enum fw_service_kind kind,
+		     const struct fw_service_key *bindings, size_t count, struct error *error);
+int wall_service_remove(struct wall *wall, const char *name, struct error *error);
+/* Bindings of a service; *@list is malloc'd. */
+int wall_service_bindings(struct wall *wall, uint32_t id, struct fw_service_key **list,
+			  size_t *count, struct error *error);
+
+enum wall_list { WALL_ALLOW, WALL_BLOCK };
+/* Adds or replaces. @seconds 0: for ever. −ENOSPC: the list is full (says how large it is). */
+int wall_list_add(struct wall *wall, enum wall_list list, const struct fw_prefix *prefix,
+		  uint64_t seconds, const char *note, enum fw_verdict cause, struct error *error);
+int wall_list_remove(struct wall *wall, enum wall_list list, const struct fw_prefix *prefix,
+		     struct error *error); /* −ENOENT */
+/* Calls @each for every entry that has not expired, until it returns non-zero, which is returned.
+ */
+int wall_list_each(struct wall *wall, enum wall_list list,
+		   int (*each)(void *context, const struct fw_prefix *prefix,
+			       const struct fw_list_entry *entry),
+		   void *context, struct error *error);
+/* Removes what has expired. Returns how many. */
+int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error);
+
+/* --- what was seen (wall/counters.c, wall/events.c, wall/connections.c) ----------------------- */
+
+/* Every CPU's counters of every service, added up: [fw_counter_index()]. @sums has FW_SERVICES_MAX
+ * * FW_VERDICTS_MAX entries. */
+int wall_counters(struct wall *wall, struct fw_counter *sums, struct error *error);
+
+/* Reads events from *@sequence (0: the oldest kept) on; advances it. Returns how many, at most
+ * @max; @lost adds those overwritten before they were read. */
+size_t wall_events(struct wall *wall, uint64_t *sequence, struct fw_event *events, size_t max,
+		   uint64_t *lost);
+
+/* A source or prefix and its connections now. */
+struct wall_holder {
+	struct fw_prefix prefix;
+	uint32_t service;
+	enum fw_level level;
+	uint64_t connections;
+};
+/* All holders at @level, most connections first; *@list is malloc'd. */
+int wall_holders(struct wall *wall, enum fw_level level, struct wall_holder **list, size_t *count,
+		 struct error *error);
+/* Connections of @addr at @level on @service: one cache line, no system call, any thread. */
+uint64_t wall_connections(struct wall *wall, const struct fw_addr *addr, uint32_t service,
+			  enum fw_level level);
+
+/* How full a table is: for status. */
+struct wall_usage {
+	const char *name;
+	uint64_t used, size;
+};
+int wall_usage(struct wall *wall, struct wall_usage *list, size_t *count, struct error *error);
+
+/* --- the proxy's board (wall/board.c) --------------------------------------------------------- */
+
+/* The board, writable; index with fw_board_verdict(), fw_board_metric(). One writer per worker row.
+ */
+volatile uint64_t *wall_board(struct wall *wall);
+uint64_t wall_board_verdict(struct wall *wall, uint32_t service, enum fw_verdict verdict);
+uint64_t wall_board_metric(struct wall *wall, uint32_t service, enum fw_metric metric);
+
+#endif
