@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "floodwall.h"
-#include "contract/address.h"
+#include "config/config.h"
 #include "contract/rows.h"
 
 struct wall;
@@ -112,6 +112,16 @@ int wall_list_each(struct wall *wall, enum wall_list list,
 		   void *context, struct error *error);
 /* Removes what has expired. Returns how many. */
 int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error);
+
+/* --- policy from the file (wall/apply.c) ------------------------------------------------------ */
+
+/*
+ * Makes the services, bindings, settings and rule modes what @config says. Listeners that it does
+ * not name are removed; services added by hand stay. With @keep_live the settings of services that
+ * exist already are left alone (a restarted daemon must not undo what an operator tuned live).
+ * Everything is checked before the first write.
+ */
+int wall_apply(struct wall *wall, const struct config *config, bool keep_live, struct error *error);
 
 /* --- what was seen (wall/counters.c, wall/events.c, wall/connections.c) ----------------------- */
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The proxy process as the supervisor sees it: sockets in, traffic served, a return when drained.
+ *
+ * Its configuration never changes during its life: a reload starts another proxy on the same
+ * sockets and drains this one. What is live (settings.def) it reads from the wall's maps.
+ */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "config/config.h"
+#include "wall/wall.h"
+
+/* A bound and listening socket of one worker (SO_REUSEPORT: each worker has its own). */
+struct proxy_socket {
+	int fd; /* non-blocking; the proxy closes it when it drains */
+	uint32_t worker;
+	const struct config_service *listener; /* whose binding it serves */
+	uint32_t service;                      /* the listener's service id in the maps */
+};
+
+struct proxy_options {
+	const struct config *config; /* config->threads workers */
+	struct wall *wall;           /* opened before privileges were dropped */
+	const struct proxy_socket *sockets;
+	size_t socket_count;
+	int access_log;    /* descriptor; −1: no access log */
+	int control;       /* a byte 'd', or end of file, from the supervisor: drain */
+	uint64_t drain_ms; /* at most this long for open connections to finish, then they are closed
+			    */
+};
+
+/*
+ * Serves until told to drain and the last connection ended or drain_ms passed. Blocks. Called in
+ * the proxy's own process, once. 0, or −errno when it could not start.
+ */
+int proxy_run(const struct proxy_options *options, struct error *error);
+
+#endif
