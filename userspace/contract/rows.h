@@ -49,8 +49,9 @@ int setting_find(const char *name, bool host);
 int verdict_find(const char *label); /* −1: no such one */
 
 /*
- * Reads "250ms", "10s", "5m", "64k", "on", or a plain number, as the row's unit allows, and checks
- * the range. −EINVAL, −ERANGE with a text that says what is allowed.
+ * Reads "250ms", "10s", "5m", "64k", "on", or a plain number, as the row's unit allows (a time
+ * other than 0 needs its unit), and checks the range. −EINVAL, −ERANGE with a text that says what
+ * is allowed.
  */
 int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
 		  struct error *error);

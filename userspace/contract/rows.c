@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The .def files as tables, and the text forms of a setting's value.
+ *
+ * Reading and writing are inverse: what setting_format() writes, setting_parse() reads as the same
+ * value, whatever the unit. A duration needs its unit, since nobody can tell what a bare 10 means.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "contract/rows.h"
+
+const struct setting_row setting_rows[FW_SETTING_COUNT] = {
+#define FW_SETTING(id, name, scope, unit, def, min, max, text)                                     \
+	[FW_SET_##id] = {name, SCOPE_##scope, UNIT_##unit, def, min, max, text},
+#include "settings.def"
+#undef FW_SETTING
+};
+
+const struct verdict_row verdict_rows[FW_VERDICT_COUNT] = {
+	[FW_NONE] = {"none", FW_ACTION_PASS, 0, "not judged"},
+#define FW_VERDICT(id, label, action, status, text)                                                \
+	[FW_##id] = {label, FW_ACTION_##action, status, text},
+#include "verdicts.def"
+#undef FW_VERDICT
+};
+
+const struct metric_row metric_rows[METRIC_COUNT] = {
+#define FW_METRIC(id, name, kind, text) [METRIC_##id] = {name, METRIC_##kind, text},
+#include "metrics.def"
+#undef FW_METRIC
+};
+
+/* A row that contradicts itself, or a table that outgrew its map, does not compile. */
+#define FW_SETTING(id, name, scope, unit, def, min, max, text)                                     \
+	_Static_assert((min) <= (def) && (def) <= (max), "default of " name " is out of its "      \
+							 "range");
+#include "settings.def"
+#undef FW_SETTING
+_Static_assert((int)FW_SETTING_COUNT <= (int)FW_SETTINGS_MAX,
+	       "settings.def outgrew FW_SETTINGS_MAX");
+_Static_assert((int)FW_VERDICT_COUNT <= (int)FW_VERDICTS_MAX,
+	       "verdicts.def outgrew FW_VERDICTS_MAX");
+_Static_assert((int)METRIC_COUNT <= (int)FW_METRICS_MAX, "metrics.def outgrew FW_METRICS_MAX");
+
+/* A unit's suffixes, largest factor first; the entry without a suffix is the plain number. */
+struct suffix {
+	const char *text;
+	uint64_t factor;
+};
+
+static const struct suffix count_suffixes[] = {{"m", 1000000}, {"k", 1000}, {"", 1}, {NULL, 0}};
+static const struct suffix byte_suffixes[] = {
+	{"g", 1ULL << 30}, {"m", 1ULL << 20}, {"k", 1ULL << 10}, {"", 1}, {NULL, 0}};
+static const struct suffix time_suffixes[] = {
+	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+
+static const struct {
+	const struct suffix *suffixes; /* NULL: on and off */
+	const char *allowed;           /* for people */
+	bool factored;                 /* values are written with the largest factor that divides */
+} units[] = {
+	[UNIT_COUNT] = {count_suffixes, "a number, such as 500 or 20k", false},
+	[UNIT_PER_SECOND] = {count_suffixes, "a number per second, such as 500 or 20k", false},
+	[UNIT_MILLISECONDS] = {time_suffixes, "a time with its unit, such as 250ms, 10s, 5m or 1h",
+			       true},
+	[UNIT_BYTES] = {byte_suffixes, "bytes, such as 8192, 64k or 10m", true},
+	[UNIT_BYTES_PER_SECOND] = {byte_suffixes, "bytes per second, such as 500 or 64k", true},
+	[UNIT_SWITCH] = {NULL, "on or off", false},
+};
+
+static const struct {
+	const char *text;
+	uint64_t value;
+} switch_words[] = {{"on", 1},  {"off", 0}, {"1", 1},    {"0", 0},
+		    {"yes", 1}, {"no", 0},  {"true", 1}, {"false", 0}};
+
+int setting_find(const char *name, bool host)
+{
+	for (int i = 0; i < FW_SETTING_COUNT; i++)
+		if ((setting_rows[i].scope == SCOPE_HOST) == host &&
+		    strcmp(setting_rows[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+int verdict_find(const char *label)
+{
+	for (int i = 0; i < FW_VERDICT_COUNT; i++)
+		if (strcmp(verdict_rows[i].label, label) == 0)
+			return i;
+	return -1;
+}
+
+/* A decimal number and one of @suffixes. */
+static int parse_quantity(const struct suffix *suffixes, const char *text, uint64_t *value)
+{
+	uint64_t number = 0;
+	const char *rest = text;
+
+	for (; *rest >= '0' && *rest <= '9'; rest++)
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, *rest - '0', &number))
+			return -ERANGE;
+	if (rest == text)
+		return -EINVAL;
+	*value = 0;
+	if (number == 0 && !*rest)
+		return 0; /* none of anything needs no unit */
+	for (; suffixes->text; suffixes++)
+		if (strcmp(rest, suffixes->text) == 0)
+			return __builtin_mul_overflow(number, suffixes->factor, value) ? -ERANGE
+										       : 0;
+	return -EINVAL;
+}
+
+static int parse_switch(const char *text, uint64_t *value)
+{
+	for (size_t i = 0; i < sizeof(switch_words) / sizeof(switch_words[0]); i++) {
+		if (strcmp(switch_words[i].text, text) == 0) {
+			*value = switch_words[i].value;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
+		  struct error *error)
+{
+	const struct suffix *suffixes = units[row->unit].suffixes;
+	char limit[32];
+	uint64_t parsed = 0;
+	int result;
+
+	result = suffixes ? parse_quantity(suffixes, text, &parsed) : parse_switch(text, &parsed);
+	if (result == -EINVAL)
+		return error_set(error, -EINVAL, "%s: \"%s\" is not %s", row->name, text,
+				 units[row->unit].allowed);
+	if (result == -ERANGE || parsed > row->max)
+		return error_set(error, -ERANGE, "%s: %s is above %s", row->name, text,
+				 setting_format(row, row->max, limit, sizeof(limit)));
+	if (parsed < row->min)
+		return error_set(error, -ERANGE, "%s: %s is below %s", row->name, text,
+				 setting_format(row, row->min, limit, sizeof(limit)));
+	*value = parsed;
+	return 0;
+}
+
+const char *setting_format(const struct setting_row *row, uint64_t value, char *buffer, size_t size)
+{
+	const struct suffix *suffix = units[row->unit].suffixes;
+
+	if (!suffix) {
+		snprintf(buffer, size, "%s", value ? "on" : "off");
+		return buffer;
+	}
+	if (value == 0 || !units[row->unit].factored) {
+		snprintf(buffer, size, "%" PRIu64, value);
+		return buffer;
+	}
+	while (value % suffix->factor) /* the last factor is 1 */
+		suffix++;
+	snprintf(buffer, size, "%" PRIu64 "%s", value / suffix->factor, suffix->text);
+	return buffer;
+}
+
+uint64_t setting_clamp(enum fw_setting setting, uint64_t value)
+{
+	const struct setting_row *row = &setting_rows[setting];
+
+	return value < row->min ? row->min : value > row->max ? row->max : value;
+}
