@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * HTTP/1 messages (RFC 9110, RFC 9112), read strictly and written anew. Pure: no I/O, no
+ * allocation, no clock; everything lives in the caller's buffers.
+ *
+ * A filtering proxy must never pass on what the server behind it could read differently. So
+ * whatever RFC 9112 lets a recipient repair is refused instead, and framing is never forwarded but
+ * written anew from what was understood.
+ *
+ * Parsers return how many bytes the head takes (n > 0), 0 when it is not complete yet, or
+ * −enum fw_verdict. They go on where they stopped, so that a head costs one look at each byte
+ * however it arrives, and they refuse at the first byte that can't be right: the result does not
+ * depend on how the bytes were cut. What they report are offsets, so the buffer may move between
+ * calls.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "floodwall.h"
+
+enum {
+	HTTP_HEAD_MAX = 65536, /* bytes; limits above are taken for this */
+	HTTP_FIELDS_MAX = 256,
+	HTTP_OPTIONS_MAX = 16, /* names in Connection besides close, keep-alive and upgrade */
+};
+
+/* Part of the buffer that holds the head. */
+struct http_span {
+	uint16_t at, length;
+};
+
+/* Bytes anywhere, not terminated. */
+struct http_slice {
+	const char *at;
+	uint32_t length;
+};
+
+static inline struct http_slice http_slice(const char *data, struct http_span span)
+{
+	return (struct http_slice){data + span.at, span.length};
+}
+
+/* Limits of a request: limits.* of settings.def. */
+struct http_limits {
+	uint32_t target; /* bytes */
+	uint32_t header; /* bytes, request line and empty line included */
+	uint32_t fields;
+	uint64_t body; /* bytes; 0: none */
+};
+
+enum http_method {
+	HTTP_NO_METHOD,
+#define HTTP_METHOD(id, token) HTTP_##id,
+#include "proxy/http/methods.def"
+#undef HTTP_METHOD
+	HTTP_METHOD_COUNT,
+};
+
+/* Fields that mean something to a proxy. */
+enum http_kind {
+	HTTP_OTHER, /* end to end: forwarded as it is */
+	HTTP_HOST,
+	HTTP_CONTENT_LENGTH,
+	HTTP_TRANSFER_ENCODING,
+	HTTP_CONNECTION,
+	HTTP_UPGRADE,
+	HTTP_EXPECT,
+	HTTP_X_FORWARDED_FOR,
+	HTTP_X_FORWARDED_PROTO,
+	HTTP_HOP, /* Keep-Alive, Proxy and Proxy-*, TE, Trailer, and what Connection names */
+	HTTP_KIND_COUNT,
+};
+
+struct http_field {
+	struct http_span name, value; /* value without the white space around it */
+	uint16_t kind;                /* enum http_kind */
+};
+
+/* How the end of a body is found (RFC 9112 section 6). */
+enum http_framing {
+	HTTP_NO_BODY,
+	HTTP_LENGTH,      /* content_length bytes */
+	HTTP_CHUNKED,     /* see struct http_chunks */
+	HTTP_UNTIL_CLOSE, /* responses only; 101 too: the connection has left HTTP */
+};
+
+/* What requests and responses have in common. */
+struct http_head {
+	/* What was understood; valid once the parser has returned n > 0. */
+	uint64_t content_length; /* as announced; a body of that length follows if HTTP_LENGTH */
+	uint8_t framing;         /* enum http_framing */
+	uint8_t minor;           /* HTTP/1.minor: 0 or 1 */
+	bool has_content_length; /* announced: by HEAD and 304 too, which have no body */
+	bool keep_alive;         /* the connection may serve another message after this one */
+	uint16_t count;          /* fields */
+	uint16_t fields_at;      /* where the first field starts */
+	uint16_t length;         /* of the head, less one: 65,536 fits */
+
+	/* Where the parser stopped: its own business. */
+	uint8_t state, part;
+	uint16_t start;
+	uint32_t scanned;
+	uint16_t first[HTTP_KIND_COUNT]; /* field of that kind, plus one */
+	uint16_t repeated;               /* bit per kind */
+	uint8_t option_count;
+	bool close, persist, upgrade; /* said by Connection */
+	struct http_span option[HTTP_OPTIONS_MAX];
+
+	struct http_field field[HTTP_FIELDS_MAX];
+};
+
+struct http_request {
+	uint8_t method;        /* enum http_method */
+	bool expect_continue;  /* waits for 100 (Continue) before it sends its body */
+	bool upgrade;          /* asks to leave HTTP, for `protocol`, in a way that is forwarded */
+	struct http_span verb; /* the method as sent */
+	struct http_span target;   /* as sent */
+	struct http_span path;     /* path and query: begins with '/'; or "*" (OPTIONS) */
+	struct http_span host;     /* host[:port], checked; length 0: none (HTTP/1.0 only) */
+	struct http_span protocol; /* of Upgrade */
+	struct http_head head;
+};
+
+struct http_response {
+	uint16_t status;         /* 100 to 599 */
+	struct http_span reason; /* may be empty */
+	struct http_head head;
+};
+
+/* Makes ready for a new head. Takes a few dozen bytes of time, not the size of the struct. */
+void http_request_init(struct http_request *request);
+void http_response_init(struct http_response *response);
+
+/*
+ * Reads a request's head from data[0..length): always the same bytes, then more of them. Bytes
+ * after the head are not looked at.
+ *
+ * Strict where RFC 9112 offers a choice: one CRLF may precede the request line, a second one is
+ * refused; lines end in CRLF only; a target is printable ASCII without '#', in origin form, "*" for
+ * OPTIONS, or http(s)://host/… whose host must equal Host; Host is exactly one (HTTP/1.0: at most
+ * one) name of letters, digits, "-._", or [IPv6], with a port or none; Content-Length is one
+ * number, and never beside Transfer-Encoding, which is "chunked" and HTTP/1.1 only; a name that a
+ * CGI-style server would take for one of enum http_kind ("Content_Length") is refused.
+ */
+int http_request_parse(struct http_request *request, const char *data, size_t length,
+		       const struct http_limits *limits);
+
+/*
+ * Reads a response's head as http_request_parse() does; @to_head: it answers a HEAD. Any refusal is
+ * −FW_UPSTREAM_BAD_RESPONSE. After a 1xx other than 101 the final response is yet to come: init and
+ * parse again, at most as often as you care to.
+ */
+int http_response_parse(struct http_response *response, const char *data, size_t length,
+			bool to_head);
+
+/* The token: "GET". */
+struct http_slice http_method_token(enum http_method method);
+
+/* First field of that name, in lower case ("user-agent"); NULL: none. */
+const struct http_field *http_field_find(const struct http_head *head, const char *data,
+					 const char *name);
+
+/* --- bodies in chunks (RFC 9112 section 7.1) ---------------------------------------------------
+ */
+
+/* A decoder, resumable at every byte. It stores no data. */
+struct http_chunks {
+	uint64_t payload; /* bytes of content so far, those announced by the last size included */
+	uint64_t left;    /* of the current chunk's data */
+	uint64_t limit;   /* of payload; 0: none */
+	uint8_t state, digits;
+	bool done; /* the last chunk's final CRLF was read */
+};
+
+void http_chunks_init(struct http_chunks *chunks, uint64_t limit);
+
+/*
+ * Checks raw bytes of the body. Returns how many belong to it: @length, or fewer when the body
+ * ended inside (done); each of them is verified and may be forwarded unchanged. −FW_BAD_CHUNK:
+ * sizes are 1 to 16 hex digits, lines end in CRLF, extensions and trailers are refused.
+ * −FW_BODY_TOO_LARGE: already when a size announces it.
+ */
+int64_t http_chunks_check(struct http_chunks *chunks, const char *data, size_t length);
+
+/* The same, and moves the content to the front of @data, *@content bytes: for HTTP/1.0 clients. */
+int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length, size_t *content);
+
+/* --- writers ------------------------------------------------------------------------------------
+ *
+ * Each writes to out[0..capacity) and returns how many bytes, or −ENOSPC (contents then undefined).
+ * What a parser took is always enough room + HTTP_WRITE_EXTRA.
+ */
+enum { HTTP_WRITE_EXTRA = 512 };
+
+/* What the server is told about the client. */
+struct http_forward {
+	struct http_slice address; /* the client's, as text: appended to X-Forwarded-For */
+	struct http_slice host;    /* Host for requests without one (HTTP/1.0) */
+	bool tls;                  /* X-Forwarded-Proto: https, else http */
+	bool close;                /* ask the server to close afterwards */
+};
+
+/*
+ * A request for the server, as HTTP/1.1 in origin form. Hop-by-hop fields and Expect are gone (who
+ * forwards answers 100 itself); the client's X-Forwarded-Proto is replaced, its X-Forwarded-For
+ * continued. @data is the buffer that was parsed.
+ */
+int http_request_write(char *out, size_t capacity, const struct http_request *request,
+		       const char *data, const struct http_forward *forward);
+
+/* What the client's side of a response needs. */
+struct http_reply {
+	uint8_t minor;   /* of the client's request */
+	bool keep_alive; /* the client's connection stays open afterwards */
+};
+
+/* Whether the client's connection can stay open after this response: its end must be told without
+ * closing. A chunked response to an HTTP/1.0 client is to be unwrapped, and ends by closing. */
+bool http_response_delimited(const struct http_response *response, uint8_t client_minor);
+
+/*
+ * A response for the client: hop-by-hop fields gone, framing and Connection written anew.
+ * keep_alive counts only if http_response_delimited(). 101 keeps Upgrade.
+ */
+int http_response_write(char *out, size_t capacity, const struct http_response *response,
+			const char *data, const struct http_reply *reply);
+
+/*
+ * The response that a refusal is answered with: status of its row in verdicts.def, the label and
+ * text as a small plain body (@to_head: left out, but its length announced), Connection: close.
+ * Returns 0 when the row has no status: nothing is to be sent.
+ */
+int http_error_write(char *out, size_t capacity, enum fw_verdict verdict, bool to_head);
+
+/* "Internal Server Error", for any status of verdicts.def; "" for others. */
+const char *http_status_phrase(int status);
+
+/* "HTTP/1.1 100 Continue" with its empty line. */
+extern const struct http_slice http_continue;
+
+#endif
