@@ -96,8 +96,7 @@ struct http_head {
 	bool has_content_length; /* announced: by HEAD and 304 too, which have no body */
 	bool keep_alive;         /* the connection may serve another message after this one */
 	uint16_t count;          /* fields */
-	uint16_t fields_at;      /* where the first field starts */
-	uint16_t length;         /* of the head, less one: 65,536 fits */
+	uint16_t fields_end;     /* where the empty line after the last one starts */
 
 	/* Where the parser stopped: its own business. */
 	uint8_t state, part;

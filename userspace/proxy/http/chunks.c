@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bodies in chunks (RFC 9112 section 7.1): a state machine over single bytes, but for the data,
+ * which is stepped over whole.
+ *
+ *     chunk = 1*16HEXDIG CRLF data CRLF     last = 1*16"0" CRLF CRLF
+ *
+ * Extensions, trailers and any white space are refused: they are where parsers differ, and nobody
+ * misses them. A body that was checked can therefore be forwarded as it came.
+ */
+#include <string.h>
+#include "proxy/http/http.h"
+
+enum state { SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF, END_CR, END_LF };
+
+enum { SIZE_DIGITS_MAX = 16 };
+
+void http_chunks_init(struct http_chunks *chunks, uint64_t limit)
+{
+	*chunks = (struct http_chunks){.limit = limit};
+}
+
+static int hex_value(char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	if (byte >= 'a' && byte <= 'f')
+		return byte - 'a' + 10;
+	if (byte >= 'A' && byte <= 'F')
+		return byte - 'A' + 10;
+	return -1;
+}
+
+/* A byte of the size line, up to its CR. */
+static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
+{
+	uint64_t most = chunks->limit ? chunks->limit : INT64_MAX;
+	int digit = hex_value(byte);
+
+	if (digit >= 0) {
+		if (chunks->digits++ == SIZE_DIGITS_MAX)
+			return FW_BAD_CHUNK;
+		chunks->left = chunks->left << 4 | (uint64_t)digit;
+		return FW_NONE;
+	}
+	if (byte != '\r' || chunks->digits == 0)
+		return FW_BAD_CHUNK;
+	if (chunks->left > INT64_MAX)
+		return FW_BAD_CHUNK;
+	if (chunks->left > most - chunks->payload)
+		return FW_BODY_TOO_LARGE;
+	chunks->payload += chunks->left;
+	chunks->state = SIZE_LF;
+	return FW_NONE;
+}
+
+/* Any byte but one of data. */
+static enum fw_verdict frame_byte(struct http_chunks *chunks, char byte)
+{
+	/* What each state but SIZE waits for, and what follows. */
+	static const struct {
+		char byte;
+		uint8_t next;
+	} expected[] = {
+		[DATA_CR] = {'\r', DATA_LF}, [DATA_LF] = {'\n', SIZE}, [END_CR] = {'\r', END_LF},
+		[END_LF] = {'\n', END_LF},   [SIZE_LF] = {'\n', DATA},
+	};
+
+	if (chunks->state == SIZE)
+		return size_byte(chunks, byte);
+	if (byte != expected[chunks->state].byte)
+		return FW_BAD_CHUNK;
+	if (chunks->state == SIZE_LF && chunks->left == 0)
+		chunks->state = END_CR;
+	else if (chunks->state == END_LF)
+		chunks->done = true;
+	else
+		chunks->state = expected[chunks->state].next;
+	chunks->digits = 0;
+	return FW_NONE;
+}
+
+/* @content: where to move the data to, or NULL. */
+static int64_t chunks_run(struct http_chunks *chunks, const char *data, size_t length,
+			  char *content, size_t *content_length)
+{
+	enum fw_verdict verdict;
+	size_t at = 0, run;
+
+	while (at < length && !chunks->done) {
+		if (chunks->state != DATA) {
+			verdict = frame_byte(chunks, data[at++]);
+			if (verdict)
+				return -(int64_t)verdict;
+			continue;
+		}
+		run = length - at < chunks->left ? length - at : (size_t)chunks->left;
+		if (content) {
+			memmove(content + *content_length, data + at, run);
+			*content_length += run;
+		}
+		at += run;
+		chunks->left -= run;
+		if (!chunks->left)
+			chunks->state = DATA_CR;
+	}
+	return (int64_t)at;
+}
+
+int64_t http_chunks_check(struct http_chunks *chunks, const char *data, size_t length)
+{
+	return chunks_run(chunks, data, length, NULL, NULL);
+}
+
+int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length, size_t *content)
+{
+	*content = 0;
+	return chunks_run(chunks, data, length, data, content);
+}

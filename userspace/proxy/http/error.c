@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Responses that are ours: to a refusal, made from its row in verdicts.def, and 100 (Continue).
+ */
+#include "proxy/http/out.h"
+
+#define RETRY_AFTER "5" /* seconds, where trying again makes sense */
+
+const struct http_slice http_continue = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
+
+static const struct row {
+	int status;
+	struct http_slice label, text;
+} rows[FW_VERDICT_COUNT] = {
+#define FW_VERDICT(id, label, action, status, text)                                                \
+	[FW_##id] = {status, {label, sizeof(label) - 1}, {text, sizeof(text) - 1}},
+#include "verdicts.def"
+#undef FW_VERDICT
+};
+
+const char *http_status_phrase(int status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 408:
+		return "Request Timeout";
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 417:
+		return "Expectation Failed";
+	case 421:
+		return "Misdirected Request";
+	case 429:
+		return "Too Many Requests";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 500:
+		return "Internal Server Error";
+	case 501:
+		return "Not Implemented";
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "";
+	}
+}
+
+int http_error_write(char *buffer, size_t capacity, enum fw_verdict verdict, bool to_head)
+{
+	const struct row *row = &rows[verdict];
+	const char *phrase = http_status_phrase(row->status);
+	struct http_out out = http_out(buffer, capacity);
+
+	if (!row->status)
+		return 0;
+	http_put_text(&out, "HTTP/1.1 ");
+	http_put_number(&out, (uint64_t)row->status);
+	http_put_text(&out, " ");
+	http_put(&out, phrase, strlen(phrase));
+	http_put_text(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n");
+	if (row->status == 503 || row->status == 429)
+		http_put_text(&out, "Retry-After: " RETRY_AFTER "\r\n");
+	http_put_text(&out, "Connection: close\r\nContent-Length: ");
+	http_put_number(&out, row->label.length + 2 + row->text.length + 1);
+	http_put_text(&out, "\r\n\r\n");
+	if (!to_head) {
+		http_put_slice(&out, row->label);
+		http_put_text(&out, ": ");
+		http_put_slice(&out, row->text);
+		http_put_text(&out, "\n");
+	}
+	return http_out_length(&out);
+}
