@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Packet generator: run by BPF_PROG_RUN in live-frames mode, it fills each frame and sends it out
+ * of the interface that the run names as ingress (XDP_TX).
+ *
+ * The kernel recycles frames with their last contents and length, as the receiver left them, so
+ * every frame is cut to size and written from its first byte to its last. Checksums are right:
+ * a receiver drops these packets for what they mean, never for being damaged.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "flood.h"
+
+#define HOP_LIMIT 64
+#define WINDOW    64240
+#define MSS_V4    1460
+#define MSS_V6    1440
+
+const volatile struct flood_plan plan;
+
+/* What follows the IP header. */
+union transport {
+	struct tcphdr tcp;
+	struct udphdr udp;
+	__u8 bytes[FLOOD_TRANSPORT_SIZE];
+	__be32 words[FLOOD_TRANSPORT_SIZE / 4];
+};
+
+#define FRAME_V4 (ETH_HLEN + sizeof(struct iphdr) + FLOOD_TRANSPORT_SIZE)
+#define FRAME_V6 (ETH_HLEN + sizeof(struct ipv6hdr) + FLOOD_TRANSPORT_SIZE)
+
+/* One's complement of a sum of 16-bit words (RFC 1071). */
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+static __always_inline void draw_ethernet(__u8 *ethernet)
+{
+	for (int i = 0; i < ETH_HLEN; i++)
+		ethernet[i] = plan.ethernet[i];
+}
+
+/* Draws a source into @from, @words long. */
+static __always_inline void draw_source(__be32 *from, int words)
+{
+	__u32 index;
+
+	for (int i = 0; i < words; i++)
+		from[i] = plan.mirror ? plan.to[i] : plan.from[i];
+	if (plan.mirror)
+		return;
+	if (plan.sources) {
+		index = bpf_ntohl(from[words - 1]) + 1 + bpf_get_prandom_u32() % plan.sources;
+		from[words - 1] = bpf_htonl(index);
+		return;
+	}
+	for (int i = 0; i < words; i++)
+		if (plan.host_bits[i])
+			from[i] |= bpf_get_prandom_u32() & plan.host_bits[i];
+	if (!plan.anywhere)
+		return;
+	if (words == 4) { /* 2000::/3, all that is unicast so far */
+		from[0] = (from[0] & bpf_htonl(0x1fffffff)) | bpf_htonl(0x20000000);
+	} else { /* neither 0/8 nor 127/8, and below 224/3 */
+		from[0] &= bpf_htonl(0x7fffffff);
+		index = bpf_ntohl(from[0]) >> 24;
+		if (index == 0 || index == 127)
+			from[0] ^= bpf_htonl(0x04000000);
+	}
+}
+
+/* Writes the segment or datagram; @sum is of the pseudo-header. */
+static __always_inline void draw_transport(union transport *transport, __u64 sum)
+{
+	__u32 random = bpf_get_prandom_u32();
+	__be16 port = plan.mirror ? plan.port : bpf_htons(1024 + (random & 0xffff) % 64512);
+	__be32 *words = transport->words;
+
+	for (int i = 0; i < FLOOD_TRANSPORT_SIZE / 4; i++)
+		words[i] = 0;
+	if (plan.is_udp) {
+		transport->udp.source = port;
+		transport->udp.dest = plan.port;
+		transport->udp.len = bpf_htons(FLOOD_TRANSPORT_SIZE);
+		words[2] = random;
+	} else {
+		transport->tcp.source = port;
+		transport->tcp.dest = plan.port;
+		transport->tcp.seq = bpf_get_prandom_u32();
+		if (plan.flags & 0x10)
+			transport->tcp.ack_seq = bpf_get_prandom_u32();
+		transport->bytes[12] = FLOOD_TRANSPORT_SIZE / 4 << 4;
+		transport->bytes[13] = plan.flags;
+		transport->tcp.window = bpf_htons(WINDOW);
+		if (plan.flags & 0x02) /* option: maximum segment size */
+			words[5] = bpf_htonl(0x02040000 | (plan.is_v6 ? MSS_V6 : MSS_V4));
+		else /* four times: no operation */
+			words[5] = bpf_htonl(0x01010101);
+	}
+	for (int i = 0; i < FLOOD_TRANSPORT_SIZE / 4; i++)
+		sum += words[i];
+	if (plan.is_udp) /* 0 would mean: none (RFC 768) */
+		transport->udp.check = fold(sum) ?: 0xffff;
+	else
+		transport->tcp.check = fold(sum);
+}
+
+static __always_inline void draw_v4(void *frame)
+{
+	__u8 proto = plan.is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	struct iphdr *ip = frame + ETH_HLEN;
+	__be32 words[5], from;
+
+	draw_ethernet(frame);
+	draw_source(&from, 1);
+	words[0] = bpf_htonl(0x45000000 | (sizeof(*ip) + FLOOD_TRANSPORT_SIZE));
+	words[1] = bpf_htonl((bpf_get_prandom_u32() & 0xffff0000) | 0x4000); /* don't fragment */
+	words[2] = bpf_htonl(HOP_LIMIT << 24 | proto << 16);
+	words[3] = from;
+	words[4] = plan.to[0];
+	__builtin_memcpy(ip, words, sizeof(words));
+	ip->check = fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
+	draw_transport((void *)(ip + 1),
+		       (__u64)from + plan.to[0] + bpf_htonl(proto << 16 | FLOOD_TRANSPORT_SIZE));
+}
+
+static __always_inline void draw_v6(void *frame)
+{
+	__u8 proto = plan.is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	__u64 sum = bpf_htonl(FLOOD_TRANSPORT_SIZE) + (__u64)bpf_htonl(proto);
+	struct ipv6hdr *ip = frame + ETH_HLEN;
+	__be32 words[10];
+
+	draw_ethernet(frame);
+	words[0] = bpf_htonl(0x60000000);
+	words[1] = bpf_htonl(FLOOD_TRANSPORT_SIZE << 16 | proto << 8 | HOP_LIMIT);
+	draw_source(words + 2, 4);
+	for (int i = 0; i < 4; i++)
+		words[6 + i] = plan.to[i];
+	for (int i = 2; i < 10; i++)
+		sum += words[i];
+	__builtin_memcpy(ip, words, sizeof(words));
+	draw_transport((void *)(ip + 1), sum);
+}
+
+SEC("xdp")
+int flood(struct xdp_md *context)
+{
+	int wanted = plan.is_v6 ? FRAME_V6 : FRAME_V4;
+	int length = (int)(context->data_end - context->data);
+	void *data, *end;
+
+	if (context->ingress_ifindex != plan.ifindex) /* no frame of ours */
+		return XDP_PASS;
+	if (length != wanted && bpf_xdp_adjust_tail(context, wanted - length))
+		return XDP_ABORTED;
+	data = (void *)(long)context->data;
+	end = (void *)(long)context->data_end;
+	if (plan.is_v6) {
+		if (data + FRAME_V6 > end)
+			return XDP_ABORTED;
+		draw_v6(data);
+	} else {
+		if (data + FRAME_V4 > end)
+			return XDP_ABORTED;
+		draw_v4(data);
+	}
+	return XDP_TX;
+}
+
+/*
+ * What a veth needs at the other end of an interface whose filter answers by XDP_TX, and what lets
+ * an interface without a filter receive live frames in batches: a program that does nothing.
+ */
+SEC("xdp")
+int pass(struct xdp_md *context)
+{
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
