@@ -50,7 +50,8 @@ COMMON    := $(call find_c,userspace/base userspace/contract userspace/config us
 DAEMON    := $(call find_c,userspace/supervisor userspace/warden userspace/proxy)
 CLI       := $(call find_c,tools)
 UNIT      := $(call find_c,tests/unit)
-PACKET    := $(call find_c,tests/packet)
+PACKET    := $(filter-out tests/packet/common/%,$(call find_c,tests/packet))
+PACKET_LIB := $(call find_c,tests/packet/common)
 FUZZ      := $(call find_c,tests/fuzz)
 # A program of the lab or the bench is one file with a main; what they share is in common/.
 LAB       := $(filter-out tests/lab/common/% tests/bench/common/%,$(call find_c,tests/lab tests/bench))
@@ -67,7 +68,7 @@ check-build: all $(TESTS)
 
 # --- in the kernel -------------------------------------------------------------------------------
 
-BPF_FLAGS := -target bpf -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -Ibpf \
+BPF_FLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -Ibpf \
              -I/usr/include/$(shell uname -m)-linux-gnu -D__TARGET_ARCH_$(subst x86_64,x86,$(shell uname -m))
 
 $(BUILD)/bpf/%.o: %.c
@@ -102,6 +103,7 @@ $(BUILD)/obj/%.o: %.c | $(GENERATED)
 $(BUILD)/libcommon.a: $(call object,$(COMMON))
 $(BUILD)/libdaemon.a: $(call object,$(DAEMON))
 $(BUILD)/liblab.a: $(call object,$(LAB_LIB))
+$(BUILD)/libpacket.a: $(call object,$(PACKET_LIB))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	$(call say,AR,$@) rm -f $@ && $(AR) rcs $@ $^
@@ -115,7 +117,7 @@ $(BUILD)/floodwalld: $(call object,userspace/main.c) $(BUILD)/libdaemon.a $(BUIL
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call link,-lcmocka)
-$(BUILD)/tests/packet/%: $(BUILD)/obj/tests/packet/%.o $(BUILD)/libcommon.a
+$(BUILD)/tests/packet/%: $(BUILD)/obj/tests/packet/%.o $(BUILD)/libpacket.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call link,-lcmocka)
 $(BUILD)/tests/lab/%: $(BUILD)/obj/tests/lab/%.o $(BUILD)/liblab.a $(BUILD)/libcommon.a

@@ -89,7 +89,8 @@ struct fw_list_entry {
 			     contention */
 	__u32 cause;      /* enum fw_verdict that brought the entry about; FW_NONE: an operator */
 	char note[FW_NOTE_SIZE];
-	__u32 zero;
+	__u32 length; /* of the entry's own prefix, in bits of the 128: where the filter looks on
+			 for a wider prefix once this entry has expired */
 };
 
 /* Where a service listens. An unspecified address of its family (::ffff:0.0.0.0, ::) matches every

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage 6: concurrent connections per source and prefix. track.bpf.c adds and removes, the filter
+ * compares with the cap.
+ *
+ * struct fw_connection_bucket in floodwall.h explains the table. A change is one compare-and-swap
+ * on one word, so a count is exact however many CPUs take part; what can fail is only to find a
+ * slot, and then the connection goes uncounted and the caller says so.
+ */
+#ifndef FLOODWALL_CONNECTIONS_H
+#define FLOODWALL_CONNECTIONS_H
+
+#include "maps.h"
+#include "policy.h"
+
+/* Lost races after which a change gives up. Each means that another CPU's change went through. */
+enum { CONNECTIONS_RETRIES = 16 };
+
+static __always_inline struct fw_connection_bucket *connections_bucket(__u64 hash)
+{
+	__u32 index = fw_connection_bucket_index(hash, fw_connection_mask);
+
+	return bpf_map_lookup_elem(&connections, &index);
+}
+
+/* Whether the holder of @hash has @cap connections or more. A cap of 0 is none. */
+static __always_inline bool connections_at_cap(__u64 hash, __u64 cap)
+{
+	struct fw_connection_bucket *bucket;
+
+	if (cap == 0)
+		return false;
+	bucket = connections_bucket(hash);
+	return bucket && fw_connection_count(bucket, hash) >= cap;
+}
+
+static __always_inline bool connections_swap(__u64 *slot, __u64 from, __u64 to)
+{
+	return __sync_val_compare_and_swap(slot, from, to) == from;
+}
+
+/* The bucket's slot that holds @fingerprint, or else the first free one; FW_CONNECTION_SLOTS:
+ * neither.
+ */
+static __always_inline __u32 connections_slot_for(const struct fw_connection_bucket *bucket,
+						  __u64 fingerprint)
+{
+	__u32 free = FW_CONNECTION_SLOTS, i;
+	__u64 word;
+
+	for (i = 0; i < FW_CONNECTION_SLOTS; i++) {
+		word = *(const volatile __u64 *)&bucket->slot[i];
+		if ((word & ~FW_CONNECTION_COUNT_MASK) == fingerprint)
+			return i;
+		if (word == 0 && free == FW_CONNECTION_SLOTS)
+			free = i;
+	}
+	return free;
+}
+
+/* Counts one more connection of @addr at @level. False: the bucket is full, nothing was counted. */
+static __always_inline bool connections_add(const struct fw_addr *addr, __u32 service,
+					    enum fw_level level)
+{
+	__u64 hash = policy_hash(addr, service, level), word;
+	__u64 fingerprint = fw_connection_fingerprint(hash);
+	struct fw_connection_bucket *bucket = connections_bucket(hash);
+	__u32 i, slot;
+
+	if (!bucket)
+		return false;
+	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
+		slot = connections_slot_for(bucket, fingerprint);
+		if (slot >= FW_CONNECTION_SLOTS)
+			return false;
+		word = *(volatile __u64 *)&bucket->slot[slot];
+		if (word == 0) {
+			if (!connections_swap(&bucket->slot[slot], 0, fingerprint | 1))
+				continue;
+			bucket->owner[slot] = (struct fw_connection_owner){
+				.addr = fw_addr_at_level(*addr, level),
+				.service = service,
+				.level = level,
+			};
+			return true;
+		}
+		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
+			continue; /* freed and taken by another holder meanwhile */
+		if ((word & FW_CONNECTION_COUNT_MASK) == FW_CONNECTION_COUNT_MASK)
+			return false;
+		if (connections_swap(&bucket->slot[slot], word, word + 1))
+			return true;
+	}
+	return false;
+}
+
+/* Undoes one connections_add() that returned true. */
+static __always_inline void connections_remove(const struct fw_addr *addr, __u32 service,
+					       enum fw_level level)
+{
+	__u64 hash = policy_hash(addr, service, level), word;
+	__u64 fingerprint = fw_connection_fingerprint(hash);
+	struct fw_connection_bucket *bucket = connections_bucket(hash);
+	__u32 i, slot;
+
+	if (!bucket)
+		return;
+	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
+		slot = connections_slot_for(bucket, fingerprint);
+		if (slot >= FW_CONNECTION_SLOTS)
+			return;
+		word = *(volatile __u64 *)&bucket->slot[slot];
+		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
+			continue;
+		/* The last connection takes the fingerprint with it. */
+		if (connections_swap(&bucket->slot[slot], word,
+				     word == (fingerprint | 1) ? 0 : word - 1))
+			return;
+	}
+}
+
+#endif

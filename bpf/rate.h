@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stages 7 and 9: rates that have a cell of their own. A verified source's is exact and lives in
+ * the map `sources`, which only track.bpf.c inserts into: an address that was merely claimed never
+ * costs an entry. A service's gate is the last word on all unverified attempts together.
+ */
+#ifndef FLOODWALL_RATE_H
+#define FLOODWALL_RATE_H
+
+#include "limit.h"
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+
+/* Lost races after which an attempt is charged by plain addition. */
+enum { RATE_RETRIES = 4 };
+
+/* Charges one attempt to @cell; false if it comes too early, and then it costs nothing. */
+static __always_inline bool rate_take(__u64 *cell, struct limit limit, __u64 now)
+{
+	__u64 tat, effective;
+	int i;
+
+	if (limit.interval_ns == 0)
+		return true;
+	for (i = 0; i < RATE_RETRIES; i++) {
+		tat = *(volatile __u64 *)cell;
+		effective = limit_effective(limit, tat, now);
+		if (limit_refuses(limit, effective, now)) {
+			if (effective < tat) /* left by a slower limit */
+				__sync_val_compare_and_swap(cell, tat, effective);
+			return false;
+		}
+		if (__sync_val_compare_and_swap(cell, tat, effective + limit.interval_ns) == tat)
+			return true;
+	}
+	__sync_fetch_and_add(cell, limit.interval_ns);
+	return true;
+}
+
+/* The source's entry for the packet's service, or NULL: it is not verified. */
+static __always_inline struct fw_source *rate_verified_source(const struct packet *packet)
+{
+	struct fw_source_key key = {.addr = packet->source.addr, .service = packet->service};
+
+	return bpf_map_lookup_elem(&sources, &key);
+}
+
+static __always_inline enum fw_verdict rate_verified(struct fw_source *source, __u32 service,
+						     __u64 now)
+{
+	struct limit limit = limit_of(policy_setting(service, FW_SET_SOURCE_SYN_RATE),
+				      policy_setting(service, FW_SET_SOURCE_SYN_BURST));
+
+	return rate_take(&source->tat_ns, limit, now) ? FW_NONE : FW_VERIFIED_SYN_RATE;
+}
+
+static __always_inline enum fw_verdict rate_gate(__u32 service, __u64 now)
+{
+	struct limit limit = limit_of(policy_setting(service, FW_SET_SERVICE_SYN_RATE),
+				      policy_setting(service, FW_SET_SERVICE_SYN_BURST));
+	__u64 *cell = bpf_map_lookup_elem(&gates, &service);
+
+	return !cell || rate_take(cell, limit, now) ? FW_NONE : FW_SERVICE_SYN_RATE;
+}
+
+#endif
