@@ -9,7 +9,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
-#define ERROR_TEXT_SIZE 1024
+#define ERROR_TEXT_SIZE 4096
 
 struct error {
 	char text[ERROR_TEXT_SIZE];
