@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "base/log.h"
-
+/*
+ * A line is put together on the stack and written at once. Nothing is buffered, so that the last
+ * words of a process that dies are there to read.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/log.h"
 
 #define LINE_SIZE 2048
 

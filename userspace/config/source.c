@@ -211,6 +211,7 @@ static int scan_blocks(struct source *source)
 
 	for (;;) {
 		if (!next_statement(&walk, &closed)) {
+			source->unclosed = walk.parent;
 			if (!closed)
 				return 0;
 			if (walk.parent != SOURCE_ROOT)
@@ -331,5 +332,14 @@ const char *source_block_label(const struct source *source, int block, char *buf
 		snprintf(buffer, size, "%s: ", found->name);
 	else
 		snprintf(buffer, size, "%s%s.", outer, found->name);
+	return buffer;
+}
+
+const char *source_block_name(const struct source *source, int block, char *buffer, size_t size)
+{
+	size_t length = strlen(source_block_label(source, block, buffer, size));
+
+	if (length && buffer[length - 1] == '.')
+		snprintf(buffer + length - 1, size - length + 1, ": ");
 	return buffer;
 }

@@ -25,6 +25,7 @@ struct source {
 	char *text; /* comments blanked: libConfuse's count of lines slips at C comments */
 	struct source_block *blocks; /* in the order they open */
 	size_t count;
+	int unclosed; /* the innermost block that the text ends in, or SOURCE_ROOT */
 };
 
 /* Copies @text. −ENOMEM. */

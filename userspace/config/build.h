@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From what was written to what it means: libConfuse's tree into struct config. Private to config/.
+ *
+ * Every function goes on after a complaint, with the default in place of what was wrong, so that
+ * one reading finds every fault.
+ */
+#ifndef CONFIG_BUILD_H
+#define CONFIG_BUILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "config/config.h"
+#include "config/grammar.h"
+
+struct build {
+	const struct source *source;
+	struct complaints *complaints;
+	struct config *config;
+};
+
+/* A block that is being read. */
+struct site {
+	struct build *build;
+	cfg_t *section;
+	int block; /* in source, or SOURCE_ROOT */
+};
+
+/* The root of the tree, and the @nth block @name inside a site (which exists). */
+struct site site_root(struct build *build, cfg_t *tree);
+struct site site_inside(const struct site *outer, const char *name, size_t nth);
+size_t site_count(const struct site *outer, const char *name);
+int site_line(const struct site *site); /* where the block opens */
+
+/* "listener https: @option: …" on @line; @option NULL: about the block. */
+void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* A number or quantity by its row: the option is row->name; @value keeps what it is otherwise. */
+void site_number(const struct site *site, const struct setting_row *row, uint32_t *value);
+void site_setting(const struct site *site, const struct setting_row *row, uint64_t *value);
+/* One of @words (to NULL); its index, or @initial. */
+int site_choice(const struct site *site, const char *option, const char *const *words, int initial);
+/* A copy of the text, or NULL when it is not given. Empty text is complained about. */
+char *site_text(const struct site *site, const char *option);
+
+/* Memory, zeroed, and a copy. Never NULL: without memory for a file nothing else would go on. */
+void *build_alloc(size_t count, size_t size);
+char *build_copy(const char *text);
+
+/* A service's name as the filter takes it; complains otherwise. */
+void build_check_name(const struct site *site);
+
+/* config/build_proxy.c */
+void build_upstreams(const struct site *root);
+void build_routes(const struct site *listener, struct config_service *service);
+/* config/build_service.c */
+void build_services(const struct site *root);
+/* config/build.c: everything. */
+void build_config(struct build *build, cfg_t *tree);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What stands behind listeners: upstreams with their servers, and the routes that lead to them.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/build.h"
+#include "contract/address.h"
+
+static const struct setting_row upstream_max_connections = {
+	"max_connections", SCOPE_LISTENER, UNIT_COUNT, 1024, 0, 1000000, ""};
+static const struct setting_row upstream_keepalive = {"keepalive", SCOPE_LISTENER, UNIT_COUNT, 64,
+						      0,           65536,          ""};
+static const struct setting_row upstream_keepalive_time = {
+	"keepalive_time", SCOPE_LISTENER, UNIT_MILLISECONDS, 30000, 10, 3600000, ""};
+
+/* --- upstreams ------------------------------------------------------------------------------- */
+
+static bool is_unspecified(const struct fw_addr *addr)
+{
+	return !addr->word[0] && !addr->word[1] && !addr->word[3] &&
+	       (!addr->word[2] || fw_addr_is_v4(addr));
+}
+
+/* False: it was complained about. */
+static bool build_server(const struct site *site, struct config_server *server)
+{
+	const struct grammar_value *written = grammar_value(site->section, "address", 0);
+	struct fw_service_key keys[2];
+	struct error error;
+	size_t count;
+
+	if (!written) {
+		site_complain(site, site_line(site), NULL,
+			      "needs an address, such as \"127.0.0.1:8000\"");
+		return false;
+	}
+	if (binding_parse(written->text, IPPROTO_TCP, keys, &count, &error) < 0) {
+		site_complain(site, written->line, "address", "%s", error.text);
+		return false;
+	}
+	if (count != 1 || is_unspecified(&keys[0].addr)) {
+		site_complain(site, written->line, "address",
+			      "\"%s\": nothing can be connected to there; name one address",
+			      written->text);
+		return false;
+	}
+	*server = (struct config_server){build_copy(written->text), keys[0].addr,
+					 ntohs(keys[0].port)};
+	return true;
+}
+
+static void build_upstream(const struct site *site, struct config_upstream *upstream)
+{
+	size_t count = site_count(site, "server");
+	struct site server;
+
+	build_check_name(site);
+	upstream->name = build_copy(cfg_title(site->section));
+	upstream->max_connections = (uint32_t)upstream_max_connections.initial;
+	upstream->keepalive = (uint32_t)upstream_keepalive.initial;
+	upstream->keepalive_ms = upstream_keepalive_time.initial;
+	site_number(site, &upstream_max_connections, &upstream->max_connections);
+	site_number(site, &upstream_keepalive, &upstream->keepalive);
+	site_setting(site, &upstream_keepalive_time, &upstream->keepalive_ms);
+	if (!count)
+		site_complain(site, site_line(site), NULL,
+			      "needs a server { address = \"…\" } at least");
+	upstream->servers = build_alloc(count, sizeof(*upstream->servers));
+	for (size_t i = 0; i < count; i++) {
+		server = site_inside(site, "server", i);
+		if (build_server(&server, &upstream->servers[upstream->server_count]))
+			upstream->server_count++;
+	}
+}
+
+void build_upstreams(const struct site *root)
+{
+	struct config *config = root->build->config;
+	struct site site;
+
+	config->upstream_count = site_count(root, "upstream");
+	config->upstreams = build_alloc(config->upstream_count, sizeof(*config->upstreams));
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		site = site_inside(root, "upstream", i);
+		build_upstream(&site, &config->upstreams[i]);
+	}
+}
+
+/* --- routes ---------------------------------------------------------------------------------- */
+
+/* The upstream that option upstream names, or NULL with a complaint. */
+static const struct config_upstream *find_upstream(const struct site *site)
+{
+	const struct grammar_value *written = grammar_value(site->section, "upstream", 0);
+	const struct config *config = site->build->config;
+	char known[256] = "";
+	size_t used;
+
+	if (!written) {
+		site_complain(site, site_line(site), NULL, "needs an upstream");
+		return NULL;
+	}
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		if (!strcmp(config->upstreams[i].name, written->text))
+			return &config->upstreams[i];
+		used = strlen(known);
+		snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
+			 config->upstreams[i].name);
+	}
+	site_complain(site, written->line, "upstream", "no upstream is called \"%s\"; there %s%s",
+		      written->text, config->upstream_count ? "is " : "is none", known);
+	return NULL;
+}
+
+static void check_prefix(const struct site *site, const char *prefix)
+{
+	if (*prefix != '/')
+		site_complain(site, site_line(site), NULL, "a route begins with a slash");
+	for (const char *c = prefix; *c; c++) {
+		if (*c <= ' ' || *c > '~' || *c == '?' || *c == '#') {
+			site_complain(site, site_line(site), NULL,
+				      "a route is the beginning of a path: no space, control "
+				      "character, \"?\" or \"#\"");
+			return;
+		}
+	}
+}
+
+static void add_route(struct config_service *service, const char *prefix,
+		      const struct config_upstream *upstream)
+{
+	size_t at = service->route_count++;
+
+	/* Longest first: a request takes the first that matches. */
+	for (; at > 0 && strlen(service->routes[at - 1].prefix) < strlen(prefix); at--)
+		service->routes[at] = service->routes[at - 1];
+	service->routes[at] = (struct config_route){build_copy(prefix), upstream};
+}
+
+void build_routes(const struct site *listener, struct config_service *service)
+{
+	size_t count = site_count(listener, "route");
+	const struct grammar_value *whole = grammar_value(listener->section, "upstream", 0);
+	const struct config_upstream *upstream;
+	struct site site;
+
+	service->routes = build_alloc(count + 1, sizeof(*service->routes));
+	if (whole || !count) {
+		upstream = find_upstream(listener);
+		if (upstream)
+			add_route(service, "/", upstream);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *prefix;
+
+		site = site_inside(listener, "route", i);
+		prefix = cfg_title(site.section);
+		check_prefix(&site, prefix);
+		if (service->protocol == PROTOCOL_TCP)
+			site_complain(&site, site_line(&site), NULL,
+				      "protocol tcp has no paths: name the upstream in the "
+				      "listener");
+		else if (whole && !strcmp(prefix, "/"))
+			site_complain(&site, site_line(&site), NULL,
+				      "the listener's own upstream is the route / already");
+		upstream = find_upstream(&site);
+		if (upstream)
+			add_route(service, prefix, upstream);
+	}
+}

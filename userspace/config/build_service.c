@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Services of the filter: listeners (with the proxy behind them) and plain ones, their bindings and
+ * settings. No two may have the same name or the same binding.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/build.h"
+#include "contract/address.h"
+
+#define BINDINGS_MAX 512 /* of all services: the map bindings has room for twice as many */
+
+static const char *const listener_protocols[] = {
+	[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp", NULL};
+static const char *const service_protocols[] = {"tcp", "udp", NULL};
+
+static const struct setting_row listener_backlog = {"backlog", SCOPE_LISTENER, UNIT_COUNT, 4096,
+						    1,         1048576,        ""};
+
+/* Who has the binding already, the service that is being built included. */
+static const struct config_service *find_binding(const struct config *config,
+						 const struct fw_service_key *key)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		for (size_t j = 0; j < config->services[i].binding_count; j++)
+			if (!memcmp(&config->services[i].bindings[j], key, sizeof(*key)))
+				return &config->services[i];
+	return NULL;
+}
+
+static size_t count_bindings(const struct config *config)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->service_count; i++)
+		count += config->services[i].binding_count;
+	return count;
+}
+
+static void add_binding(const struct site *site, const struct grammar_value *written,
+			const struct fw_service_key *key, struct config_service *service)
+{
+	const struct config *config = site->build->config;
+	const struct config_service *owner = find_binding(config, key);
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (owner == service)
+		site_complain(site, written->line, "bind", "%s is given twice",
+			      binding_format(key, text));
+	else if (owner)
+		site_complain(site, written->line, "bind", "%s belongs to %s %s already",
+			      binding_format(key, text),
+			      owner->kind == FW_SERVICE_LISTENER ? "listener" : "service",
+			      owner->name);
+	else if (count_bindings(config) == BINDINGS_MAX)
+		site_complain(site, written->line, "bind",
+			      "there is room for %d bindings of all services", BINDINGS_MAX);
+	else
+		service->bindings[service->binding_count++] = *key;
+}
+
+static void build_bindings(const struct site *site, uint8_t proto, struct config_service *service)
+{
+	size_t count = cfg_size(site->section, "bind"), found;
+	const struct grammar_value *written;
+	struct fw_service_key keys[2];
+	struct error error;
+
+	if (!count)
+		site_complain(site, site_line(site), NULL,
+			      "needs a binding: bind = {\"0.0.0.0:443\", \"[::]:443\"}");
+	service->bindings = build_alloc(2 * count, sizeof(*service->bindings));
+	for (size_t i = 0; i < count; i++) {
+		written = grammar_value(site->section, "bind", i);
+		if (binding_parse(written->text, proto, keys, &found, &error) < 0) {
+			site_complain(site, written->line, "bind", "%s", error.text);
+			continue;
+		}
+		for (size_t j = 0; j < found; j++)
+			add_binding(site, written, &keys[j], service);
+	}
+}
+
+static void check_name(const struct site *site, struct config_service *service)
+{
+	const struct config_service *other;
+
+	build_check_name(site);
+	if (!strcmp(service->name, "host"))
+		site_complain(site, site_line(site), NULL,
+			      "\"host\" is the name of the host itself; choose another");
+	other = config_service_find(site->build->config, service->name);
+	if (other != service)
+		site_complain(site, site_line(site), NULL,
+			      "%s has that name already: listeners and services share their names",
+			      other->kind == FW_SERVICE_LISTENER ? "a listener" : "a service");
+}
+
+static void build_service(const struct site *site, const char *block,
+			  struct config_service *service)
+{
+	service->name = build_copy(cfg_title(site->section));
+	site->build->config->service_count++;
+	check_name(site, service);
+	for (size_t i = 0; i < FW_SETTING_COUNT; i++) {
+		service->settings[i] = setting_rows[i].initial;
+		if (grammar_has_setting(block, &setting_rows[i]))
+			site_setting(site, &setting_rows[i], &service->settings[i]);
+	}
+}
+
+static void build_listener(const struct site *site, struct config_service *service)
+{
+	service->kind = FW_SERVICE_LISTENER;
+	service->backlog = (uint32_t)listener_backlog.initial;
+	build_service(site, "listener", service);
+	service->protocol = (enum config_protocol)site_choice(site, "protocol", listener_protocols,
+							      PROTOCOL_HTTP);
+	site_number(site, &listener_backlog, &service->backlog);
+	build_bindings(site, IPPROTO_TCP, service);
+	build_routes(site, service);
+}
+
+static void build_plain(const struct site *site, struct config_service *service)
+{
+	service->kind = FW_SERVICE_PLAIN;
+	build_service(site, "service", service);
+	build_bindings(site,
+		       site_choice(site, "protocol", service_protocols, 0) ? IPPROTO_UDP
+									   : IPPROTO_TCP,
+		       service);
+}
+
+void build_services(const struct site *root)
+{
+	struct config *config = root->build->config;
+	size_t listeners = site_count(root, "listener"), plain = site_count(root, "service");
+	struct site site;
+
+	config->services = build_alloc(listeners + plain, sizeof(*config->services));
+	for (size_t i = 0; i < listeners + plain; i++) {
+		bool listener = i < listeners;
+
+		site = site_inside(root, listener ? "listener" : "service",
+				   listener ? i : i - listeners);
+		if (i == FW_SERVICES_MAX - 1) {
+			site_complain(&site, site_line(&site), NULL,
+				      "there is room for %d listeners and services",
+				      FW_SERVICES_MAX - 1);
+			break;
+		}
+		if (listener)
+			build_listener(&site, &config->services[i]);
+		else
+			build_plain(&site, &config->services[i]);
+		config->listener_count += listener;
+	}
+}

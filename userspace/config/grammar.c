@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tables of options, and libConfuse driven by them.
+ *
+ * libConfuse ends at the first name that it does not know. Then the name is complained about, its
+ * statement is erased from the text, and the text is read again: so every complaint comes out, and
+ * each pass removes one statement, which bounds the passes.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/grammar.h"
+
+#define MAX_OPTIONS 64 /* of one block */
+#define MAX_BLOCKS  32 /* kinds of block, the groups of settings included */
+#define NAME_SIZE   32
+#define LABEL_SIZE  192
+
+/* Options of a block besides its settings; "[]" marks a list. */
+static const char *const filter_options[] = {"interfaces[]", "mode",   "cgroup",    "connections",
+					     "sources",      "blocks", "monitor[]", NULL};
+static const char *const listener_options[] = {"bind[]", "protocol", "backlog", "upstream", NULL};
+static const char *const service_options[] = {"bind[]", "protocol", NULL};
+static const char *const route_options[] = {"upstream", NULL};
+static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",
+					       NULL};
+static const char *const server_options[] = {"address", NULL};
+static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
+static const char *const admin_options[] = {"address", NULL};
+static const char *const log_options[] = {"level", NULL};
+
+/* Blocks that are planned: refused in so many words. */
+static const char *const planned_blocks[] = {"tls", NULL};
+
+struct table {
+	cfg_opt_t options[MAX_OPTIONS + 1];
+	size_t count;
+	char names[MAX_OPTIONS][NAME_SIZE];
+};
+
+struct grammar {
+	struct table tables[MAX_BLOCKS];
+	size_t count;
+};
+
+/* libConfuse's callbacks carry no pointer of ours, and its scanner is global anyway: one file is
+ * read at a time. */
+struct reading {
+	struct source *source;
+	struct complaints *complaints;
+	cfg_opt_t *assigned[1024]; /* options that have a value */
+	size_t assigned_count;
+	char unknown[NAME_SIZE * 2]; /* the name that ended this pass, or empty */
+	int unknown_line;
+	bool broken; /* text that is not of the form */
+};
+
+static struct reading *reading;
+
+static struct table *new_table(struct grammar *grammar)
+{
+	if (grammar->count == MAX_BLOCKS)
+		abort(); /* the tables above outgrew it: every run would end here */
+	return &grammar->tables[grammar->count++];
+}
+
+static cfg_opt_t *add_entry(struct table *table, const char *name, size_t length)
+{
+	if (table->count == MAX_OPTIONS || length >= NAME_SIZE)
+		abort();
+	memcpy(table->names[table->count], name, length);
+	table->options[table->count].name = table->names[table->count];
+	return &table->options[table->count++];
+}
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+static void complain_twice(cfg_t *section, const cfg_opt_t *option)
+{
+	char label[LABEL_SIZE] = "";
+	int block;
+
+	if (source_statement_find(reading->source, option->name, section->line, &block))
+		source_block_label(reading->source, block, label, sizeof(label));
+	complaints_add(reading->complaints, section->line, "%s%s: given twice", label,
+		       option->name);
+}
+
+/* A block keeps its table of options for as long as it lives, so that the option's address tells
+ * whether it was assigned before. A list's later values come with nvalues > 1. */
+static void note_assignment(cfg_t *section, cfg_opt_t *option)
+{
+	if (option->nvalues > 1)
+		return;
+	for (size_t i = 0; i < reading->assigned_count; i++)
+		if (reading->assigned[i] == option)
+			complain_twice(section, option);
+	if (reading->assigned_count < sizeof(reading->assigned) / sizeof(reading->assigned[0]))
+		reading->assigned[reading->assigned_count++] = option;
+}
+
+static int keep_value(cfg_t *section, cfg_opt_t *option, const char *text, void *result)
+{
+	size_t size = strlen(text) + 1;
+	struct grammar_value *value = malloc(sizeof(*value) + size);
+
+	if (!value)
+		return -1;
+	value->line = section->line;
+	memcpy(value->text, text, size);
+	*(void **)result = value;
+	note_assignment(section, option);
+	return 0;
+}
+
+static void add_option(struct table *table, const char *name)
+{
+	size_t length = strcspn(name, "[");
+	cfg_opt_t *option = add_entry(table, name, length);
+
+	option->type = CFGT_PTR;
+	option->flags = name[length] ? CFGF_LIST : CFGF_NONE;
+	option->parsecb = keep_value;
+	option->freecb = free;
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+static void add_options(struct table *table, const char *const *names)
+{
+	for (; *names; names++)
+		add_option(table, *names);
+}
+
+static struct table *add_block(struct grammar *grammar, struct table *parent, const char *name,
+			       cfg_flag_t flags, const char *const *options)
+{
+	struct table *table = new_table(grammar);
+	cfg_opt_t *block = add_entry(parent, name, strlen(name));
+
+	block->type = CFGT_SEC;
+	block->flags = flags;
+	block->subopts = table->options;
+	if (options)
+		add_options(table, options);
+	return table;
+}
+
+bool grammar_has_setting(const char *block, const struct setting_row *row)
+{
+	if (!strcmp(block, "host"))
+		return row->scope == SCOPE_HOST;
+	return row->scope == SCOPE_SERVICE ||
+	       (row->scope == SCOPE_LISTENER && !strcmp(block, "listener"));
+}
+
+/* The options of settings: "group.leaf" in a block of their own. */
+static void add_settings(struct grammar *grammar, struct table *table, const char *block)
+{
+	struct table *groups[MAX_OPTIONS] = {NULL};
+
+	for (size_t i = 0; i < FW_SETTING_COUNT; i++) {
+		const char *name = setting_rows[i].name, *dot = strchr(name, '.');
+		char group[NAME_SIZE];
+		size_t at = 0;
+
+		if (!grammar_has_setting(block, &setting_rows[i]))
+			continue;
+		if (!dot) {
+			add_option(table, name);
+			continue;
+		}
+		memcpy(group, name, (size_t)(dot - name));
+		group[dot - name] = '\0';
+		while (at < table->count && strcmp(table->names[at], group))
+			at++;
+		if (at == table->count)
+			groups[at] = add_block(grammar, table, group, CFGF_NONE, NULL);
+		add_option(groups[at], dot + 1);
+	}
+}
+
+/* Returns the root. */
+static struct table *fill_grammar(struct grammar *grammar)
+{
+	struct table *root = new_table(grammar), *block;
+
+	add_block(grammar, root, "filter", CFGF_NONE, filter_options);
+	block = add_block(grammar, root, "host", CFGF_NONE, NULL);
+	add_settings(grammar, block, "host");
+	block = add_block(grammar, root, "listener", CFGF_MULTI | CFGF_TITLE, listener_options);
+	add_settings(grammar, block, "listener");
+	add_block(grammar, block, "route", CFGF_MULTI | CFGF_TITLE, route_options);
+	block = add_block(grammar, root, "service", CFGF_MULTI | CFGF_TITLE, service_options);
+	add_settings(grammar, block, "service");
+	block = add_block(grammar, root, "upstream", CFGF_MULTI | CFGF_TITLE, upstream_options);
+	add_block(grammar, block, "server", CFGF_MULTI, server_options);
+	add_block(grammar, root, "proxy", CFGF_NONE, proxy_options);
+	add_block(grammar, root, "admin", CFGF_NONE, admin_options);
+	add_block(grammar, root, "log", CFGF_NONE, log_options);
+	return root;
+}
+
+/* --- complaints ------------------------------------------------------------------------------ */
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Levenshtein distance; names longer than NAME_SIZE count as far. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[NAME_SIZE + 1], length = strlen(b), above, left;
+
+	if (length > NAME_SIZE)
+		return NAME_SIZE;
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		above = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < length; j++) {
+			left = above + (a[i] != b[j]);
+			above = row[j + 1];
+			row[j + 1] = least(left, least(above, row[j]) + 1);
+		}
+	}
+	return row[length];
+}
+
+/* What the operator may have meant: near enough to be a slip of the pen, or NULL. */
+static const char *nearest(const cfg_t *section, const char *name)
+{
+	const char *best = NULL;
+	size_t best_distance = strlen(name) / 3 + 2, found;
+
+	for (size_t i = 0; section->opts[i].name; i++) {
+		found = distance(name, section->opts[i].name);
+		if (found < best_distance) {
+			best_distance = found;
+			best = section->opts[i].name;
+		}
+	}
+	return best;
+}
+
+static bool is_listed(const char *const *names, const char *name)
+{
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
+}
+
+static bool is_name_of_listener_setting(const char *name)
+{
+	for (size_t i = 0; i < FW_SETTING_COUNT; i++) {
+		const char *full = setting_rows[i].name, *dot = strchr(full, '.');
+
+		if (setting_rows[i].scope == SCOPE_LISTENER &&
+		    (!strcmp(full, name) || (dot && !strcmp(dot + 1, name)) ||
+		     (dot && strlen(name) == (size_t)(dot - full) &&
+		      !strncmp(full, name, strlen(name)))))
+			return true;
+	}
+	return false;
+}
+
+static void complain_unknown(const cfg_t *section, const char *name)
+{
+	const char *meant = nearest(section, name);
+	char label[LABEL_SIZE] = "";
+	int block = SOURCE_ROOT;
+
+	if (source_statement_find(reading->source, name, section->line, &block))
+		source_block_label(reading->source, block, label, sizeof(label));
+	if (is_listed(planned_blocks, name))
+		complaints_add(reading->complaints, section->line,
+			       "%s%s: this version does not terminate TLS; use protocol = \"tcp\" "
+			       "to pass it through to the upstream",
+			       label, name);
+	else if (meant)
+		complaints_add(reading->complaints, section->line,
+			       "%s%s: no such %s; did you mean %s?", label, name,
+			       block == SOURCE_ROOT ? "block" : "option", meant);
+	else if (!strcmp(section->name, "service") && is_name_of_listener_setting(name))
+		complaints_add(reading->complaints, section->line,
+			       "%s%s: only a listener has it: the proxy enforces it", label, name);
+	else
+		complaints_add(reading->complaints, section->line, "%s%s: no such %s", label, name,
+			       block == SOURCE_ROOT ? "block" : "option");
+}
+
+static void on_error(cfg_t *section, const char *format, va_list args)
+{
+	va_list copy;
+	const char *name;
+	char text[256];
+
+	if (strstr(format, "no such option")) {
+		va_copy(copy, args);
+		name = va_arg(copy, const char *);
+		snprintf(reading->unknown, sizeof(reading->unknown), "%s", name);
+		reading->unknown_line = section->line;
+		complain_unknown(section, name);
+		va_end(copy);
+		return;
+	}
+	vsnprintf(text, sizeof(text), format, args);
+	complaints_add(reading->complaints, section->line, "%s", text);
+	reading->broken = true;
+}
+
+/* libConfuse would let a later block of the same title replace the earlier one. */
+static void erase_duplicates(struct source *source, struct complaints *complaints)
+{
+	for (size_t i = 0; i < source->count; i++) {
+		for (size_t j = 0; source->blocks[i].title && j < i; j++) {
+			const struct source_block *a = &source->blocks[j], *b = &source->blocks[i];
+			char label[LABEL_SIZE];
+
+			if (a->parent != b->parent || strcmp(a->name, b->name) || !a->title ||
+			    strcmp(a->title, b->title))
+				continue;
+			complaints_add(complaints, b->line, "%sdefined already on line %d",
+				       source_block_name(source, (int)i, label, sizeof(label)),
+				       a->line);
+			if (source_statement_erase(source, b->name, b->line))
+				i = (size_t)-1; /* the list is a new one */
+			break;
+		}
+	}
+}
+
+/* libConfuse takes the end of the text for the end of every block. */
+static bool is_closed(const struct source *source, struct complaints *complaints)
+{
+	char label[LABEL_SIZE];
+
+	if (source->unclosed == SOURCE_ROOT)
+		return true;
+	complaints_add(complaints, source->blocks[source->unclosed].line,
+		       "%sthis block is never closed: a } is missing",
+		       source_block_name(source, source->unclosed, label, sizeof(label)));
+	return false;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static cfg_t *parse_once(const struct table *root, const struct source *source)
+{
+	cfg_t *tree = cfg_init((cfg_opt_t *)root->options, CFGF_NONE);
+
+	if (!tree)
+		return NULL;
+	cfg_set_error_function(tree, on_error);
+	reading->assigned_count = 0;
+	reading->unknown[0] = '\0';
+	cfg_parse_buf(tree, source->text);
+	return tree;
+}
+
+cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool *whole)
+{
+	struct grammar *grammar = calloc(1, sizeof(*grammar));
+	struct reading now = {.source = source, .complaints = complaints};
+	const struct table *root;
+	cfg_t *tree = NULL;
+
+	if (!grammar)
+		return NULL;
+	root = fill_grammar(grammar);
+	erase_duplicates(source, complaints);
+	reading = &now;
+	while ((tree = parse_once(root, source)) && now.unknown[0] &&
+	       source_statement_erase(source, now.unknown, now.unknown_line))
+		cfg_free(tree);
+	reading = NULL;
+	*whole = !now.broken && is_closed(source, complaints);
+	free(grammar);
+	return tree;
+}
+
+const struct grammar_value *grammar_value(cfg_t *section, const char *option, size_t nth)
+{
+	cfg_opt_t *found = cfg_getopt(section, option);
+
+	return found && nth < cfg_opt_size(found) ? cfg_opt_getnptr(found, (unsigned int)nth)
+						  : NULL;
+}

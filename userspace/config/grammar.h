@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which blocks and options there are, and the file read by them into libConfuse's tree.
+ *
+ * Every value is kept as it was written, with its line: what it means is decided in build.c. The
+ * options of settings come from settings.def: "source.syn_rate" is syn_rate in a block source.
+ */
+#ifndef CONFIG_GRAMMAR_H
+#define CONFIG_GRAMMAR_H
+
+#include <confuse.h>
+#include "config/complaints.h"
+#include "config/source.h"
+#include "contract/rows.h"
+
+/* A value as written. */
+struct grammar_value {
+	int line;
+	char text[];
+};
+
+/*
+ * Reads all of @source, and says in @complaints which names are not known, which options are given
+ * twice, and where the form is wrong. What was complained about is missing from the tree. Returns
+ * the tree, for cfg_free(), even then; NULL without memory. *@whole: the text could be read to its
+ * end; otherwise nothing follows from what the tree lacks.
+ */
+cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool *whole);
+
+/* The @nth value of an option (0 for one that is no list), or NULL. */
+const struct grammar_value *grammar_value(cfg_t *section, const char *option, size_t nth);
+
+/* Whether a block of that name ("host", "listener", "service") has an option for the setting. */
+bool grammar_has_setting(const char *block, const struct setting_row *row);
+
+#endif

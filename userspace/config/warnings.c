@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the file may say, but the machine will not honour, or the operator hardly meant. Compares
+ * with the machine as it is now; nothing here refuses anything.
+ */
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include "config/config.h"
+
+struct warnings {
+	struct error *text;
+	size_t used;
+	int count;
+};
+
+static void warn(struct warnings *warnings, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void warn(struct warnings *warnings, const char *format, ...)
+{
+	size_t room = sizeof(warnings->text->text) - warnings->used;
+	char *at = warnings->text->text + warnings->used;
+	char line[512];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	length = snprintf(at, room, "%s%s", warnings->count ? "\n" : "", line);
+	if ((size_t)length < room)
+		warnings->used += (size_t)length;
+	else
+		*at = '\0'; /* no room: only counted */
+	warnings->count++;
+}
+
+/* 0: unknown. */
+static uint64_t read_sysctl(const char *path)
+{
+	unsigned long long value = 0;
+	FILE *file = fopen(path, "re");
+
+	if (file) {
+		if (fscanf(file, "%llu", &value) != 1)
+			value = 0;
+		fclose(file);
+	}
+	return value;
+}
+
+static void warn_backlogs(struct warnings *warnings, const struct config *config)
+{
+	uint64_t somaxconn = read_sysctl("/proc/sys/net/core/somaxconn");
+
+	for (size_t i = 0; somaxconn && i < config->listener_count; i++)
+		if (config->services[i].backlog > somaxconn)
+			warn(warnings,
+			     "listener %s: backlog: the kernel cuts %u to %llu; raise "
+			     "net.core.somaxconn",
+			     config->services[i].name, config->services[i].backlog,
+			     (unsigned long long)somaxconn);
+}
+
+/* A proxied connection takes two descriptors, its own and the upstream's. */
+static void warn_descriptors(struct warnings *warnings, const struct config *config)
+{
+	uint64_t wanted = config->settings[FW_SET_HOST_MAX_CONNECTIONS];
+	struct rlimit limit;
+
+	if (!config->listener_count || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_max == RLIM_INFINITY || wanted <= limit.rlim_max / 2)
+		return;
+	warn(warnings,
+	     "host: max_connections: %llu connections need twice as many descriptors, but the "
+	     "limit is %llu; the proxy will refuse some %llu earlier (LimitNOFILE=)",
+	     (unsigned long long)wanted, (unsigned long long)limit.rlim_max,
+	     (unsigned long long)(wanted - limit.rlim_max / 2));
+}
+
+static void warn_listeners(struct warnings *warnings, const struct config *config)
+{
+	uint64_t host = config->settings[FW_SET_HOST_MAX_CONNECTIONS];
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_service *listener = &config->services[i];
+		const uint64_t *settings = listener->settings;
+
+		if (settings[FW_SET_MAX_CONNECTIONS] > host)
+			warn(warnings,
+			     "listener %s: max_connections: %llu is above the host's %llu",
+			     listener->name, (unsigned long long)settings[FW_SET_MAX_CONNECTIONS],
+			     (unsigned long long)host);
+		if (settings[FW_SET_SOURCE_CONNECTIONS] == 0 &&
+		    settings[FW_SET_SOURCE_SYN_RATE] == 0)
+			warn(warnings,
+			     "listener %s: source.connections and source.syn_rate are both 0: "
+			     "one address may take everything",
+			     listener->name);
+		if (listener->protocol == PROTOCOL_HTTP &&
+		    strcmp(listener->routes[listener->route_count - 1].prefix, "/"))
+			warn(warnings,
+			     "listener %s: no route for /: other paths are answered with 404",
+			     listener->name);
+	}
+}
+
+static void warn_upstreams(struct warnings *warnings, const struct config *config)
+{
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		const struct config_upstream *upstream = &config->upstreams[i];
+		bool used = false;
+
+		for (size_t j = 0; j < config->listener_count; j++)
+			for (size_t k = 0; k < config->services[j].route_count; k++)
+				used |= config->services[j].routes[k].upstream == upstream;
+		if (!used)
+			warn(warnings, "upstream %s: no listener leads to it", upstream->name);
+		if (upstream->max_connections &&
+		    (uint64_t)upstream->keepalive * config->threads > upstream->max_connections)
+			warn(warnings,
+			     "upstream %s: keepalive: %u idle connections in each of %u threads "
+			     "are more than max_connections, %u",
+			     upstream->name, upstream->keepalive, config->threads,
+			     upstream->max_connections);
+	}
+}
+
+static void warn_host(struct warnings *warnings, const struct config *config)
+{
+	for (size_t i = 0; i < config->filter.interface_count; i++)
+		if (!if_nametoindex(config->filter.interfaces[i]))
+			warn(warnings, "filter: interfaces: there is no interface %s now",
+			     config->filter.interfaces[i]);
+	if (config->admin && strncmp(config->admin, "127.", 4) &&
+	    strncmp(config->admin, "[::1]", 5))
+		warn(warnings,
+		     "admin: address: %s is not the loopback: whoever reaches it reads the "
+		     "addresses of clients in /events",
+		     config->admin);
+	if (config->listener_count && !strcmp(config->user, "root"))
+		warn(warnings, "proxy: user: the proxy faces clients as root");
+}
+
+int config_warnings(const struct config *config, struct error *text)
+{
+	struct error unread;
+	struct warnings warnings = {.text = text ? text : &unread};
+
+	warnings.text->text[0] = '\0';
+	warn_backlogs(&warnings, config);
+	warn_descriptors(&warnings, config);
+	warn_listeners(&warnings, config);
+	warn_upstreams(&warnings, config);
+	warn_host(&warnings, config);
+	return warnings.count;
+}
