@@ -58,15 +58,28 @@ static __always_inline __u32 connections_slot_for(const struct fw_connection_buc
 	return free;
 }
 
-/* Counts one more connection of @addr at @level. False: the bucket is full, nothing was counted. */
-static __always_inline bool connections_add(const struct fw_addr *addr, __u32 service,
-					    enum fw_level level)
+static __always_inline __u64 connections_hash(const struct fw_connection_owner *holder)
 {
-	__u64 hash = policy_hash(addr, service, level), word;
-	__u64 fingerprint = fw_connection_fingerprint(hash);
-	struct fw_connection_bucket *bucket = connections_bucket(hash);
+	return policy_hash(&holder->addr, holder->service, holder->level);
+}
+
+/*
+ * Counts one more connection of @holder. False: the bucket is full, nothing was counted.
+ *
+ * Global functions, this and the next, so that the verifier looks at each once and not at every
+ * call.
+ */
+__noinline bool connections_add(const struct fw_connection_owner *holder)
+{
+	struct fw_connection_bucket *bucket;
+	__u64 hash, fingerprint, word;
 	__u32 i, slot;
 
+	if (!holder)
+		return false;
+	hash = connections_hash(holder);
+	fingerprint = fw_connection_fingerprint(hash);
+	bucket = connections_bucket(hash);
 	if (!bucket)
 		return false;
 	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
@@ -77,11 +90,7 @@ static __always_inline bool connections_add(const struct fw_addr *addr, __u32 se
 		if (word == 0) {
 			if (!connections_swap(&bucket->slot[slot], 0, fingerprint | 1))
 				continue;
-			bucket->owner[slot] = (struct fw_connection_owner){
-				.addr = fw_addr_at_level(*addr, level),
-				.service = service,
-				.level = level,
-			};
+			bucket->owner[slot] = *holder;
 			return true;
 		}
 		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
@@ -94,29 +103,33 @@ static __always_inline bool connections_add(const struct fw_addr *addr, __u32 se
 	return false;
 }
 
-/* Undoes one connections_add() that returned true. */
-static __always_inline void connections_remove(const struct fw_addr *addr, __u32 service,
-					       enum fw_level level)
+/* Undoes one connections_add() that returned true. False: there was nothing to undo. */
+__noinline bool connections_remove(const struct fw_connection_owner *holder)
 {
-	__u64 hash = policy_hash(addr, service, level), word;
-	__u64 fingerprint = fw_connection_fingerprint(hash);
-	struct fw_connection_bucket *bucket = connections_bucket(hash);
+	struct fw_connection_bucket *bucket;
+	__u64 hash, fingerprint, word;
 	__u32 i, slot;
 
+	if (!holder)
+		return false;
+	hash = connections_hash(holder);
+	fingerprint = fw_connection_fingerprint(hash);
+	bucket = connections_bucket(hash);
 	if (!bucket)
-		return;
+		return false;
 	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
 		slot = connections_slot_for(bucket, fingerprint);
 		if (slot >= FW_CONNECTION_SLOTS)
-			return;
+			return false;
 		word = *(volatile __u64 *)&bucket->slot[slot];
 		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
 			continue;
 		/* The last connection takes the fingerprint with it. */
 		if (connections_swap(&bucket->slot[slot], word,
 				     word == (fingerprint | 1) ? 0 : word - 1))
-			return;
+			return true;
 	}
+	return false;
 }
 
 #endif
