@@ -41,5 +41,7 @@ bool source_statement_erase(struct source *source, const char *name, int line);
 /* "listener https: source." for a block, "" for the root: what goes in front of an option's name.
  */
 const char *source_block_label(const struct source *source, int block, char *buffer, size_t size);
+/* The same for what is said about the block as a whole: "listener https: source: ". */
+const char *source_block_name(const struct source *source, int block, char *buffer, size_t size);
 
 #endif
