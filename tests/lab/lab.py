@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lab: an edge host and "the internet", joined by one wire, on one machine.
+
+    with Lab() as lab:
+        lab.nginx(listen=["0.0.0.0:80", "[::]:80"])
+        lab.floodwall("attach", "eth0")
+        flood = lab.flood(destination=EDGE_V4 + ":80", source_prefix=DARK_V4, seconds=5)
+        print(lab.clients(destination=EDGE_V4 + ":80", seconds=5).result(), flood.result())
+
+Nothing of it can stay behind. Both hosts are namespaces without a name, which end with the process
+that holds them open; the edge's bpffs (so: every pin) is mounted in a private mount namespace and
+ends with it; every process started here is in the lab's own cgroup. The holder waits for the end of
+a pipe from this program, however that ends (return, exception, Ctrl-C, kill -9), then kills the
+cgroup and removes it and the lab's folder. Labs don't see each other: any number may run at once.
+
+Left out: what is done in a lab (test_*.py, demo.py, tests/bench).
+"""
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("FLOODWALL_BUILD", ROOT / "build")).resolve()
+
+# The wire: the range set aside for benchmarks (RFC 2544), and the one for documentation (RFC 3849).
+EDGE_V4, INTERNET_V4 = "198.18.0.1", "198.18.0.2"
+EDGE_V6, INTERNET_V6 = "2001:db8::1", "2001:db8::2"
+# Addresses of the internet that answer: every one of them is a host of its own to the edge.
+LIVE_V4, LIVE_V6 = "10.0.0.0/8", "2001:db8:1000::/36"
+# Addresses that are routed to, but nobody has: what a flood forges, so that no RST comes back.
+DARK_V4, DARK_V6 = "172.16.0.0/12", "2001:db8:4000::/36"
+# Where stories take their honest clients from.
+CLIENTS_V4, CLIENTS_V6 = "10.1.0.0/16", "2001:db8:1001::/48"
+
+BODY = "The origin is here, and it answers with exactly 64 bytes: hi. \r\n"
+BIG_SIZE = 32 << 20
+assert len(BODY) == 64
+
+HOLDER = """
+mount -t bpf bpf /sys/fs/bpf && ip link set lo up && echo ready || exit 1
+read -r _
+[ -n "$1" ] || exit 0
+echo 1 >"$1/cgroup.kill"
+tries=0
+until rmdir "$1"/edge "$1"/internet "$1" 2>/dev/null || [ ! -e "$1" ] || [ $tries -ge 100 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+rm -rf "$2"
+"""
+
+# As Debian 12 ships it, but for paths and what it listens on.
+NGINX = """
+user www-data;
+worker_processes auto;
+pid {home}/nginx.pid;
+error_log {home}/error.log;
+events {{
+	worker_connections {worker_connections};
+}}
+http {{
+	sendfile on;
+	tcp_nopush on;
+	types_hash_max_size 2048;
+	include /etc/nginx/mime.types;
+	default_type application/octet-stream;
+	access_log {home}/access.log;
+	gzip on;
+	client_body_temp_path {home}/body;
+	proxy_temp_path {home}/proxy;
+	fastcgi_temp_path {home}/fastcgi;
+	uwsgi_temp_path {home}/uwsgi;
+	scgi_temp_path {home}/scgi;
+	server {{
+		{listen}
+		root {home}/root;
+		index index.html;
+		{extra}
+	}}
+}}
+"""
+
+
+class LabError(Exception):
+    """The lab itself could not do what it was asked."""
+
+
+def wait_until(condition, what, seconds=10.0):
+    """Returns what `condition` returns, once that is true; fails with `what` if it never is."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"after {seconds:g} s still not so: {what} (last: {value!r})")
+        time.sleep(0.02)
+
+
+def cgroup_mount():
+    """Where cgroup v2 is mounted, whatever the machine's layout."""
+    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+        fields = line.split()
+        if fields[2] == "cgroup2":
+            return pathlib.Path(fields[1])
+    raise LabError("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup")
+
+
+class Process:
+    """A program that runs in the lab, its output kept in files."""
+
+    def __init__(self, command, home, name):
+        self.name = name
+        self.out, self.err = home / f"{name}.out", home / f"{name}.err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
+                                          stderr=err, start_new_session=True)
+        self.pid = self.popen.pid
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def kill(self, number=signal.SIGKILL):
+        """Sends a signal, and with SIGKILL waits for the end."""
+        if self.running():
+            self.popen.send_signal(number)
+        if number == signal.SIGKILL:
+            self.popen.wait(10)
+
+    def stop(self, seconds=20):
+        """Asks it to end, and returns its exit status."""
+        self.kill(signal.SIGTERM)
+        return self.popen.wait(seconds)
+
+    def result(self, seconds=120):
+        """Waits for the end, and returns what it printed as JSON."""
+        status = self.popen.wait(seconds)
+        text = self.out.read_text()
+        if status != 0:
+            raise LabError(f"{self.name}: exit status {status}: {text}{self.err.read_text()}")
+        return json.loads(text)
+
+
+class Host:
+    """One side of the wire: runs commands there. `host("ip", "link")` waits for the end."""
+
+    def __init__(self, name, home, cgroup, janitor):
+        self.name, self.home, self.cgroup = name, home, cgroup
+        self.numbers = itertools.count(1)
+        arguments = [str(cgroup.parent), str(home)] if janitor else ["", ""]
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", HOLDER, "holder"]
+            + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        if self.holder.stdout.readline() != b"ready\n":
+            raise LabError(f"can't make the namespaces of {name}: run as root")
+
+    def command(self, *command):
+        """The command line that runs `command` on this host, in its cgroup."""
+        return ["nsenter", "--target", str(self.holder.pid), "--mount", "--net", "--",
+                "sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self.cgroup / "cgroup.procs"),
+                *map(str, command)]
+
+    def __call__(self, *command, check=True, seconds=60, text=None):
+        done = subprocess.run(self.command(*command), input=text, capture_output=True, text=True,
+                              timeout=seconds, start_new_session=True)
+        if check and done.returncode != 0:
+            raise LabError(f"{self.name}: {' '.join(map(str, command))}: exit status "
+                           f"{done.returncode}: {done.stdout}{done.stderr}".rstrip())
+        return done
+
+    def start(self, *command, name=None):
+        name = f"{self.name}-{name or pathlib.Path(command[0]).name}-{next(self.numbers)}"
+        return Process(self.command(*command), self.home, name)
+
+    def sysctl(self, **settings):
+        """sysctl(net__ipv4__tcp_syncookies=1)"""
+        for name, value in settings.items():
+            self("sysctl", "-q", "-w", f"{name.replace('__', '.')}={value}")
+
+    def stack(self):
+        """The kernel's own counters of this host: {"TcpExtListenDrops": 3, …}."""
+        counters = {}
+        for file in ("snmp", "netstat"):
+            lines = self("cat", f"/proc/net/{file}").stdout.splitlines()
+            for names, values in zip(lines[::2], lines[1::2]):
+                kind = names.split(":")[0]
+                counters.update((kind + name, int(value)) for name, value in
+                                zip(names.split()[1:], values.split()[1:]))
+        return counters
+
+    def wire(self):
+        """The interface's counters: {"rx": {"packets": …, "dropped": …}, "tx": …}."""
+        return json.loads(self("ip", "-j", "-s", "link", "show", "dev", "eth0").stdout)[0]["stats64"]
+
+    def mac(self):
+        return json.loads(self("ip", "-j", "link", "show", "dev", "eth0").stdout)[0]["address"]
+
+    def release(self):
+        self.holder.stdin.close()
+        self.holder.wait(30)
+
+
+class Lab:
+    """Both hosts, and the programs that people and attackers run on them."""
+
+    numbers = itertools.count(1)
+
+    def __enter__(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="floodwall-lab-"))
+        self.home.chmod(0o755)
+        self.cgroup = cgroup_mount() / f"floodwall-lab-{os.getpid()}-{next(Lab.numbers)}"
+        self.hosts = []
+        try:
+            for name in ("edge", "internet"):
+                (self.cgroup / name).mkdir(parents=True)
+            self.edge = self._host("edge", janitor=True)
+            self.internet = self._host("internet", janitor=False)
+            self._join()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for host in reversed(self.hosts):
+            host.release()
+        # The first host does this; only when it could not be made is there anything left.
+        shutil.rmtree(self.home, ignore_errors=True)
+        for folder in (self.cgroup / "edge", self.cgroup / "internet", self.cgroup):
+            if folder.exists():
+                folder.rmdir()
+
+    def _host(self, name, janitor):
+        host = Host(name, self.home, self.cgroup / name, janitor)
+        self.hosts.append(host)
+        return host
+
+    def _join(self):
+        edge, internet = self.edge, self.internet
+        edge("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns",
+             internet.holder.pid)
+        # A network namespace takes over what the machine has set; these are Debian's own.
+        edge.sysctl(net__ipv4__tcp_syncookies=1, net__ipv4__conf__all__rp_filter=0,
+                    net__ipv4__conf__eth0__rp_filter=2)
+        for host in (edge, internet):
+            # No wait for duplicate addresses on a wire with two ends.
+            host.sysctl(net__ipv6__conf__eth0__accept_dad=0, net__ipv6__conf__eth0__accept_ra=0)
+            # A veth leaves checksums out, and polls for packets only if told: a NIC does neither.
+            host("ethtool", "-K", "eth0", "tx", "off", "gro", "on")
+            host("ip", "link", "set", "eth0", "up")
+        # What is sent back by XDP_TX arrives only where an XDP program runs: one that does nothing.
+        internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "object",
+                 BUILD / "bpf/flood.bpf.o", "program", "pass")
+        edge("ip", "addr", "add", f"{EDGE_V4}/30", "dev", "eth0")
+        edge("ip", "addr", "add", f"{EDGE_V6}/64", "dev", "eth0")
+        internet("ip", "addr", "add", f"{INTERNET_V4}/30", "dev", "eth0")
+        internet("ip", "addr", "add", f"{INTERNET_V6}/64", "dev", "eth0")
+        # The internet has every live address (AnyIP), and none of the dark ones.
+        for prefix in (LIVE_V4, LIVE_V6):
+            internet("ip", "route", "add", "local", prefix, "dev", "lo")
+        internet.sysctl(net__ipv4__ip_nonlocal_bind=1, net__ipv6__ip_nonlocal_bind=1)
+        self.gateway = edge.mac()
+        # The neighbours know each other, as if for long: a lost ARP answer is no lost connection.
+        for host, address, mac in ((edge, INTERNET_V4, internet.mac()), (internet, EDGE_V4, self.gateway),
+                                   (edge, INTERNET_V6, internet.mac()), (internet, EDGE_V6, self.gateway)):
+            host("ip", "neigh", "replace", address, "lladdr", mac, "dev", "eth0")
+        # A way back to every address there is: without it the kernel would drop forged SYNs early.
+        edge("ip", "route", "add", "default", "via", INTERNET_V4)
+        edge("ip", "-6", "route", "add", "default", "via", INTERNET_V6)
+
+    # --- on the internet ---------------------------------------------------------------------
+
+    def _program(self, name, options):
+        command = [BUILD / "tests/lab" / name, "--json"]
+        for option, value in options.items():
+            if value is True:
+                command.append("--" + option.replace("_", "-"))
+            elif value is not None and value is not False:
+                command += ["--" + option.replace("_", "-"), value]
+        return self.internet.start(*command, name=name)
+
+    def flood(self, **options):
+        """Starts a packet flood (flood.c); .result() says what was sent."""
+        return self._program("flood", {"interface": "eth0", "gateway": self.gateway, **options})
+
+    def attack(self, **options):
+        """Starts an attack of connections (attack.c)."""
+        return self._program("attack", options)
+
+    def clients(self, **options):
+        """Starts honest clients (client.c), who expect nginx()'s page."""
+        return self._program("client", {"body_file": self._page(), **options})
+
+    # --- on the edge -------------------------------------------------------------------------
+
+    def _page(self):
+        page = self.home / "page"
+        if not page.exists():
+            page.write_bytes(BODY.encode())
+        return page
+
+    def nginx(self, listen, worker_connections=768, extra=""):
+        """nginx as Debian ships it, with a page of 64 bytes at / and a large file at /big."""
+        home = self.home / f"nginx-{next(self.edge.numbers)}"
+        (home / "root").mkdir(parents=True)
+        (home / "root/index.html").write_bytes(BODY.encode())
+        with (home / "root/big").open("wb") as big:
+            big.truncate(BIG_SIZE)
+        lines = [f"listen {address}{' ipv6only=on' if '[' in address else ''};" for address in listen]
+        (home / "nginx.conf").write_text(NGINX.format(
+            home=home, listen=" ".join(lines), worker_connections=worker_connections, extra=extra))
+        process = self.edge.start("nginx", "-p", home, "-e", home / "error.log", "-c",
+                                  home / "nginx.conf", "-g", "daemon off;", name="nginx")
+        self.wait_listening(process, listen)
+        return process
+
+    def wait_listening(self, process, addresses):
+        """Until something listens on the ports of all of these "ADDRESS:PORT"."""
+        ports = {address.rsplit(":", 1)[1] for address in addresses}
+
+        def listening():
+            if not process.running():
+                raise LabError(f"{process.name} ended: {process.out.read_text()}"
+                               f"{process.err.read_text()}")
+            lines = self.edge("ss", "-Hltn").stdout.splitlines()
+            return ports <= {line.split()[3].rsplit(":", 1)[1] for line in lines}
+
+        wait_until(listening, f"{process.name} listens on {', '.join(sorted(ports))}")
+
+    def pids(self, name):
+        """Processes of the edge whose command is `name`."""
+        found = []
+        for pid in (self.edge.cgroup / "cgroup.procs").read_text().split():
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]:
+                    found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+    def floodwall(self, *arguments, check=True):
+        """Runs the CLI with --json; returns what it printed, or None if that was nothing."""
+        done = self.edge(BUILD / "floodwall", *arguments, "--json", check=check)
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def configure(self, text):
+        """Writes a configuration file, tracking confined to the edge's cgroup; returns its path."""
+        path = self.home / "floodwall.conf"
+        path.write_text(text.replace("@CGROUP@", str(self.edge.cgroup)))
+        return path
