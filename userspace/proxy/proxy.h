@@ -27,8 +27,10 @@ struct proxy_options {
 	struct wall *wall;           /* opened before privileges were dropped */
 	const struct proxy_socket *sockets;
 	size_t socket_count;
-	int access_log;    /* descriptor; −1: no access log */
-	int control;       /* a byte 'd', or end of file, from the supervisor: drain */
+	uint32_t worker_base; /* worker n writes row worker_base + n of the board: two generations
+				 that live at once never share a row */
+	int access_log;       /* descriptor; −1: no access log */
+	int control;          /* a byte 'd', or end of file, from the supervisor: drain */
 	uint64_t drain_ms; /* at most this long for open connections to finish, then they are closed
 			    */
 };
