@@ -34,6 +34,7 @@ static const struct kind {
 	bool deaf;           /* never reads */
 } kinds[] = {
 	{"hold", "", NULL, false, false},
+	{"hold-request", "GET %s HTTP/1.1\r\n", NULL, false, false},
 	{"churn", "", NULL, true, false},
 	{"slow-header", "GET %s HTTP/1.1\r\n" HTTP_HOST, "X-Filler: filler\r\n", false, false},
 	{"slow-body", "POST %s HTTP/1.1\r\n" HTTP_HOST "Content-Length: 1000000\r\n\r\n", "x",

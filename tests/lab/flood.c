@@ -6,7 +6,8 @@
  * by an interface whose driver can transmit XDP frames. On a veth the other end must poll (have an
  * XDP program, or GRO on), or it receives nothing.
  *
- * "sent" is what the interface took: frames made, less those it had no room for ("lost").
+ * "sent" is what the wire took: frames made, less those it had no room for because the other end
+ * did not keep up ("lost"). "offered_pps" counts both, "pps" what was sent.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -250,9 +251,9 @@ static int flood(const struct options *options, const struct flood_plan *plan)
 		return EXIT_FAILURE;
 	}
 	lost = lost < made ? lost : made;
-	return run_report(json_pack("{s:I, s:I, s:f, s:f}", "sent", (json_int_t)(made - lost),
-				    "lost", (json_int_t)lost, "seconds", seconds, "pps",
-				    (double)(made - lost) / seconds),
+	return run_report(json_pack("{s:I, s:I, s:f, s:f, s:f}", "sent", (json_int_t)(made - lost),
+				    "lost", (json_int_t)lost, "seconds", seconds, "offered_pps",
+				    (double)made / seconds, "pps", (double)(made - lost) / seconds),
 			  options->json);
 }
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What flood.c tells flood.bpf.c: the parts of a packet that never change, and what to draw. */
 #ifndef LAB_FLOOD_H
 #define LAB_FLOOD_H
