@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tracking: connections of any TCP server in the cgroup, told by the kernel's own sockets.
+ *
+ * A completed handshake proves that the source receives our packets: it is marked as verified, and
+ * counted at its source and prefix until the socket closes (by either side, by reset, by time-out,
+ * or with its process). What was counted is remembered with the socket, so a close undoes exactly
+ * that; TIME_WAIT is no longer a connection. Whatever fails is counted, and the connection lives
+ * on.
+ */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "maps.h"
+#include "policy.h"
+#include "packet.h"
+#include "service.h"
+#include "connections.h"
+#include "emit.h"
+
+/* sys/socket.h is not for the kernel's side. */
+enum { TRACK_AF_INET = 2 };
+
+static __always_inline __u64 track_epoch(void)
+{
+	__u32 zero = 0;
+	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
+
+	return state ? state->epoch : 0;
+}
+
+/*
+ * The connection, as the packet that opened it. A v4 client of a dual-stack listener has a v6
+ * socket with v4-mapped addresses: the form that our keys have anyway.
+ *
+ * Every field is read whatever the family, and volatile, so that the compiler doesn't choose
+ * between addresses of context fields, which the verifier forbids.
+ */
+static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, struct packet *packet)
+{
+	struct fw_addr remote = {
+		{ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2], ctx->remote_ip6[3]}};
+	struct fw_addr local = {
+		{ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]}};
+	__be32 remote_v4 = ctx->remote_ip4, local_v4 = ctx->local_ip4;
+
+	if (ctx->family == TRACK_AF_INET) {
+		remote = (struct fw_addr){{0, 0, bpf_htonl(0xffff), remote_v4}};
+		local = (struct fw_addr){{0, 0, bpf_htonl(0xffff), local_v4}};
+	}
+	*packet = (struct packet){
+		.source = {.length = 128, .addr = remote},
+		.source_port = ctx->remote_port >> 16, /* network order, in the upper half */
+		.destination = {.addr = local,
+				.port = bpf_htons(ctx->local_port), /* in host order */
+				.proto = IPPROTO_TCP},
+		.known = PACKET_PORTS,
+	};
+}
+
+/* A source keeps the rate it has used up: a new proof is no new burst. */
+static __always_inline void track_verify(const struct packet *packet)
+{
+	struct fw_source_key key = {.addr = packet->source.addr, .service = packet->service};
+	struct fw_source *known = bpf_map_lookup_elem(&sources, &key);
+	struct fw_source fresh = {.verified_ns = bpf_ktime_get_ns()};
+	long failure;
+
+	if (known) {
+		known->verified_ns = fresh.verified_ns;
+		return;
+	}
+	failure = bpf_map_update_elem(&sources, &key, &fresh, BPF_NOEXIST);
+	if (failure && failure != -EEXIST)
+		emit_fault(packet, FW_SOURCES_FULL);
+}
+
+static __always_inline struct fw_connection_owner track_holder(const struct fw_addr *source,
+							       __u32 service, enum fw_level level)
+{
+	return (struct fw_connection_owner){
+		.addr = fw_addr_at_level(*source, level),
+		.service = service,
+		.level = level,
+	};
+}
+
+static __always_inline bool track_count(const struct packet *packet, enum fw_level level)
+{
+	struct fw_connection_owner holder =
+		track_holder(&packet->source.addr, packet->service, level);
+
+	if (connections_add(&holder))
+		return true;
+	emit_fault(packet, FW_TRACK_FULL);
+	return false;
+}
+
+static __always_inline void track_uncount(const struct fw_socket *record, enum fw_level level)
+{
+	struct fw_connection_owner holder = track_holder(&record->source, record->service, level);
+
+	connections_remove(&holder);
+}
+
+static __always_inline void track_open(struct bpf_sock_ops *ctx)
+{
+	__u64 epoch = track_epoch();
+	struct fw_socket *record = NULL;
+	struct bpf_sock *sk = ctx->sk;
+	struct packet packet;
+
+	track_describe(ctx, &packet);
+	packet.service = service_find(&packet.destination);
+	if (packet.service == FW_HOST_SERVICE)
+		return;
+	track_verify(&packet);
+
+	/* First whatever makes the close come back to us: a count that nothing undoes is worse than
+	 * none. */
+	if (sk && !bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
+							  BPF_SOCK_OPS_STATE_CB_FLAG))
+		record = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!record) {
+		emit_fault(&packet, FW_SOCKET_STORAGE);
+		return;
+	}
+	if (record->epoch == epoch && (record->counted_source || record->counted_prefix))
+		return; /* by another instance of us, while one replaces the other */
+	record->epoch = epoch;
+	record->source = packet.source.addr;
+	record->service = packet.service;
+	record->counted_source = track_count(&packet, FW_LEVEL_SOURCE);
+	record->counted_prefix = track_count(&packet, FW_LEVEL_PREFIX);
+}
+
+static __always_inline void track_close(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct fw_socket *record = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+
+	if (!record)
+		return;
+	if (record->epoch == track_epoch()) {
+		if (record->counted_source)
+			track_uncount(record, FW_LEVEL_SOURCE);
+		if (record->counted_prefix)
+			track_uncount(record, FW_LEVEL_PREFIX);
+	}
+	record->counted_source = 0;
+	record->counted_prefix = 0;
+}
+
+SEC("sockops")
+int floodwall_track(struct bpf_sock_ops *ctx)
+{
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		track_open(ctx);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			track_close(ctx);
+		break;
+	}
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

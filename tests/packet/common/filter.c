@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "filter.h"
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "contract/address.h"
+#include "contract/rows.h"
+#include "filter.skel.h"
+
+struct filter {
+	struct filter_bpf *skeleton;
+	int program, cpus;
+};
+
+static const __u64 filter_seed[2] = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
+
+static void filter_require(bool good, const char *what)
+{
+	if (!good)
+		fail_msg("%s", what);
+}
+
+static void filter_write(struct filter *filter, const char *map, const void *key, const void *value)
+{
+	filter_require(bpf_map_update_elem(filter_map(filter, map), key, value, BPF_ANY) == 0, map);
+}
+
+static uint64_t filter_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * FILTER_SECOND + now.tv_nsec;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
+{
+	struct filter *filter = calloc(1, sizeof(*filter));
+	uint32_t service, setting;
+
+	filter_require(filter != NULL, "no memory");
+	filter->cpus = libbpf_num_possible_cpus();
+	filter->skeleton = filter_bpf__open();
+	filter_require(filter->skeleton != NULL, "filter does not open");
+	memcpy((void *)filter->skeleton->rodata->fw_seed, filter_seed, sizeof(filter_seed));
+	filter->skeleton->rodata->fw_connection_mask = connection_buckets - 1;
+	filter->skeleton->rodata->fw_sample_events = sample_events;
+	bpf_map__set_max_entries(filter->skeleton->maps.connections, connection_buckets);
+	bpf_map__set_max_entries(filter->skeleton->maps.sources, 1024);
+	bpf_map__set_max_entries(filter->skeleton->maps.block_hosts, 1024);
+	filter_require(filter_bpf__load(filter->skeleton) == 0, "filter does not load");
+	filter->program = bpf_program__fd(filter->skeleton->progs.floodwall_filter);
+	for (service = 0; service < 8; service++)
+		for (setting = 0; setting < FW_SETTING_COUNT; setting++)
+			filter_set(filter, service, setting, setting_rows[setting].initial);
+	return filter;
+}
+
+struct filter *filter_load(void)
+{
+	return filter_load_with(4096, true);
+}
+
+void filter_free(struct filter *filter)
+{
+	filter_bpf__destroy(filter->skeleton);
+	free(filter);
+}
+
+int filter_setup(void **state)
+{
+	*state = filter_load();
+	return 0;
+}
+
+int filter_teardown(void **state)
+{
+	filter_free(*state);
+	return 0;
+}
+
+int filter_map(struct filter *filter, const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(filter->skeleton->obj, name);
+
+	filter_require(fd >= 0, name);
+	return fd;
+}
+
+struct fw_addr filter_address(const char *text)
+{
+	struct fw_addr addr;
+	struct error error;
+
+	filter_require(address_parse(text, &addr, &error) == 0, text);
+	return addr;
+}
+
+/* --- packets --------------------------------------------------------------------------------- */
+
+static uint32_t filter_run(struct filter *filter, const struct frame *frame, int repeat,
+			   uint32_t *action)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->data,
+		    .data_size_in = frame->length, .repeat = repeat);
+
+	filter_require(bpf_prog_test_run_opts(filter->program, &options) == 0, "BPF_PROG_RUN");
+	*action = options.retval;
+	return options.duration;
+}
+
+bool filter_passes(struct filter *filter, const struct frame *frame)
+{
+	uint32_t action;
+
+	filter_run(filter, frame, 1, &action);
+	filter_require(action == XDP_PASS || action == XDP_DROP, "neither passed nor dropped");
+	return action == XDP_PASS;
+}
+
+uint32_t filter_time(struct filter *filter, const struct frame *frame, int repeat)
+{
+	uint32_t action;
+
+	return filter_run(filter, frame, repeat, &action);
+}
+
+/* --- counters -------------------------------------------------------------------------------- */
+
+static struct fw_counter filter_sum(struct filter *filter, const struct fw_counter *each)
+{
+	struct fw_counter sum = {};
+	int cpu;
+
+	for (cpu = 0; cpu < filter->cpus; cpu++) {
+		sum.packets += each[cpu].packets;
+		sum.bytes += each[cpu].bytes;
+		sum.would += each[cpu].would;
+	}
+	return sum;
+}
+
+struct fw_counter filter_counter(struct filter *filter, uint32_t service, enum fw_verdict verdict)
+{
+	struct fw_counter *each = calloc(filter->cpus, sizeof(*each)), sum;
+	uint32_t index = fw_counter_index(service, verdict);
+
+	filter_require(each && bpf_map_lookup_elem(filter_map(filter, "counters"), &index, each) ==
+				       0,
+		       "counters");
+	sum = filter_sum(filter, each);
+	free(each);
+	return sum;
+}
+
+struct fw_counter filter_counted(struct filter *filter)
+{
+	uint32_t count = FW_SERVICES_MAX * FW_VERDICTS_MAX, next, i;
+	struct fw_counter *each = calloc((size_t)count * filter->cpus, sizeof(*each));
+	uint32_t *keys = calloc(count, sizeof(*keys));
+	struct fw_counter sum = {}, one;
+	int error;
+
+	filter_require(each && keys, "no memory");
+	error = bpf_map_lookup_batch(filter_map(filter, "counters"), NULL, &next, keys, each,
+				     &count, NULL);
+	filter_require(error == 0 || error == -ENOENT, "counters");
+	for (i = 0; i < count; i++) {
+		one = filter_sum(filter, each + (size_t)i * filter->cpus);
+		sum.packets += one.packets;
+		sum.bytes += one.bytes;
+		sum.would += one.would;
+	}
+	free(each);
+	free(keys);
+	return sum;
+}
+
+/* The first counter that moved since @before, for the message of a test that fails. */
+static const char *filter_verdict_moved(struct filter *filter, uint32_t service,
+					const uint64_t before[FW_VERDICT_COUNT])
+{
+	int i;
+
+	for (i = 0; i < FW_VERDICT_COUNT; i++)
+		if (filter_counter(filter, service, i).packets != before[i])
+			return verdict_rows[i].label;
+	return "another service's, or none";
+}
+
+void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict verdict,
+		      const struct frame *frame, const char *file, int line)
+{
+	bool expected = verdict_rows[verdict].action == FW_ACTION_PASS, passed;
+	struct fw_counter all = filter_counted(filter), one;
+	uint64_t before[FW_VERDICT_COUNT];
+	int i;
+
+	for (i = 0; i < FW_VERDICT_COUNT; i++)
+		before[i] = filter_counter(filter, service, i).packets;
+	one = filter_counter(filter, service, verdict);
+	passed = filter_passes(filter, frame);
+	if (filter_counter(filter, service, verdict).packets != one.packets + 1) {
+		print_error("%s:%d: expected %s, counted %s\n", file, line,
+			    verdict_rows[verdict].label,
+			    filter_verdict_moved(filter, service, before));
+		_fail(file, line);
+	}
+	if (passed != expected) {
+		print_error("%s:%d: %s, but the packet was %s\n", file, line,
+			    verdict_rows[verdict].label, passed ? "passed" : "dropped");
+		_fail(file, line);
+	}
+	if (filter_counter(filter, service, verdict).bytes != one.bytes + frame->length ||
+	    filter_counted(filter).packets != all.packets + 1) {
+		print_error("%s:%d: %s: bytes are wrong, or another counter moved too\n", file,
+			    line, verdict_rows[verdict].label);
+		_fail(file, line);
+	}
+}
+
+/* --- policy ---------------------------------------------------------------------------------- */
+
+void filter_set(struct filter *filter, uint32_t service, enum fw_setting setting, uint64_t value)
+{
+	uint32_t index = fw_setting_index(service, setting);
+
+	filter_write(filter, "settings", &index, &value);
+}
+
+void filter_set_mode(struct filter *filter, enum fw_verdict verdict, enum fw_mode mode)
+{
+	uint32_t index = verdict, value = mode;
+
+	filter_write(filter, "modes", &index, &value);
+}
+
+void filter_bind(struct filter *filter, uint32_t service, const char *address, uint16_t port,
+		 uint8_t proto)
+{
+	struct fw_service_key key = {
+		.addr = filter_address(address), .port = htons(port), .proto = proto};
+
+	filter_write(filter, "bindings", &key, &service);
+}
+
+static const char *filter_list_map(enum filter_list list, const struct fw_prefix *prefix)
+{
+	if (list == FILTER_ALLOW)
+		return "allow";
+	return prefix->length == 128 ? "block_hosts" : "block_prefixes";
+}
+
+static const void *filter_list_key(enum filter_list list, const struct fw_prefix *prefix)
+{
+	return list == FILTER_BLOCK && prefix->length == 128 ? (const void *)&prefix->addr : prefix;
+}
+
+void filter_list(struct filter *filter, enum filter_list list, const char *text, int seconds)
+{
+	struct fw_list_entry entry = {.created_ns = filter_now()};
+	struct fw_prefix prefix;
+	struct error error;
+
+	filter_require(prefix_parse(text, &prefix, &error) == 0, text);
+	entry.length = prefix.length;
+	if (seconds)
+		entry.expires_ns = entry.created_ns + seconds * (int64_t)FILTER_SECOND;
+	filter_write(filter, filter_list_map(list, &prefix), filter_list_key(list, &prefix),
+		     &entry);
+}
+
+uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const char *text)
+{
+	struct fw_list_entry entry;
+	struct fw_prefix prefix;
+	struct error error;
+
+	filter_require(
+		prefix_parse(text, &prefix, &error) == 0 &&
+			bpf_map_lookup_elem(filter_map(filter, filter_list_map(list, &prefix)),
+					    filter_list_key(list, &prefix), &entry) == 0,
+		text);
+	return entry.packets;
+}
+
+/* --- what tracking writes -------------------------------------------------------------------- */
+
+void filter_verify(struct filter *filter, const char *source, uint32_t service)
+{
+	struct fw_source_key key = {.addr = filter_address(source), .service = service};
+	struct fw_source value = {.verified_ns = filter_now()};
+
+	filter_write(filter, "sources", &key, &value);
+}
+
+void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
+		 uint32_t connections)
+{
+	struct fw_addr source_addr = filter_address(source);
+	struct fw_addr addr = fw_addr_at_level(source_addr, level);
+	uint64_t hash = fw_hash(filter_seed, &addr, service, level);
+	uint32_t index =
+		fw_connection_bucket_index(hash, filter->skeleton->rodata->fw_connection_mask);
+	struct fw_connection_bucket bucket;
+	int fd = filter_map(filter, "connections"), i;
+
+	filter_require(bpf_map_lookup_elem(fd, &index, &bucket) == 0, "connections");
+	for (i = 0; i < FW_CONNECTION_SLOTS - 1; i++)
+		if (bucket.slot[i] == 0 ||
+		    (bucket.slot[i] & ~FW_CONNECTION_COUNT_MASK) == fw_connection_fingerprint(hash))
+			break;
+	bucket.slot[i] = connections ? fw_connection_fingerprint(hash) | connections : 0;
+	filter_write(filter, "connections", &index, &bucket);
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+static uint64_t filter_older(uint64_t time, uint64_t ns)
+{
+	return time > ns ? time - ns : 0;
+}
+
+static void filter_age_cells(struct filter *filter, const char *map, uint32_t count, uint64_t ns)
+{
+	uint64_t *cells = calloc(count, sizeof(*cells));
+	uint32_t *keys = calloc(count, sizeof(*keys)), next, i, got = count;
+	int fd = filter_map(filter, map), error;
+
+	filter_require(cells && keys, "no memory");
+	error = bpf_map_lookup_batch(fd, NULL, &next, keys, cells, &got, NULL);
+	filter_require((error == 0 || error == -ENOENT) && got == count, map);
+	for (i = 0; i < count; i++)
+		cells[i] = filter_older(cells[i], ns);
+	filter_require(bpf_map_update_batch(fd, keys, cells, &got, NULL) == 0, map);
+	free(cells);
+	free(keys);
+}
+
+static void filter_age_samplers(struct filter *filter, uint64_t ns)
+{
+	struct fw_sampler *each = calloc(filter->cpus, sizeof(*each));
+	uint32_t service, verdict, index;
+	int fd = filter_map(filter, "samplers"), cpu;
+
+	filter_require(each != NULL, "no memory");
+	for (service = 0; service < 2; service++)
+		for (verdict = 0; verdict < FW_VERDICT_COUNT; verdict++) {
+			index = fw_counter_index(service, verdict);
+			bpf_map_lookup_elem(fd, &index, each);
+			for (cpu = 0; cpu < filter->cpus; cpu++)
+				each[cpu].tat_ns = filter_older(each[cpu].tat_ns, ns);
+			bpf_map_update_elem(fd, &index, each, BPF_ANY);
+		}
+	free(each);
+}
+
+void filter_age(struct filter *filter, uint64_t ns)
+{
+	int fd = filter_map(filter, "sources");
+	struct fw_source_key key, *previous = NULL;
+	struct fw_source source;
+
+	filter_age_cells(filter, "sketch", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
+	filter_age_cells(filter, "gates", FW_SERVICES_MAX, ns);
+	filter_age_samplers(filter, ns);
+	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
+		if (bpf_map_lookup_elem(fd, &key, &source) == 0) {
+			source.tat_ns = filter_older(source.tat_ns, ns);
+			bpf_map_update_elem(fd, &key, &source, BPF_EXIST);
+		}
+		previous = &key;
+	}
+}
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+uint64_t filter_events(struct filter *filter)
+{
+	struct fw_meta meta;
+	uint32_t zero = 0;
+
+	filter_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
+	return meta.events;
+}
+
+bool filter_event(struct filter *filter, uint64_t sequence, struct fw_event *event)
+{
+	uint32_t slot = sequence % FW_EVENTS_MAX;
+
+	filter_require(bpf_map_lookup_elem(filter_map(filter, "events"), &slot, event) == 0,
+		       "events");
+	return event->sequence == sequence;
+}

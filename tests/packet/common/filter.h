@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The real filter, loaded with maps of its own and fed by BPF_PROG_RUN; attached to nothing.
+ *
+ * filter_expect() is what every test is made of: the packet's fate, and the one counter that moved.
+ * Whatever the kernel refuses ends the test.
+ */
+#ifndef PACKET_FILTER_H
+#define PACKET_FILTER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "floodwall.h"
+#include "frame.h"
+
+#define FILTER_SECOND 1000000000ULL
+
+struct filter;
+
+/* Settings are their defaults, no service is bound, lists are empty, hashing has a fixed key. */
+struct filter *filter_load(void);
+/* The same with other constants in .rodata. */
+struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events);
+void filter_free(struct filter *filter);
+
+/* cmocka fixtures: *@state is the filter. */
+int filter_setup(void **state);
+int filter_teardown(void **state);
+
+/* Runs the packet once. True: it passes. */
+bool filter_passes(struct filter *filter, const struct frame *frame);
+/* The nanoseconds of one run, averaged by the kernel over @repeat. */
+uint32_t filter_time(struct filter *filter, const struct frame *frame, int repeat);
+
+/* The packet gets this verdict: dropped or passed accordingly, and this counter of @service alone
+ * moves, by one packet and the frame's bytes. */
+#define filter_expect(filter, service, verdict, ...)                                               \
+	do {                                                                                       \
+		struct frame frame_ = frame(__VA_ARGS__);                                          \
+                                                                                                   \
+		filter_expect_at(filter, service, FW_##verdict, &frame_, __FILE__, __LINE__);      \
+	} while (0)
+#define filter_expect_frame(filter, service, verdict, frame)                                       \
+	filter_expect_at(filter, service, verdict, frame, __FILE__, __LINE__)
+void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict verdict,
+		      const struct frame *frame, const char *file, int line);
+
+/* Added over all CPUs. */
+struct fw_counter filter_counter(struct filter *filter, uint32_t service, enum fw_verdict verdict);
+/* Added over all services and verdicts too. */
+struct fw_counter filter_counted(struct filter *filter);
+
+void filter_set(struct filter *filter, uint32_t service, enum fw_setting setting, uint64_t value);
+void filter_set_mode(struct filter *filter, enum fw_verdict verdict, enum fw_mode mode);
+/* @address may be a wildcard, "0.0.0.0" or "::". */
+void filter_bind(struct filter *filter, uint32_t service, const char *address, uint16_t port,
+		 uint8_t proto);
+
+enum filter_list { FILTER_ALLOW, FILTER_BLOCK };
+/* As user space does: single addresses to block go to the table of hosts. @seconds until the entry
+ * expires: 0 never, negative: it has. */
+void filter_list(struct filter *filter, enum filter_list list, const char *prefix, int seconds);
+uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const char *prefix);
+
+/* What tracking would have written. */
+void filter_verify(struct filter *filter, const char *source, uint32_t service);
+void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
+		 uint32_t connections);
+
+/* Everything the filter remembers of time becomes @ns older: as if so much had passed. */
+void filter_age(struct filter *filter, uint64_t ns);
+
+/* The event with that sequence number; false: there is none. */
+bool filter_event(struct filter *filter, uint64_t sequence, struct fw_event *event);
+uint64_t filter_events(struct filter *filter); /* sequence of the newest */
+
+struct fw_addr filter_address(const char *text);
+int filter_map(struct filter *filter, const char *name); /* descriptor */
+
+#endif
