@@ -34,7 +34,11 @@ struct wall_sizes {
 
 /* Opens the pinned maps. −ENOENT: there are none (says how to attach); −EPROTO: another layout. */
 int wall_open(struct wall **wall, struct error *error);
-/* The same, but makes and pins the maps first where there are none, and starts tracking. */
+/*
+ * The same, but makes and pins the maps first where there are none, and starts tracking; where
+ * tracking runs already its program is replaced. @cgroup NULL: where it runs, or else the root of
+ * the cgroup-v2 mount.
+ */
 int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, const char *cgroup,
 			struct error *error);
 void wall_close(struct wall *wall); /* NULL is allowed */
@@ -65,6 +69,8 @@ bool wall_is_tracking(struct wall *wall); /* sock_ops is attached */
 /* Stops tracking and unpins every map: policy and counts are gone. The wall must still be closed.
  */
 int wall_remove(struct wall *wall, struct error *error);
+/* The same for maps that wall_open() refuses (−EPROTO), and detaches their filter everywhere. */
+int wall_discard(struct error *error);
 
 /* Where a map is pinned: "/sys/fs/bpf/floodwall/settings". Static storage per name. */
 const char *wall_pin_path(const char *map);
@@ -153,7 +159,8 @@ struct wall_usage {
 	const char *name;
 	uint64_t used, size;
 };
-int wall_usage(struct wall *wall, struct wall_usage *list, size_t *count, struct error *error);
+#define WALL_USAGE_COUNT 7
+int wall_usage(struct wall *wall, struct wall_usage list[WALL_USAGE_COUNT], struct error *error);
 
 /* --- the proxy's board (wall/board.c) --------------------------------------------------------- */
 

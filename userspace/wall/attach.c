@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The filter on interfaces.
+ *
+ * libxdp attaches it, so that where the kernel can (freplace) it runs in libxdp's dispatcher beside
+ * other programs, and elsewhere alone. A program is ours if it uses one of our maps; one that is
+ * not ours is never touched. Where ours runs already its program is exchanged: alone by one atomic
+ * replacement, in a dispatcher by adding the new one before the old one goes. Either way no packet
+ * goes unfiltered.
+ *
+ * Several interfaces are done one by one and undone again if a later one refuses.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xdp/libxdp.h>
+#include "base/clock.h"
+#include "wall/internal.h"
+#include "wall/pins.h"
+#include "filter.skel.h"
+
+/* An interface, what it had before, and what was done to it. */
+struct place {
+	struct wall_interface *interface;
+	struct xdp_multiprog *before; /* NULL: nothing ran */
+	struct xdp_program *ours;     /* among those before; NULL: not yet there */
+	bool alone;                   /* ours, without a dispatcher */
+	enum xdp_attach_mode mode_before;
+
+	struct filter_bpf *skeleton;
+	struct xdp_program *added;
+	enum xdp_attach_mode mode;
+	bool moved; /* ours was taken away to make room for another mode */
+};
+
+static const char *mode_name(enum xdp_attach_mode mode)
+{
+	return mode == XDP_MODE_NATIVE ? "native" : mode == XDP_MODE_SKB ? "generic" : "hardware";
+}
+
+/* What runs on the interface, and whether ours is among it. −EBUSY: a program that does not share.
+ */
+static int inspect(const struct pins *pins, struct place *place, struct error *error)
+{
+	struct xdp_program *program = NULL, *alone;
+	const char *name = place->interface->name;
+
+	place->before = xdp_multiprog__get_from_ifindex(place->interface->index);
+	if (libxdp_get_error(place->before) || !place->before) {
+		place->before = NULL;
+		return 0;
+	}
+	place->mode_before = xdp_multiprog__attach_mode(place->before);
+	if (!xdp_multiprog__is_legacy(place->before)) {
+		while ((program = xdp_multiprog__next_prog(program, place->before)))
+			if (pins_are_used_by(pins, xdp_program__fd(program)))
+				place->ours = program;
+		return 0;
+	}
+	alone = xdp_multiprog__main_prog(place->before);
+	if (alone && pins_are_used_by(pins, xdp_program__fd(alone))) {
+		place->ours = alone;
+		place->alone = true;
+		return 0;
+	}
+	if (!alone)
+		alone = xdp_multiprog__hw_prog(place->before);
+	return error_set(error, -EBUSY,
+			 "%s: another XDP program is attached: id %u, \"%s\", %s mode. It was left "
+			 "alone; if it is not needed, remove it (ip link set dev %s xdp%s off) and "
+			 "attach again",
+			 name, xdp_program__id(alone), xdp_program__name(alone),
+			 mode_name(place->mode_before), name,
+			 place->mode_before == XDP_MODE_SKB ? "generic" : "drv");
+}
+
+static void close_place(struct place *place)
+{
+	xdp_program__close(place->added);
+	filter_bpf__destroy(place->skeleton);
+	xdp_multiprog__close(place->before);
+}
+
+/* A fresh, not yet loaded filter on the wall's maps. */
+static int open_filter(struct wall *wall, struct place *place, struct error *error)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, options);
+	struct filter_bpf *skeleton;
+	int result;
+
+	xdp_program__close(place->added);
+	filter_bpf__destroy(place->skeleton);
+	place->added = NULL;
+	place->skeleton = skeleton = filter_bpf__open();
+	if (!skeleton)
+		return error_set(error, -errno, "cannot read the built-in filter: %s",
+				 strerror(errno));
+	skeleton->rodata->fw_seed[0] = wall->seed[0];
+	skeleton->rodata->fw_seed[1] = wall->seed[1];
+	skeleton->rodata->fw_connection_mask = wall->connection_mask;
+	result = wall_maps_reuse(wall, skeleton->obj);
+	if (result < 0)
+		return error_set(error, result, "cannot give the filter its maps: %s",
+				 strerror(-result));
+	options.obj = skeleton->obj;
+	options.prog_name = bpf_program__name(skeleton->progs.floodwall_filter);
+	place->added = xdp_program__create(&options);
+	result = (int)libxdp_get_error(place->added);
+	if (result == 0)
+		return 0;
+	place->added = NULL;
+	return error_set(error, result, "cannot prepare the filter: %s", strerror(-result));
+}
+
+static int add(struct wall *wall, struct place *place, enum xdp_attach_mode mode,
+	       struct error *error)
+{
+	int result = open_filter(wall, place, error);
+
+	if (result < 0)
+		return result;
+	wall_words_forget();
+	result = xdp_program__attach(place->added, place->interface->index, mode, 0);
+	place->mode = mode;
+	if (result == 0)
+		return 0;
+	xdp_program__close(place->added);
+	place->added = NULL;
+	return error_set(error, result, "%s: cannot attach in %s mode: %s%s",
+			 place->interface->name, mode_name(mode), strerror(-result), wall_words());
+}
+
+static __u32 mode_flag(enum xdp_attach_mode mode)
+{
+	return mode == XDP_MODE_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+}
+
+/* Puts @fd in the place of @old, in one step. */
+static int exchange(const struct place *place, int fd, int old)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = old);
+
+	return bpf_xdp_attach(place->interface->index, fd,
+			      mode_flag(place->mode_before) | XDP_FLAGS_REPLACE, &options);
+}
+
+static int replace_alone(struct wall *wall, struct place *place, struct error *error)
+{
+	int result = open_filter(wall, place, error);
+
+	if (result < 0)
+		return result;
+	xdp_program__close(place->added); /* libxdp would want a dispatcher */
+	place->added = NULL;
+	wall_words_forget();
+	result = bpf_object__load(place->skeleton->obj);
+	if (result < 0)
+		return error_set(error, result, "the kernel refused to load the filter: %s%s",
+				 strerror(-result), wall_words());
+	place->added =
+		xdp_program__from_fd(bpf_program__fd(place->skeleton->progs.floodwall_filter));
+	place->mode = place->mode_before;
+	result = (int)libxdp_get_error(place->added);
+	if (result < 0)
+		place->added = NULL;
+	else
+		result = exchange(place, xdp_program__fd(place->added),
+				  xdp_program__fd(place->ours));
+	return result == 0 ? 0
+			   : error_set(error, result, "%s: cannot replace the filter: %s%s",
+				       place->interface->name, strerror(-result), wall_words());
+}
+
+/* Native and generic exclude each other on an interface, so here there is a gap. */
+static int move(struct wall *wall, struct place *place, enum xdp_attach_mode mode,
+		struct error *error)
+{
+	int result =
+		xdp_program__detach(place->ours, place->interface->index, place->mode_before, 0);
+
+	if (result < 0)
+		return error_set(error, result, "%s: cannot detach the filter from %s mode: %s",
+				 place->interface->name, mode_name(place->mode_before),
+				 strerror(-result));
+	place->moved = true;
+	return add(wall, place, mode, error);
+}
+
+/* Native if the driver can, else generic, saying why. */
+static int add_auto(struct wall *wall, struct place *place, struct error *error)
+{
+	char *fallback = place->interface->fallback;
+	int result = add(wall, place, XDP_MODE_NATIVE, error);
+
+	if (result == 0 || result == -EBUSY || result == -EEXIST || result == -EPERM ||
+	    result == -ENOMEM)
+		return result;
+	snprintf(fallback, sizeof(place->interface->fallback), "%s%s", strerror(-result),
+		 wall_words());
+	return add(wall, place, XDP_MODE_SKB, error);
+}
+
+static int attach_place(struct wall *wall, struct place *place, enum wall_mode wanted,
+			struct error *error)
+{
+	enum xdp_attach_mode mode = wanted == WALL_GENERIC ? XDP_MODE_SKB : XDP_MODE_NATIVE;
+
+	if (!place->before)
+		return wanted == WALL_AUTO ? add_auto(wall, place, error)
+					   : add(wall, place, mode, error);
+	if (wanted == WALL_AUTO)
+		mode = place->mode_before; /* keeps what runs */
+	if (mode == place->mode_before)
+		return place->alone ? replace_alone(wall, place, error)
+				    : add(wall, place, mode, error);
+	if (place->ours && (place->alone || xdp_multiprog__program_count(place->before) == 1))
+		return move(wall, place, mode, error);
+	return error_set(error, -EBUSY,
+			 "%s: other programs run there in %s mode, and an interface has one mode; "
+			 "attach with --mode %s",
+			 place->interface->name, mode_name(place->mode_before),
+			 mode_name(place->mode_before));
+}
+
+/* Back to what was before. There is nobody to tell if even that fails. */
+static void undo(struct place *place)
+{
+	int index = place->interface->index;
+
+	if (place->added && place->alone && !place->moved)
+		exchange(place, xdp_program__fd(place->ours), xdp_program__fd(place->added));
+	else if (place->added)
+		xdp_program__detach(place->added, index, place->mode, 0);
+	if (place->moved)
+		xdp_program__attach(place->ours, index, place->mode_before, 0);
+}
+
+/* In a dispatcher the old program still runs beside the new one. */
+static void finish(struct place *place)
+{
+	struct wall_interface *interface = place->interface;
+
+	if (place->ours && !place->alone && !place->moved)
+		xdp_program__detach(place->ours, interface->index, place->mode_before, 0);
+	interface->attached = true;
+	interface->native = place->mode == XDP_MODE_NATIVE;
+}
+
+static void note_attachment(struct wall *wall)
+{
+	struct fw_meta *meta = wall_map_writable(wall, MAP_META, NULL);
+
+	if (!meta)
+		return;
+	if (!meta->attached_ns)
+		meta->attached_ns = clock_read_ns(CLOCK_REALTIME);
+	munmap(meta, wall->maps[MAP_META].size);
+}
+
+static int find_interface(struct wall_interface *interface, struct error *error)
+{
+	interface->index = (int)if_nametoindex(interface->name);
+	interface->attached = interface->native = false;
+	interface->fallback[0] = '\0';
+	if (interface->index)
+		return 0;
+	return error_set(error, -ENODEV,
+			 "there is no interface \"%s\"; ip link shows those there are",
+			 interface->name);
+}
+
+static int attach_places(struct wall *wall, struct place *places, size_t count, enum wall_mode mode,
+			 struct error *error)
+{
+	struct pins pins;
+	size_t done = 0;
+	int result = pins_read(&pins, error);
+
+	/* Everything that can be known to fail fails before anything is changed. */
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = find_interface(places[i].interface, error);
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = inspect(&pins, &places[i], error);
+	while (done < count && result == 0)
+		result = attach_place(wall, &places[done++], mode, error);
+	if (result == 0) {
+		for (size_t i = 0; i < count; i++)
+			finish(&places[i]);
+		note_attachment(wall);
+	} else {
+		while (done > 0)
+			undo(&places[--done]);
+	}
+	return result;
+}
+
+int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t count,
+		enum wall_mode mode, struct error *error)
+{
+	struct place *places = calloc(count ? count : 1, sizeof(*places));
+	int result;
+
+	if (!places)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		places[i].interface = &interfaces[i];
+	wall_words_forget();
+	wall_lock(wall);
+	result = attach_places(wall, places, count, mode, error);
+	wall_unlock(wall);
+	for (size_t i = 0; i < count; i++)
+		close_place(&places[i]);
+	free(places);
+	return result;
+}
+
+/* Whether ours runs on @interface, which is filled in, and gone afterwards with @detach. */
+static int examine(const struct pins *pins, struct wall_interface *interface, bool detach,
+		   struct error *error)
+{
+	struct place place = {.interface = interface};
+	int result = 0;
+
+	inspect(pins, &place, NULL); /* a program that is not ours is no error here */
+	interface->attached = place.ours != NULL;
+	interface->native = place.mode_before == XDP_MODE_NATIVE;
+	if (place.ours && detach)
+		result = xdp_program__detach(place.ours, interface->index, place.mode_before, 0);
+	xdp_multiprog__close(place.before);
+	return result == 0 ? 0
+			   : error_set(error, result, "%s: cannot detach the filter: %s%s",
+				       interface->name, strerror(-result), wall_words());
+}
+
+static int examine_all(const struct pins *pins, bool detach, struct wall_interface **list,
+		       size_t *count, struct error *error)
+{
+	struct if_nameindex *names = if_nameindex();
+	struct wall_interface *found;
+	size_t total = 0;
+	int result = 0;
+
+	if (!names)
+		return error_set(error, -errno, "cannot list the interfaces: %s", strerror(errno));
+	while (names[total].if_index)
+		total++;
+	found = calloc(total ? total : 1, sizeof(*found));
+	if (!found)
+		result = error_set(error, -ENOMEM, "out of memory");
+	*count = 0;
+	for (size_t i = 0; i < total && result == 0; i++) {
+		struct wall_interface *interface = &found[*count];
+
+		*interface = (struct wall_interface){.index = (int)names[i].if_index};
+		strncpy(interface->name, names[i].if_name, sizeof(interface->name) - 1);
+		result = examine(pins, interface, detach, error);
+		*count += interface->attached;
+	}
+	if_freenameindex(names);
+	*list = found;
+	if (result < 0) {
+		free(found);
+		*list = NULL;
+	}
+	return result;
+}
+
+int wall_interfaces(struct wall *wall, struct wall_interface **list, size_t *count,
+		    struct error *error)
+{
+	struct pins pins;
+	int result;
+
+	(void)wall;
+	wall_words_forget();
+	result = pins_read(&pins, error);
+	return result < 0 ? result : examine_all(&pins, false, list, count, error);
+}
+
+int attach_remove_all(const struct pins *pins, struct error *error)
+{
+	struct wall_interface *list;
+	size_t count;
+	int result;
+
+	wall_words_forget();
+	result = examine_all(pins, true, &list, &count, error);
+	free(list);
+	return result;
+}
+
+int wall_detach(struct wall *wall, const char *const *interfaces, size_t count, struct error *error)
+{
+	struct wall_interface *found;
+	struct pins pins;
+	int result = pins_read(&pins, error);
+
+	if (result < 0)
+		return result;
+	if (count == 0)
+		return attach_remove_all(&pins, error);
+	found = calloc(count, sizeof(*found));
+	if (!found)
+		return error_set(error, -ENOMEM, "out of memory");
+	wall_words_forget();
+	wall_lock(wall);
+	for (size_t i = 0; i < count && result == 0; i++) {
+		snprintf(found[i].name, sizeof(found[i].name), "%s", interfaces[i]);
+		result = find_interface(&found[i], error);
+		if (result == 0)
+			result = examine(&pins, &found[i], false, error);
+		if (result == 0 && !found[i].attached)
+			result = error_set(error, -ENOENT, "%s: the filter is not attached there",
+					   interfaces[i]);
+	}
+	for (size_t i = 0; i < count && result == 0; i++)
+		result = examine(&pins, &found[i], true, error);
+	wall_unlock(wall);
+	free(found);
+	return result;
+}
