@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Chunked bodies: where they end, what they hold, what stops them. What is refused is mostly told
+ * by test_smuggling.c; here are the counts, the limit and the unwrapping.
+ */
+#include "rows.h"
+
+static const char exact[] = "5\r\nhello\r\n00F\r\n, chunked world\r\n0\r\n\r\n";
+static const char content[] = "hello, chunked world";
+
+static void counts(void **state)
+{
+	struct http_chunks chunks;
+	const char *next = "GET /";
+	char stream[128];
+	size_t cut, length = sizeof(exact) - 1;
+	int total = snprintf(stream, sizeof(stream), "%s%s", exact, next);
+
+	(void)state;
+	for (cut = 0; cut <= (size_t)total; cut++) {
+		assert_int_equal(feed_chunks(&chunks, stream, (size_t)total, 0, cut, 1), length);
+		assert_true(chunks.done);
+		assert_int_equal(chunks.payload, sizeof(content) - 1);
+	}
+}
+
+/* Every proper prefix is wanted for more, and each of its bytes may be forwarded. */
+static void prefixes(void **state)
+{
+	struct http_chunks chunks;
+	size_t length;
+
+	(void)state;
+	for (length = 1; length < sizeof(exact) - 1; length++) {
+		assert_int_equal(feed_chunks(&chunks, exact, length, 0, length, 1), length);
+		assert_false(chunks.done);
+	}
+}
+
+/* A size over the limit is refused before any of its data. */
+static void limit(void **state)
+{
+	struct http_chunks chunks;
+
+	(void)state;
+	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, 20, 1, 1),
+			 sizeof(exact) - 1);
+	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, 19, 1, 1),
+			 -FW_BODY_TOO_LARGE);
+	assert_int_equal(feed_chunks(&chunks, "5\r\nhello\r\n00F\r", 14, 19, 14, 1),
+			 -FW_BODY_TOO_LARGE);
+	assert_int_equal(feed_chunks(&chunks, "7fffffffffffffff\r\n", 18, 0, 18, 1), 18);
+	assert_int_equal(feed_chunks(&chunks, "8000000000000000\r\n", 18, 0, 18, 1), -FW_BAD_CHUNK);
+}
+
+static void unwrap(void **state)
+{
+	struct http_chunks chunks;
+	char joined[64], *copy;
+	size_t cut, part, length = sizeof(exact) - 1, sum;
+
+	(void)state;
+	for (cut = 0; cut <= length; cut++) {
+		http_chunks_init(&chunks, 0);
+		copy = feed_copy(exact, cut);
+		assert_int_equal(http_chunks_unwrap(&chunks, copy, cut, &part), cut);
+		memcpy(joined, copy, part);
+		free(copy);
+		sum = part;
+		copy = feed_copy(exact + cut, length - cut);
+		assert_int_equal(http_chunks_unwrap(&chunks, copy, length - cut, &part),
+				 length - cut);
+		memcpy(joined + sum, copy, part);
+		free(copy);
+		sum += part;
+		assert_true(chunks.done);
+		assert_int_equal(sum, sizeof(content) - 1);
+		assert_memory_equal(joined, content, sum);
+	}
+}
+
+/* Of all 256 bytes, in the place of a size and after one. */
+static void every_byte(void **state)
+{
+	struct http_chunks chunks;
+	char text[] = "?\r\n0123456789abcdef";
+	bool hex;
+	int byte;
+
+	(void)state;
+	for (byte = 0; byte < 256; byte++) {
+		hex = byte && strchr("0123456789abcdefABCDEF", byte);
+		text[0] = (char)byte;
+		assert_int_equal(feed_chunks(&chunks, text, 1, 0, 1, 1), hex ? 1 : -FW_BAD_CHUNK);
+		text[0] = '1';
+		text[1] = (char)byte;
+		assert_int_equal(feed_chunks(&chunks, text, 2, 0, 2, 1),
+				 hex || byte == '\r' ? 2 : -FW_BAD_CHUNK);
+		text[1] = '\r';
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts), cmocka_unit_test(prefixes),   cmocka_unit_test(limit),
+		cmocka_unit_test(unwrap), cmocka_unit_test(every_byte),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is written, byte for byte; and that it reads as what it was written from.
+ */
+#include <errno.h>
+#include "rows.h"
+
+static char out[4096];
+static struct http_request request;
+static struct http_response response;
+
+/* Parses and rewrites a request; also into every smaller buffer, which must do no harm. */
+static void forwards(const char *text, const struct http_forward *forward, const char *expected)
+{
+	int length, small;
+	char *exact;
+
+	http_request_init(&request);
+	assert_int_equal(http_request_parse(&request, text, strlen(text), &row_limits),
+			 strlen(text));
+	length = http_request_write(out, sizeof(out), &request, text, forward);
+	assert_int_equal(length, strlen(expected));
+	out[length] = 0;
+	assert_string_equal(out, expected);
+	for (small = 0; small < length; small++) {
+		exact = feed_copy(out, (size_t)small);
+		assert_int_equal(http_request_write(exact, (size_t)small, &request, text, forward),
+				 -ENOSPC);
+		free(exact);
+	}
+}
+
+static void answers(const char *text, bool to_head, uint8_t minor, bool keep_alive,
+		    const char *expected)
+{
+	const struct http_reply reply = {minor, keep_alive};
+	int length, small;
+	char *exact;
+
+	http_response_init(&response);
+	assert_int_equal(http_response_parse(&response, text, strlen(text), to_head), strlen(text));
+	length = http_response_write(out, sizeof(out), &response, text, &reply);
+	assert_int_equal(length, strlen(expected));
+	out[length] = 0;
+	assert_string_equal(out, expected);
+	for (small = 0; small < length; small++) {
+		exact = feed_copy(out, (size_t)small);
+		assert_int_equal(http_response_write(exact, (size_t)small, &response, text, &reply),
+				 -ENOSPC);
+		free(exact);
+	}
+}
+
+#define TAIL "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+
+static const struct http_forward plain = {.address = {"192.0.2.1", 9}, .host = {"up", 2}};
+
+static void requests(void **state)
+{
+	static const struct http_forward tls = {.address = {"::1", 3}, .tls = true, .close = true};
+
+	(void)state;
+	forwards("GET /p?q HTTP/1.1\r\nHost: a\r\nAccept:  x \r\nUser-Agent: y\r\n\r\n", &plain,
+		 "GET /p?q HTTP/1.1\r\nHost: a\r\nAccept:  x \r\nUser-Agent: y\r\n" TAIL "\r\n");
+	/* An empty line before it is gone. */
+	forwards("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
+		 "GET / HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
+	/* HTTP/1.0 becomes 1.1, with the Host that is missing. */
+	forwards("GET / HTTP/1.0\r\nA: b\r\n\r\n", &plain,
+		 "GET / HTTP/1.1\r\nHost: up\r\nA: b\r\n" TAIL "\r\n");
+	forwards("GET / HTTP/1.0\r\n\r\n", &plain, "GET / HTTP/1.1\r\nHost: up\r\n" TAIL "\r\n");
+	/* Absolute form becomes origin form. */
+	forwards("GET http://a/p HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
+		 "GET /p HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
+	forwards("GET http://a/p HTTP/1.0\r\n\r\n", &plain,
+		 "GET /p HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
+	forwards("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
+		 "OPTIONS * HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
+	/* The chain of proxies goes on in one line; the protocol is what we saw. */
+	forwards("GET / HTTP/1.1\r\nx-forwarded-for: 1.1.1.1\r\nHost: a\r\nX-Forwarded-Proto: "
+		 "ftp\r\n"
+		 "X-Forwarded-For:\r\nX-Forwarded-For: 2.2.2.2, 3.3.3.3\r\n\r\n",
+		 &tls,
+		 "GET / HTTP/1.1\r\nHost: a\r\n"
+		 "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, ::1\r\nX-Forwarded-Proto: https\r\n"
+		 "Connection: close\r\n\r\n");
+}
+
+static void request_hops(void **state)
+{
+	(void)state;
+	/* First, last, neighbours, alone between two that stay. */
+	forwards("GET / HTTP/1.1\r\nKeep-Alive: 5\r\nTE: trailers\r\nHost: a\r\nTrailer: x\r\nA: "
+		 "b\r\n"
+		 "C: d\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: x\r\nProxy: evil\r\n"
+		 "Proxy-Foo: x\r\n\r\n",
+		 &plain, "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\n" TAIL "\r\n");
+	/* What Connection names goes; what we stand for stays. */
+	forwards("GET / HTTP/1.1\r\nfoo: 1\r\nHost: a\r\nBar: 2\r\nFoo: 3\r\nFoobar: 4\r\n"
+		 "X-Forwarded-For: 1.1.1.1\r\n"
+		 "Connection: FOO, host, x-forwarded-for, close\r\nConnection: bar\r\n\r\n",
+		 &plain,
+		 "GET / HTTP/1.1\r\nHost: a\r\nFoobar: 4\r\n"
+		 "X-Forwarded-For: 1.1.1.1, 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\r\n");
+	forwards("GET / HTTP/1.1\r\nHost: a\r\nProxying: x\r\nTee: y\r\n\r\n", &plain,
+		 "GET / HTTP/1.1\r\nHost: a\r\nProxying: x\r\nTee: y\r\n" TAIL "\r\n");
+}
+
+static void request_bodies(void **state)
+{
+	(void)state;
+	forwards(
+		"POST / HTTP/1.1\r\nContent-Length: 007\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+		&plain, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n" TAIL "\r\n");
+	forwards("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &plain,
+		 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n" TAIL "\r\n");
+	forwards("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding:\tCHUNKED \r\n\r\n", &plain,
+		 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" TAIL "\r\n");
+}
+
+static void request_upgrades(void **state)
+{
+	(void)state;
+	forwards("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		 "Sec-WebSocket-Key: x\r\n\r\n",
+		 &plain,
+		 "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\n" TAIL
+		 "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+	forwards("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
+		 "Connection: Upgrade, HTTP2-Settings\r\n\r\n",
+		 &plain, "GET / HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
+}
+
+static void responses(void **state)
+{
+	(void)state;
+	answers("HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: 05\r\nX: y\r\n\r\n", false, 1,
+		true, "HTTP/1.1 200 OK\r\nServer: s\r\nX: y\r\nContent-Length: 5\r\n\r\n");
+	answers("HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n", false, 1, false,
+		"HTTP/1.1 200 \r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
+	/* The server's connection is not the client's. */
+	answers("HTTP/1.0 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
+		"Proxy-Authenticate: x\r\nUpgrade: h2\r\nContent-Length: 5\r\n\r\n",
+		false, 1, true, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+	/* HTTP/1.0 clients are told that the connection goes on. */
+	answers("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, 0, true,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n");
+	answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, 1, true,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	/* They know no chunks. */
+	answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, 0, true,
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+	answers("HTTP/1.1 200 OK\r\n\r\n", false, 1, true,
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+	/* No body, but its length stays told. */
+	answers("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, 1, true,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+	answers("HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", false, 1, true,
+		"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n");
+	answers("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", false, 1, true,
+		"HTTP/1.1 204 No Content\r\n\r\n");
+	/* Interim: nothing is said about the connection. */
+	answers("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", false, 1, false,
+		"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+	answers("HTTP/1.1 101 Switching\r\nupgrade: websocket\r\nConnection: Upgrade\r\nX: "
+		"y\r\n\r\n",
+		false, 1, false,
+		"HTTP/1.1 101 Switching\r\nX: y\r\nConnection: upgrade\r\nUpgrade: "
+		"websocket\r\n\r\n");
+}
+
+/* A field that means something in requests only is nothing special in a response. */
+static void response_fields(void **state)
+{
+	(void)state;
+	answers("HTTP/1.1 200 OK\r\nHost: h\r\nExpect: e\r\nX-Forwarded-For: f\r\n"
+		"Content-Length: 0\r\n\r\n",
+		false, 1, true,
+		"HTTP/1.1 200 OK\r\nHost: h\r\nExpect: e\r\nX-Forwarded-For: f\r\n"
+		"Content-Length: 0\r\n\r\n");
+}
+
+static void errors(void **state)
+{
+	static const char bad[] =
+		"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+		"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: 48\r\n\r\n"
+		"bad_host: Host missing, repeated, or not a host\n";
+	int verdict, length, small;
+	const char *content;
+	char *exact;
+
+	(void)state;
+	length = http_error_write(out, sizeof(out), FW_BAD_HOST, false);
+	out[length] = 0;
+	assert_string_equal(out, bad);
+	length = http_error_write(out, sizeof(out), FW_UPSTREAM_BUSY, false);
+	out[length] = 0;
+	assert_non_null(strstr(out, "HTTP/1.1 503 Service Unavailable\r\n"));
+	assert_non_null(strstr(out, "\r\nRetry-After: "));
+
+	/* Every row that has a status: it parses, and its length is right. */
+	for (verdict = FW_NONE; verdict < FW_VERDICT_COUNT; verdict++) {
+		length = http_error_write(out, sizeof(out), (enum fw_verdict)verdict, false);
+		if (length == 0)
+			continue;
+		out[length] = 0;
+		http_response_init(&response);
+		small = http_response_parse(&response, out, (size_t)length, false);
+		assert_true(small > 0);
+		content = out + small;
+		assert_int_equal(response.head.framing, HTTP_LENGTH);
+		assert_int_equal(response.head.content_length, strlen(content));
+		assert_memory_equal(content, verdict_names[verdict],
+				    strlen(verdict_names[verdict]));
+		assert_false(response.head.keep_alive);
+		assert_true(response.reason.length > 0);
+		assert_int_equal(http_error_write(out, sizeof(out), (enum fw_verdict)verdict, true),
+				 small);
+		for (small = 0; small < length; small++) {
+			exact = feed_copy(out, (size_t)small);
+			assert_int_equal(http_error_write(exact, (size_t)small,
+							  (enum fw_verdict)verdict, false),
+					 -ENOSPC);
+			free(exact);
+		}
+	}
+	assert_int_equal(http_error_write(out, sizeof(out), FW_DONE, false), 0);
+	assert_int_equal(http_error_write(out, 0, FW_BLOCKED, false), 0);
+}
+
+static void continues(void **state)
+{
+	(void)state;
+	http_response_init(&response);
+	assert_int_equal(
+		http_response_parse(&response, http_continue.at, http_continue.length, false),
+		http_continue.length);
+	assert_int_equal(response.status, 100);
+	assert_int_equal(http_continue.length, strlen(http_continue.at));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests),       cmocka_unit_test(request_hops),
+		cmocka_unit_test(request_bodies), cmocka_unit_test(request_upgrades),
+		cmocka_unit_test(responses),      cmocka_unit_test(response_fields),
+		cmocka_unit_test(errors),         cmocka_unit_test(continues),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
