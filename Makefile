@@ -3,6 +3,7 @@
 # make                   build/floodwall and build/floodwalld
 # make check-build       every test program as well
 # make SANITIZE=1 …      the same with ASan and UBSan, in build/sanitize/
+# make fuzz              every fuzz target for FUZZ_SECONDS (60) each, from its corpus
 # make install DESTDIR= PREFIX=/usr
 #
 # Sources are found by folder: a new file needs no line here.
@@ -17,7 +18,7 @@ CC := gcc
 endif
 
 LIBRARIES := libbpf libxdp libconfuse jansson libmicrohttpd libcap-ng libseccomp libsystemd libssl libcrypto libnghttp2
-BUILD     := build$(if $(filter 1,$(SANITIZE)),/sanitize)
+BUILD     := build$(if $(filter 1,$(SANITIZE)),/sanitize)$(if $(filter 1,$(FUZZER)),/fuzz)
 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS   ?= -O2 -g
@@ -27,6 +28,10 @@ LDLIBS   := $(shell pkg-config --libs $(LIBRARIES)) -lpthread -lm
 LDFLAGS  += -pie -Wl,-z,relro,-z,now
 ifeq ($(SANITIZE),1)
 ALLFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+LDFLAGS  += -fsanitize=address,undefined
+else ifeq ($(FUZZER),1)
+CC       := $(CLANG)
+ALLFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 LDFLAGS  += -fsanitize=address,undefined
 else
 ALLFLAGS += -D_FORTIFY_SOURCE=2
@@ -52,7 +57,7 @@ CLI       := $(call find_c,tools)
 UNIT      := $(call find_c,tests/unit)
 PACKET    := $(filter-out tests/packet/common/%,$(call find_c,tests/packet))
 PACKET_LIB := $(call find_c,tests/packet/common)
-FUZZ      := $(call find_c,tests/fuzz)
+FUZZ      := $(filter-out tests/fuzz/common/%,$(call find_c,tests/fuzz))
 # A program of the lab or the bench is one file with a main; what they share is in common/.
 LAB       := $(filter-out tests/lab/common/% tests/bench/common/%,$(call find_c,tests/lab tests/bench))
 LAB_LIB   := $(call find_c,tests/lab/common tests/bench/common)
@@ -62,7 +67,7 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT) $(PACKET) $(FUZZ) $(L
 
 all: $(PROGRAMS)
 check-build: all $(TESTS)
-.PHONY: all check-build clean install fuzz
+.PHONY: all check-build clean install fuzz fuzz-run
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -126,9 +131,22 @@ $(BUILD)/tests/lab/%: $(BUILD)/obj/tests/lab/%.o $(BUILD)/liblab.a $(BUILD)/libc
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/liblab.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call link)
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
+# A fuzz target has no main: built as usual it gets one that replays files, with FUZZER=1 libFuzzer's.
+FUZZ_MAIN := $(if $(filter 1,$(FUZZER)),,$(BUILD)/obj/tests/fuzz/common/replay.o)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(call link)
+	$(call link,$(if $(FUZZ_MAIN),,-fsanitize=fuzzer))
+
+# New finds go to the build folder; tests/fuzz/corpus is what the tests replay.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory FUZZER=1 fuzz-run
+fuzz-run: $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
+	@set -e; for target in $^; do name=$$(basename $$target); mkdir -p $(BUILD)/found/$$name; \
+		dictionary=tests/fuzz/corpus/$$name.dict; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -print_final_stats=1 \
+			-artifact_prefix=$(BUILD)/found/ $$([ ! -e $$dictionary ] || echo -dict=$$dictionary) \
+			$(BUILD)/found/$$name tests/fuzz/corpus/$$name; done
 
 # --- elsewhere -----------------------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any bytes as a request: the result is the same however they are cut; what is taken is written for
+ * the server within the promised size, and reads there as it was read here.
+ */
+#include "common/http_feed.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length);
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static bool slices_equal(struct http_slice a, struct http_slice b)
+{
+	return a.length == b.length && !memcmp(a.at, b.at, a.length);
+}
+
+static void check_written(const struct http_request *request, const char *data, size_t consumed)
+{
+	static struct http_request again;
+	static const struct http_limits most = {
+		.target = HTTP_HEAD_MAX, .header = HTTP_HEAD_MAX, .fields = HTTP_FIELDS_MAX};
+	const struct http_forward forward = {.address = {"2001:db8::1", 11},
+					     .host = {"upstream", 8},
+					     .tls = true,
+					     .close = true};
+	size_t room = consumed + HTTP_WRITE_EXTRA;
+	char *out = malloc(room);
+	int length, result;
+
+	require(out);
+	length = http_request_write(out, room, request, data, &forward);
+	require(length > 0);
+	if (length < HTTP_HEAD_MAX && request->head.count <= HTTP_FIELDS_MAX - 8) {
+		http_request_init(&again);
+		result = http_request_parse(&again, out, (size_t)length, &most);
+		require(result == length);
+		require(again.method == request->method && again.upgrade == request->upgrade);
+		require(again.head.framing == request->head.framing);
+		require(again.head.content_length == request->head.content_length);
+		require(!again.expect_continue && again.head.minor == 1);
+		require(slices_equal(http_slice(out, again.path), http_slice(data, request->path)));
+		if (request->host.length)
+			require(slices_equal(http_slice(out, again.host),
+					     http_slice(data, request->host)));
+	}
+	free(out);
+}
+
+static void check(const char *data, size_t length, const struct http_limits *limits)
+{
+	static struct http_request whole, pieces;
+	size_t taken, cut = length ? (length * 7 + (uint8_t)data[length / 2]) % length : 0;
+	int one = feed_request(&whole, data, length, limits, length, 1, &taken);
+
+	require(one <= (int)length && one > -(int)FW_VERDICT_COUNT);
+	require(one == feed_request(&pieces, data, length, limits, cut, length + 1, &taken));
+	require(one <= 0 || request_same(&whole, &pieces));
+	require(one ==
+		feed_request(&pieces, data, length, limits, 0, length < 600 ? 1 : 97, &taken));
+	require(one <= 0 || request_same(&whole, &pieces));
+	if (one > 0)
+		check_written(&whole, data, (size_t)one);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
+{
+	static const struct http_limits usual = {.target = 8192, .header = 65536, .fields = 100};
+	static const struct http_limits small = {
+		.target = 16, .header = 160, .fields = 4, .body = 99};
+
+	check((const char *)data, length, &usual);
+	check((const char *)data, length, &small);
+	return 0;
+}
