@@ -320,6 +320,11 @@ class Lab:
         self.wait_listening(process, listen)
         return process
 
+    def nginx_alerts(self, text):
+        """How many lines of nginx's error logs say `text`."""
+        return sum(log.read_text(errors="replace").count(text)
+                   for log in self.home.glob("nginx-*/error.log"))
+
     def wait_listening(self, process, addresses):
         """Until something listens on the ports of all of these "ADDRESS:PORT"."""
         ports = {address.rsplit(":", 1)[1] for address in addresses}
@@ -350,7 +355,24 @@ class Lab:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def configure(self, text):
-        """Writes a configuration file, tracking confined to the edge's cgroup; returns its path."""
+        """Writes the configuration file, "@CGROUP@" standing for the edge's; returns its path."""
         path = self.home / "floodwall.conf"
         path.write_text(text.replace("@CGROUP@", str(self.edge.cgroup)))
         return path
+
+    def floodwalld(self, text, listen=("0.0.0.0:80",), attach=False):
+        """Starts the daemon with this configuration, the filter attached first if wanted."""
+        path = self.configure(text)
+        if attach:
+            self.floodwall("attach", "--config", path)
+        process = self.edge.start(BUILD / "floodwalld", "--config", path)
+        self.wait_listening(process, listen)
+        return process
+
+    def verdicts(self):
+        """Packets, connections and requests by reason, of all services together."""
+        raise NotImplementedError
+
+    def drops(self):
+        """The same for what was dropped or refused."""
+        raise NotImplementedError

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The lab is what it says: floods arrive, whole and as ordered, and no lab leaves anything behind."""
+import ipaddress
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import (CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, cgroup_mount, wait_until)
+
+HERE = pathlib.Path(__file__).parent
+KINDS = ["syn", "synack", "ack", "rst", "fin", "finack", "synfin", "null", "xmas", "udp"]
+FLAGS = {"syn": "S", "synack": "S.", "ack": ".", "rst": "R", "fin": "F", "finack": "F.",
+         "synfin": "FS", "null": "none", "xmas": "FPU"}
+
+
+def capture(lab, seconds, **options):
+    """What tcpdump says of the packets of such a flood, a line each."""
+    dump = lab.edge.start("tcpdump", "-lnvvi", "eth0", "-c", 200, "dst port 7", name="tcpdump")
+    wait_until(lambda: "listening on" in dump.err.read_text(), "tcpdump listens")
+    lab.flood(seconds=seconds, **options).result()
+    dump.stop()
+    return [line for line in re.sub(r"\n\s+", " ", dump.out.read_text()).splitlines() if line]
+
+
+@pytest.mark.parametrize("destination,prefix", [(f"{EDGE_V4}:7", "172.16.9.0/24"),
+                                                (f"[{EDGE_V6}]:7", "2001:db8:4009::/48")])
+def test_flood_packets_are_whole(lab, destination, prefix):
+    """Every kind arrives as what it is, from its prefix, and no checksum is wrong."""
+    for kind in KINDS:
+        lines = capture(lab, 0.2, destination=destination, source_prefix=prefix, kind=kind, rate=500)
+        assert len(lines) > 50, kind
+        for line in lines:
+            assert "(correct)" in line or "udp sum ok" in line, line
+            source = re.search(r" ([0-9a-f.:]+)\.\d+ > ", line).group(1)
+            assert ipaddress.ip_address(source) in ipaddress.ip_network(prefix), line
+            if kind != "udp":
+                assert f"Flags [{FLAGS[kind]}]" in line, line
+    stack = lab.edge.stack()
+    assert stack["TcpInCsumErrors"] == stack["UdpInCsumErrors"] == stack["IpInHdrErrors"] == 0
+
+
+def test_flood_from_anywhere_and_from_few(lab):
+    """Forged sources are as many as ordered, and all of them could be somebody's."""
+    lines = capture(lab, 0.5, destination=f"{EDGE_V4}:7", source_prefix=DARK_V4, sources=3, rate=500)
+    assert {re.search(r" ([0-9.]+)\.\d+ > ", line).group(1) for line in lines} == {
+        "172.16.0.1", "172.16.0.2", "172.16.0.3"}
+    lines = capture(lab, 0.5, destination=f"{EDGE_V4}:7", source_prefix="0.0.0.0/0", rate=500)
+    sources = {re.search(r" ([0-9.]+)\.\d+ > ", line).group(1) for line in lines}
+    assert len(sources) > 190
+    assert not [s for s in sources if ipaddress.ip_address(s).is_multicast or s.startswith(("0.", "127."))]
+
+
+@pytest.mark.parametrize("prefix,destination", [(DARK_V4, f"{EDGE_V4}:80"),
+                                                (DARK_V6, f"[{EDGE_V6}]:80")])
+def test_flood_reaches_the_stack(lab, prefix, destination):
+    """Without a filter every packet that the wire took is received by the kernel's TCP."""
+    before = lab.edge.stack()["TcpInSegs"]
+    sent = lab.flood(destination=destination, source_prefix=prefix, rate=20000, seconds=1).result()
+    assert 15000 < sent["sent"] <= 20000
+    received = lab.edge.stack()["TcpInSegs"] - before
+    assert abs(received - sent["sent"]) < 50
+
+
+@pytest.mark.parametrize("prefix,destination", [(CLIENTS_V4, f"{EDGE_V4}:80"),
+                                                (CLIENTS_V6, f"[{EDGE_V6}]:80")])
+def test_clients_notice(lab, prefix, destination):
+    """Clients succeed with the page, and fail with another page, no server, or a stalled one."""
+    server = lab.nginx(["0.0.0.0:80", "[::]:80"])
+    options = dict(destination=destination, source_prefix=prefix, sources=500, rate=200, seconds=1)
+    assert lab.clients(**options).result()["ok"] == 200
+    assert lab.clients(**options, keep_alive=True).result()["ok"] == 200
+    assert lab.clients(**options, path="/big").result()["errors"]["body"] == 200
+    assert lab.clients(**options, path="/none").result()["errors"]["status"] == 200
+    for pid in lab.pids("nginx"):
+        os.kill(pid, signal.SIGSTOP)
+    assert lab.clients(**options, timeout=0.5).result()["errors"]["response_timeout"] == 200
+    for pid in lab.pids("nginx"):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not server.running(), "nginx is gone")
+    assert lab.clients(**options).result()["errors"]["refused"] == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_behind(number):
+    """However its program ends, a lab's processes, namespaces, cgroup and folder go with it."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", "import lab, time, signal\n"
+         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+         "with lab.Lab() as made:\n"
+         "    made.nginx(['0.0.0.0:80'])\n"
+         "    print(made.home, made.cgroup.name, made.edge.holder.pid, flush=True)\n"
+         "    time.sleep(60)\n"], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    home, cgroup, holder = program.stdout.readline().split()
+    cgroup = cgroup_mount() / cgroup
+    members = [pid for side in ("edge", "internet")
+               for pid in (cgroup / side / "cgroup.procs").read_text().split()] + [holder]
+    assert len(members) >= 3
+    time.sleep(0.2)
+    program.send_signal(number)
+    program.wait(20)
+    wait_until(lambda: not cgroup.exists() and not pathlib.Path(home).exists(), "cgroup and folder go")
+    wait_until(lambda: not [pid for pid in members if pathlib.Path(f"/proc/{pid}/ns").exists()],
+               "processes go")
