@@ -128,7 +128,8 @@ $(BUILD)/tests/packet/%: $(BUILD)/obj/tests/packet/%.o $(BUILD)/libpacket.a $(BU
 $(BUILD)/tests/lab/%: $(BUILD)/obj/tests/lab/%.o $(BUILD)/liblab.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call link)
-$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/liblab.a $(BUILD)/libcommon.a
+$(BUILD)/tests/bench/parser: LDLIBS += -lhttp_parser
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/liblab.a $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(call link)
 # A fuzz target has no main: built as usual it gets one that replays files, with FUZZER=1 libFuzzer's.
