@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The sketch: rates of unverified sources at each level. As in test_rate.c every rate is one a
+ * second and time passes by filter_age() alone.
+ */
+#include "common/filter.h"
+#include <bpf/bpf.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include "common/family.h"
+
+enum { SERVICE = 1, OTHER_SERVICE = 2 };
+
+static int setup(void **state)
+{
+	struct filter *filter;
+	int service;
+
+	filter_setup(state);
+	filter = *state;
+	for_each_family(family)
+	{
+		filter_bind(filter, SERVICE, family->any, 443, IPPROTO_TCP);
+		filter_bind(filter, OTHER_SERVICE, family->any, 80, IPPROTO_TCP);
+	}
+	for (service = SERVICE; service <= OTHER_SERVICE; service++) {
+		filter_set(filter, service, FW_SET_SOURCE_SYN_RATE, 0);
+		filter_set(filter, service, FW_SET_PREFIX_SYN_RATE, 0);
+		filter_set(filter, service, FW_SET_SITE_SYN_RATE, 0);
+	}
+	return 0;
+}
+
+#define attempt(verdict, from)                                                                     \
+	filter_expect(filter, SERVICE, verdict, .source = from, .destination = family->server,     \
+		      .flags = FRAME_SYN)
+#define limit(level, burst)                                                                        \
+	do {                                                                                       \
+		filter_set(filter, SERVICE, FW_SET_##level##_SYN_RATE, 1);                         \
+		filter_set(filter, SERVICE, FW_SET_##level##_SYN_BURST, burst);                    \
+	} while (0)
+
+static void an_unverified_source_has_its_burst_and_then_its_rate(void **state)
+{
+	struct filter *filter = *state;
+	int i;
+
+	limit(SOURCE, 5);
+	for_each_family(family)
+	{
+		for (i = 0; i < 5; i++)
+			attempt(PASS_SYN, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+		filter_age(filter, FILTER_SECOND / 2);
+		attempt(SOURCE_SYN_RATE, family->client);
+		filter_age(filter, FILTER_SECOND / 2);
+		attempt(PASS_SYN, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+		filter_age(filter, 1000 * FILTER_SECOND);
+		for (i = 0; i < 5; i++)
+			attempt(PASS_SYN, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+	}
+}
+
+static void sources_and_services_do_not_share(void **state)
+{
+	struct filter *filter = *state;
+
+	limit(SOURCE, 1);
+	for_each_family(family)
+	{
+		attempt(PASS_SYN, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+		attempt(PASS_SYN, family->neighbour);
+		attempt(PASS_SYN, family->stranger);
+		filter_set(filter, OTHER_SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+		filter_expect(filter, OTHER_SERVICE, PASS_SYN, .source = family->client,
+			      .destination = family->server, .destination_port = 80,
+			      .flags = FRAME_SYN);
+	}
+}
+
+static void a_prefix_shares_one_rate(void **state)
+{
+	struct filter *filter = *state;
+
+	limit(PREFIX, 4);
+	for_each_family(family)
+	{
+		attempt(PASS_SYN, family->client);
+		attempt(PASS_SYN, family->neighbour);
+		attempt(PASS_SYN, family->client);
+		attempt(PASS_SYN, family->neighbour);
+		attempt(PREFIX_SYN_RATE, family->client);
+		attempt(PREFIX_SYN_RATE, family->neighbour);
+		attempt(PASS_SYN, family->stranger);
+		filter_age(filter, FILTER_SECOND);
+		attempt(PASS_SYN, family->neighbour);
+		attempt(PREFIX_SYN_RATE, family->client);
+	}
+}
+
+/* /64s of one /48; IPv4 has no such level. */
+static void a_site_shares_one_rate(void **state)
+{
+	const struct family *family = &families[1];
+	struct filter *filter = *state;
+	char source[64];
+	int i;
+
+	limit(SITE, 10);
+	for (i = 0; i < 10; i++) {
+		snprintf(source, sizeof(source), "2001:db8:113:%x::%x", i * 0x1111, i + 1);
+		attempt(PASS_SYN, source);
+	}
+	attempt(SITE_SYN_RATE, family->client);
+	attempt(PASS_SYN, family->stranger);
+	family = &families[0];
+	for (i = 0; i < 20; i++)
+		attempt(PASS_SYN, family->client);
+}
+
+/* Refused at its own level, a source uses up nothing that its neighbours share. */
+static void an_earlier_refusal_costs_later_levels_nothing(void **state)
+{
+	struct filter *filter = *state;
+	int i;
+
+	limit(SOURCE, 2);
+	limit(PREFIX, 3);
+	limit(SITE, 5);
+	limit(SERVICE, 8);
+	for_each_family(family)
+	{
+		attempt(PASS_SYN, family->client);
+		attempt(PASS_SYN, family->client);
+		for (i = 0; i < 10; i++)
+			attempt(SOURCE_SYN_RATE, family->client);
+		attempt(PASS_SYN, family->neighbour);
+		for (i = 0; i < 10; i++)
+			attempt(SOURCE_SYN_RATE, family->client);
+		attempt(PREFIX_SYN_RATE, family->neighbour);
+	}
+	/* The gate saw three of each family: two are left of its eight. */
+	for_each_family(family) attempt(PASS_SYN, family->stranger);
+	for_each_family(family) attempt(SERVICE_SYN_RATE, family->stranger);
+}
+
+/* A sketch may take one source for another, never let one pass that is over: no attempt is missed.
+ */
+static void thousand_sources_are_told_apart_and_none_is_missed(void **state)
+{
+	struct filter *filter = *state;
+	int family, round, i, passed[2];
+
+	limit(SOURCE, 1);
+	for (family = 0; family < 2; family++) {
+		passed[0] = passed[1] = 0;
+		for (round = 0; round < 2; round++)
+			for (i = 0; i < 1000; i++) {
+				struct frame syn = frame(.source = families[family].client,
+							 .destination = families[family].server,
+							 .flags = FRAME_SYN);
+				uint8_t *last = family ? frame_ipv6(&syn)->saddr.s6_addr + 14
+						       : (uint8_t *)&frame_ipv4(&syn)->saddr + 2;
+
+				last[0] = i >> 8;
+				last[1] = i & 0xff;
+				passed[round] += filter_passes(filter, &syn);
+			}
+		assert_true(passed[0] >= 995);
+		assert_int_equal(passed[1], 0);
+		filter_age(filter, 1000 * FILTER_SECOND);
+	}
+}
+
+/* Cells that lie in a future which no limit explains come back into use after one interval. */
+static void cells_from_the_far_future_recover(void **state)
+{
+	struct filter *filter = *state;
+	uint64_t far = UINT64_MAX;
+	uint32_t i;
+
+	limit(SOURCE, 3);
+	for_each_family(family)
+	{
+		for (i = 0; i < FW_SKETCH_ROWS * FW_SKETCH_COLUMNS; i++)
+			assert_int_equal(
+				bpf_map_update_elem(filter_map(filter, "sketch"), &i, &far, 0), 0);
+		attempt(SOURCE_SYN_RATE, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+		filter_age(filter, FILTER_SECOND);
+		attempt(PASS_SYN, family->client);
+		attempt(SOURCE_SYN_RATE, family->client);
+	}
+}
+
+static void a_rate_of_zero_is_no_limit(void **state)
+{
+	struct filter *filter = *state;
+	int i;
+
+	for_each_family(family) for (i = 0; i < 100; i++) attempt(PASS_SYN, family->client);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(an_unverified_source_has_its_burst_and_then_its_rate),
+		test(sources_and_services_do_not_share),
+		test(a_prefix_shares_one_rate),
+		test(a_site_shares_one_rate),
+		test(an_earlier_refusal_costs_later_levels_nothing),
+		test(thousand_sources_are_told_apart_and_none_is_missed),
+		test(cells_from_the_far_future_recover),
+		test(a_rate_of_zero_is_no_limit),
+	};
+
+	return cmocka_run_group_tests_name("sketch", tests, NULL, NULL);
+}
