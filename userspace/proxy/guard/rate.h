@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How fast a peer is while it is being waited for. Only that time counts: a client is not slow
+ * because the server is.
+ */
+#ifndef PROXY_GUARD_RATE_H
+#define PROXY_GUARD_RATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/clock.h"
+
+#define RATE_GRACE_NS (5 * CLOCK_SEC)
+
+/* Zero-initialised. */
+struct rate {
+	uint64_t base;     /* the peer's byte count when it was first waited for */
+	uint64_t spent_ns; /* waited in all, up to the present wait */
+	uint64_t since_ns; /* when the present wait began; 0: not waiting */
+	bool based;
+};
+
+static inline bool rate_is_waiting(const struct rate *rate)
+{
+	return rate->since_ns != 0;
+}
+
+/* Tells whether the peer is being waited for; @count: bytes it has sent or taken so far. */
+static inline void rate_wait(struct rate *rate, bool waiting, uint64_t count, uint64_t now_ns)
+{
+	if (waiting == rate_is_waiting(rate))
+		return;
+	if (!waiting) {
+		rate->spent_ns += now_ns - rate->since_ns;
+		rate->since_ns = 0;
+		return;
+	}
+	rate->since_ns = now_ns;
+	if (!rate->based) {
+		rate->base = count;
+		rate->based = true;
+	}
+}
+
+/* Whether the peer, at @count bytes, falls short of @minimum bytes a second; 0: no minimum. */
+static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint64_t count,
+				 uint64_t now_ns)
+{
+	uint64_t waited_ns = rate->spent_ns;
+
+	if (!rate_is_waiting(rate) || !minimum)
+		return false;
+	waited_ns += now_ns - rate->since_ns;
+	return waited_ns > RATE_GRACE_NS &&
+	       (double)(count - rate->base) * 1e9 < (double)minimum * (double)waited_ns;
+}
+
+#endif

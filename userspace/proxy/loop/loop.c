@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/loop/loop.h"
+#include <errno.h>
+#include <limits.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "base/clock.h"
+
+enum { EVENTS_PER_TURN = 512 };
+
+int loop_init(struct loop *loop)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+	int code;
+
+	*loop = (struct loop){.epoll = -1, .waker = -1, .now_ns = clock_now_ns()};
+	wheel_init(&loop->wheel, loop->now_ns);
+	list_init(&loop->ready);
+	list_init(&loop->closed);
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	loop->waker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->epoll >= 0 && loop->waker >= 0 &&
+	    epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->waker, &event) == 0)
+		return 0;
+	code = -errno;
+	loop_destroy(loop);
+	return code;
+}
+
+static void release_closed(struct loop *loop)
+{
+	while (!list_is_empty(&loop->closed)) {
+		struct source *source = container_of(loop->closed.next, struct source, node);
+
+		list_remove(&source->node);
+		if (source->release)
+			source->release(source);
+	}
+}
+
+void loop_destroy(struct loop *loop)
+{
+	release_closed(loop);
+	if (loop->waker >= 0)
+		close(loop->waker);
+	if (loop->epoll >= 0)
+		close(loop->epoll);
+	loop->waker = loop->epoll = -1;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stopped = true;
+}
+
+void loop_wake(struct loop *loop)
+{
+	uint64_t one = 1;
+
+	/* It can only fail when a wake-up is pending already. */
+	(void)!write(loop->waker, &one, sizeof(one));
+}
+
+static int control(struct loop *loop, int operation, struct source *source, uint32_t events)
+{
+	struct epoll_event event = {.events = events | EPOLLET, .data.ptr = source};
+
+	return epoll_ctl(loop->epoll, operation, source->fd, &event) < 0 ? -errno : 0;
+}
+
+int loop_watch(struct loop *loop, struct source *source, uint32_t events)
+{
+	list_init(&source->node);
+	return control(loop, EPOLL_CTL_ADD, source, events);
+}
+
+int loop_rewatch(struct loop *loop, struct source *source, uint32_t events)
+{
+	return control(loop, EPOLL_CTL_MOD, source, events);
+}
+
+void loop_requeue(struct loop *loop, struct source *source)
+{
+	if (!list_is_linked(&source->node))
+		list_append(&loop->ready, &source->node);
+}
+
+void loop_close(struct loop *loop, struct source *source)
+{
+	close(source->fd); /* and with it leaves epoll: descriptors are never duplicated */
+	source->fd = -1;
+	list_remove(&source->node);
+	list_append(&loop->closed, &source->node);
+}
+
+static int timeout_ms(const struct loop *loop, uint64_t now_ns)
+{
+	uint64_t next_ns = wheel_next_ns(&loop->wheel), wait_ms;
+
+	if (!list_is_empty(&loop->ready) || next_ns <= now_ns)
+		return 0;
+	if (next_ns == WHEEL_NEVER)
+		return -1;
+	wait_ms = (next_ns - now_ns + CLOCK_MS - 1) / CLOCK_MS;
+	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
+}
+
+static void take_wake_up(struct loop *loop)
+{
+	uint64_t count;
+
+	if (read(loop->waker, &count, sizeof(count)) > 0 && loop->woken)
+		loop->woken(loop);
+}
+
+static void dispatch(struct loop *loop, const struct epoll_event *events, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct source *source = events[i].data.ptr;
+
+		if (!source)
+			take_wake_up(loop);
+		else if (source->fd >= 0)
+			source->handle(source, events[i].events);
+	}
+}
+
+static void run_ready(struct loop *loop)
+{
+	struct list ready;
+
+	/* Those that requeue themselves wait for the next turn. */
+	list_take(&ready, &loop->ready);
+	while (!list_is_empty(&ready)) {
+		struct source *source = container_of(ready.next, struct source, node);
+
+		list_remove(&source->node);
+		source->handle(source, 0);
+	}
+}
+
+int loop_run(struct loop *loop)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	uint64_t waited_ns = clock_now_ns();
+
+	while (!loop->stopped) {
+		int count = epoll_wait(loop->epoll, events, EVENTS_PER_TURN,
+				       timeout_ms(loop, waited_ns));
+
+		if (count < 0 && errno != EINTR)
+			return -errno;
+		loop->now_ns = clock_now_ns();
+		dispatch(loop, events, count);
+		run_ready(loop);
+		wheel_advance(&loop->wheel, loop->now_ns);
+		if (loop->turned)
+			loop->turned(loop);
+		release_closed(loop);
+		loop->turns++;
+		waited_ns = clock_now_ns();
+		loop->busy_ns += waited_ns - loop->now_ns;
+	}
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One thread's event loop: epoll, edge-triggered, with timers and a ready list.
+ *
+ * A turn takes a batch of events, calls each source's handler, then those that had put themselves
+ * on the ready list because they stopped before they were done, then the timers. A handler does a
+ * bounded amount of work, so that nobody starves anybody. The time is read once a turn.
+ *
+ * A handler may close any source. What it closes stays in memory until the turn is over, because
+ * later events of the same batch may still point to it.
+ */
+#ifndef PROXY_LOOP_LOOP_H
+#define PROXY_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include "base/list.h"
+#include "proxy/loop/wheel.h"
+
+/* Embedded in whatever owns a descriptor. `fd` is −1 once closed. */
+struct source {
+	struct list node; /* on the ready list, or among the closed */
+	int fd;
+	/* @events: of epoll; 0: called from the ready list. */
+	void (*handle)(struct source *source, uint32_t events);
+	void (*release)(struct source *source); /* after loop_close(): frees it */
+};
+
+struct loop {
+	int epoll;
+	int waker; /* eventfd */
+	bool stopped;
+	uint64_t now_ns; /* CLOCK_MONOTONIC, of this turn */
+	uint64_t turns, busy_ns;
+	struct wheel wheel;
+	struct list ready, closed;
+	/* Called within the loop's thread after loop_wake(). */
+	void (*woken)(struct loop *loop);
+	/* Called at the end of every turn, before it waits; NULL is allowed. */
+	void (*turned)(struct loop *loop);
+};
+
+/* 0 or −errno. Callbacks are the caller's to set. */
+int loop_init(struct loop *loop);
+/* Releases what was closed and has not been yet. */
+void loop_destroy(struct loop *loop);
+
+/* Runs until loop_stop(). −errno: epoll itself failed. */
+int loop_run(struct loop *loop);
+/* Ends loop_run() after this turn; from the loop's own thread. */
+void loop_stop(struct loop *loop);
+/* Makes the loop call `woken` soon; from any thread. */
+void loop_wake(struct loop *loop);
+
+/* Watches source->fd for @events (EPOLLET is added). 0 or −errno. */
+int loop_watch(struct loop *loop, struct source *source, uint32_t events);
+/* Watches for other @events from now on; reports anew what holds already. */
+int loop_rewatch(struct loop *loop, struct source *source, uint32_t events);
+/* Calls the handler again in the next turn, even if nothing happens to the descriptor. */
+void loop_requeue(struct loop *loop, struct source *source);
+/* Closes the descriptor now, calls `release` (NULL: nothing) when the turn is over. */
+void loop_close(struct loop *loop, struct source *source);
+
+#endif

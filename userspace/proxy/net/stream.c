@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/net/stream.h"
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
+{
+	uint32_t events = EPOLLIN | EPOLLRDHUP;
+
+	stream->loop = loop;
+	stream->source.fd = fd;
+	stream->state = STREAM_WRITABLE;
+	if (connecting) {
+		stream->state = STREAM_WATCHES_ROOM;
+		events |= EPOLLOUT;
+	}
+	return loop_watch(loop, &stream->source, events);
+}
+
+ssize_t stream_read(struct stream *stream, void *data, size_t size)
+{
+	ssize_t count;
+
+	if (!stream_is(stream, STREAM_READABLE))
+		return -EAGAIN;
+	if (__builtin_expect(stream->transport != NULL, false))
+		return stream->transport->read(stream, data, size);
+	do
+		count = recv(stream->source.fd, data, size, 0);
+	while (count < 0 && errno == EINTR);
+	if (count < 0) {
+		if (errno != EAGAIN)
+			return -errno;
+		stream->state &= (uint8_t)~STREAM_READABLE;
+		return -EAGAIN;
+	}
+	/* Once the end is near there will be no further edge: it must be read up to. */
+	if ((size_t)count < size && !stream_is(stream, STREAM_ENDING))
+		stream->state &= (uint8_t)~STREAM_READABLE;
+	return count;
+}
+
+/* The socket is full: from now on epoll is to say when it no longer is. */
+static int await_room(struct stream *stream)
+{
+	stream->state &= (uint8_t)~STREAM_WRITABLE;
+	if (stream_is(stream, STREAM_WATCHES_ROOM))
+		return 0;
+	stream->state |= STREAM_WATCHES_ROOM;
+	return loop_rewatch(stream->loop, &stream->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+}
+
+ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+	size_t offered = 0;
+	ssize_t taken;
+	int code;
+
+	if (!stream_is(stream, STREAM_WRITABLE))
+		return -EAGAIN;
+	if (__builtin_expect(stream->transport != NULL, false))
+		return stream->transport->write(stream, parts, count);
+	for (int i = 0; i < count; i++)
+		offered += parts[i].iov_len;
+	do {
+		if (count == 1)
+			taken = send(stream->source.fd, parts->iov_base, offered, MSG_NOSIGNAL);
+		else
+			taken = sendmsg(stream->source.fd, &message, MSG_NOSIGNAL);
+	} while (taken < 0 && errno == EINTR);
+	if (taken < 0 && errno != EAGAIN)
+		return -errno;
+	if (taken < (ssize_t)offered) {
+		code = await_room(stream);
+		if (code < 0)
+			return code;
+	}
+	return taken < 0 ? -EAGAIN : taken;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+	shutdown(stream->source.fd, SHUT_WR);
+}
+
+uint64_t stream_untaken(const struct stream *stream)
+{
+	int bytes;
+
+	return ioctl(stream->source.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+int stream_error(const struct stream *stream)
+{
+	socklen_t size = sizeof(int);
+	int code;
+
+	if (getsockopt(stream->source.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0)
+		return -errno;
+	return -code;
+}
+
+void stream_close(struct stream *stream)
+{
+	loop_close(stream->loop, &stream->source);
+}
+
+void stream_reset(struct stream *stream)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(stream->source.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	loop_close(stream->loop, &stream->source);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connected socket as bytes in and bytes out. It knows what the kernel would say without asking
+ * it: a read that came short has emptied the socket, a write that came short has filled it, and
+ * nothing changes until epoll reports the next edge. So the usual request costs one read and one
+ * write, and no call that only learns "not yet".
+ *
+ * The two functions are where an encrypted transport fits in: a stream with `transport` set reads
+ * and writes through it, and nobody above notices.
+ */
+#ifndef PROXY_NET_STREAM_H
+#define PROXY_NET_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include "proxy/loop/loop.h"
+
+enum {
+	STREAM_READABLE = 1 << 0,     /* a read may find bytes, or the end */
+	STREAM_WRITABLE = 1 << 1,     /* a write may find room */
+	STREAM_ENDING = 1 << 2,       /* the peer sends no more: the end follows what is left */
+	STREAM_BROKEN = 1 << 3,       /* reset, or closed both ways */
+	STREAM_WATCHES_ROOM = 1 << 4, /* epoll reports when there is room again */
+};
+
+struct stream;
+
+struct transport {
+	ssize_t (*read)(struct stream *stream, void *data, size_t size);
+	ssize_t (*write)(struct stream *stream, const struct iovec *parts, int count);
+};
+
+struct stream {
+	struct source source;
+	struct loop *loop;
+	const struct transport *transport; /* NULL: plain TCP */
+	uint8_t state;                     /* STREAM_… */
+};
+
+/*
+ * Watches a socket. @connecting: it is not connected yet, and the first event says whether it is.
+ * 0 or −errno, the socket then still open. source.handle is the caller's to set, before.
+ */
+int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting);
+
+/* Takes note of epoll's events; first thing in a handler. */
+static inline void stream_note(struct stream *stream, uint32_t events)
+{
+	if (events & EPOLLIN)
+		stream->state |= STREAM_READABLE;
+	if (events & EPOLLOUT)
+		stream->state |= STREAM_WRITABLE;
+	if (events & EPOLLRDHUP)
+		stream->state |= STREAM_READABLE | STREAM_ENDING;
+	if (events & (EPOLLHUP | EPOLLERR))
+		stream->state |= STREAM_READABLE | STREAM_ENDING | STREAM_BROKEN;
+}
+
+static inline bool stream_is(const struct stream *stream, uint8_t state)
+{
+	return stream->state & state;
+}
+
+/* Bytes read; 0: the peer sends no more; −EAGAIN; −errno. */
+ssize_t stream_read(struct stream *stream, void *data, size_t size);
+/* Bytes taken, fewer than offered when there is no more room; −EAGAIN: none; −errno. At most 3
+ * parts. */
+ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count);
+
+/* Tells the peer that no more follows. */
+void stream_shutdown(struct stream *stream);
+/* Bytes written that the peer's host has not acknowledged. */
+uint64_t stream_untaken(const struct stream *stream);
+/* 0, or −errno of a connection attempt. */
+int stream_error(const struct stream *stream);
+
+/* Closes; source.release is called when the turn is over. */
+void stream_close(struct stream *stream);
+/* The same with a reset: the peer learns that it was cut off, and nothing of it stays here. */
+void stream_reset(struct stream *stream);
+
+#endif
