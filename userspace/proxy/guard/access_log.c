@@ -168,7 +168,7 @@ static size_t format_line(struct access_log *log, char *out, const struct access
 	else
 		put(&text,
 		    ",\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"duration_ms\":%" PRIu64 ".%03u",
-		    line->in, line->out, line->duration_ns / CLOCK_MS,
+		    line->in, line->out, (uint64_t)(line->duration_ns / CLOCK_MS),
 		    (unsigned int)(line->duration_ns / 1000 % 1000));
 	if (line->upstream)
 		put_string(&text, "upstream", line->upstream, strlen(line->upstream));

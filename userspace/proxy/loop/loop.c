@@ -79,6 +79,11 @@ int loop_rewatch(struct loop *loop, struct source *source, uint32_t events)
 	return control(loop, EPOLL_CTL_MOD, source, events);
 }
 
+void loop_unwatch(struct loop *loop, struct source *source)
+{
+	control(loop, EPOLL_CTL_DEL, source, 0);
+}
+
 void loop_requeue(struct loop *loop, struct source *source)
 {
 	if (!list_is_linked(&source->node))
@@ -87,7 +92,7 @@ void loop_requeue(struct loop *loop, struct source *source)
 
 void loop_close(struct loop *loop, struct source *source)
 {
-	close(source->fd); /* and with it leaves epoll: descriptors are never duplicated */
+	close(source->fd); /* and with it, its last descriptor, the file leaves epoll */
 	source->fd = -1;
 	list_remove(&source->node);
 	list_append(&loop->closed, &source->node);

@@ -59,6 +59,9 @@ int loop_watch(struct loop *loop, struct source *source, uint32_t events);
 int loop_rewatch(struct loop *loop, struct source *source, uint32_t events);
 /* Calls the handler again in the next turn, even if nothing happens to the descriptor. */
 void loop_requeue(struct loop *loop, struct source *source);
+/* No more events. Needed only before closing a descriptor that another process holds too: epoll
+ * watches the open file, and would go on doing so. */
+void loop_unwatch(struct loop *loop, struct source *source);
 /* Closes the descriptor now, calls `release` (NULL: nothing) when the turn is over. */
 void loop_close(struct loop *loop, struct source *source);
 

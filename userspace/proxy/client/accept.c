@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/accept.h"
+#include <errno.h>
+#include "base/log.h"
+#include "proxy/client/client.h"
+#include "proxy/client/report.h"
+#include "proxy/net/socket.h"
+#include "wall/wall.h"
+
+#define PAUSE_NS (50 * CLOCK_MS) /* after which a descriptor may have come free */
+
+enum { ACCEPTS_PER_TURN = 64 };
+
+/* Connections of @source at @level over the cap? The kernel has counted this one already. */
+static bool is_over(const struct listener *listener, const struct fw_addr *source,
+		    enum fw_setting setting, enum fw_level level)
+{
+	uint64_t cap = listener->live.value[setting];
+
+	return cap && wall_connections(listener->worker->shared->options->wall, source,
+				       listener->service, level) > cap;
+}
+
+/*
+ * Whether a connection may stay: FW_NONE, or the reason why not. The sharpest reason comes last,
+ * so that the cheapest questions are asked first.
+ */
+static enum fw_verdict judge(const struct listener *listener, const struct fw_addr *source, int fd)
+{
+	const struct worker *worker = listener->worker;
+	const uint64_t *live = listener->live.value;
+
+	if (!reserve_permits(&worker->reserve, fd, live[FW_SET_HOST_DESCRIPTOR_RESERVE]))
+		return FW_DESCRIPTORS;
+	if (atomic_load(&worker->shared->connections) >= live[FW_SET_HOST_MAX_CONNECTIONS])
+		return FW_HOST_CONNECTIONS;
+	if (atomic_load(listener->connections) >= live[FW_SET_MAX_CONNECTIONS])
+		return FW_LISTENER_CONNECTIONS;
+	if (live[FW_SET_MONITOR])
+		return FW_NONE;
+	if (is_over(listener, source, FW_SET_SOURCE_CONNECTIONS, FW_LEVEL_SOURCE))
+		return FW_SOURCE_CONNECTIONS;
+	if (is_over(listener, source, FW_SET_PREFIX_CONNECTIONS, FW_LEVEL_PREFIX))
+		return FW_PREFIX_CONNECTIONS;
+	return FW_NONE;
+}
+
+static void admit(struct listener *listener, int fd, const struct fw_addr *source, uint16_t port)
+{
+	enum fw_verdict verdict = judge(listener, source, fd);
+
+	board_add(listener->board, METRIC_CONNECTIONS_ACCEPTED, 1);
+	if (verdict == FW_NONE)
+		verdict = client_open(listener, fd, source, port);
+	if (verdict != FW_NONE) {
+		socket_reset(fd);
+		report_turned_away(listener, source, port, verdict);
+	}
+}
+
+/*
+ * No descriptor is left, not even for turning someone away. The spare serves for that, then
+ * accepting rests a while: a listening socket that is not emptied would be reported for ever.
+ */
+static void pause_accepting(struct acceptor *acceptor)
+{
+	struct listener *listener = acceptor->listener;
+	struct worker *worker = listener->worker;
+	struct fw_addr source;
+	uint16_t port;
+	int fd;
+
+	reserve_lend(&worker->reserve);
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		fd = socket_accept(acceptor->source.fd, &source, &port);
+		if (fd < 0)
+			break;
+		socket_reset(fd);
+		board_add(listener->board, METRIC_CONNECTIONS_ACCEPTED, 1);
+		report_turned_away(listener, &source, port, FW_DESCRIPTORS);
+	}
+	reserve_restore(&worker->reserve);
+	board_add(listener->board, METRIC_ACCEPT_PAUSES, 1);
+	timer_arm(&worker->loop.wheel, &acceptor->resume, worker->loop.now_ns + PAUSE_NS);
+}
+
+static void handle_listening(struct source *source, uint32_t events)
+{
+	struct acceptor *acceptor = container_of(source, struct acceptor, source);
+	struct listener *listener = acceptor->listener;
+	struct fw_addr peer;
+	uint16_t port;
+	int fd;
+
+	(void)events;
+	if (acceptor->resume.due_ms)
+		return;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		fd = socket_accept(source->fd, &peer, &port);
+		if (fd == -EAGAIN)
+			return;
+		if (fd < 0) {
+			pause_accepting(acceptor);
+			return;
+		}
+		admit(listener, fd, &peer, port);
+	}
+	loop_requeue(&listener->worker->loop, source);
+}
+
+static void resume_accepting(struct timer *timer)
+{
+	struct acceptor *acceptor = container_of(timer, struct acceptor, resume);
+
+	handle_listening(&acceptor->source, 0);
+}
+
+int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
+{
+	int code = socket_prepare_listening(fd);
+
+	if (code < 0)
+		return code;
+	*acceptor = (struct acceptor){
+		.source = {.fd = fd, .handle = handle_listening},
+		.listener = listener,
+		.resume = {.fire = resume_accepting},
+	};
+	return loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
+}
+
+void acceptor_close(struct acceptor *acceptor)
+{
+	struct loop *loop = &acceptor->listener->worker->loop;
+
+	if (acceptor->source.fd < 0)
+		return;
+	timer_cancel(&loop->wheel, &acceptor->resume);
+	loop_unwatch(loop, &acceptor->source);
+	loop_close(loop, &acceptor->source);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where connections come in: a listening socket of one thread, and the decision whether a
+ * connection may stay. Whoever may not is reset: it costs no memory, no time-wait, and the peer
+ * knows at once.
+ */
+#ifndef PROXY_CLIENT_ACCEPT_H
+#define PROXY_CLIENT_ACCEPT_H
+
+#include "proxy/client/worker.h"
+
+struct acceptor {
+	struct source source;
+	struct listener *listener;
+	struct timer resume; /* armed: accepting is paused */
+};
+
+/* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno. */
+int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd);
+/* Accepts no more. Connections that wait at the socket are left to its other holders. */
+void acceptor_close(struct acceptor *acceptor);
+
+#endif

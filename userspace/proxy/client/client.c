@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/client.h"
+#include <errno.h>
+#include <string.h>
+#include "proxy/client/deadline.h"
+#include "proxy/client/exchange.h"
+#include "proxy/client/report.h"
+
+enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
+
+static void handle_event(struct source *source, uint32_t events);
+static void expire(struct timer *timer);
+static void release(struct source *source);
+
+/* --- beginning ---------------------------------------------------------------------------------
+ */
+
+enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
+			    uint16_t port)
+{
+	struct worker *worker = listener->worker;
+	struct client *client = pool_take(&worker->clients);
+	char address[ADDRESS_TEXT_SIZE];
+
+	if (!client)
+		return FW_MEMORY;
+	memset(client, 0, sizeof(*client));
+	client->listener = listener;
+	client->stream.source.handle = handle_event;
+	client->stream.source.release = release;
+	client->deadline.fire = expire;
+	client->phase = CLIENT_HEAD;
+	client->since_ns = worker->loop.now_ns;
+	client->source = *source;
+	client->port = port;
+	address_format(source, address);
+	client->address_length = (uint8_t)strnlen(address, sizeof(client->address) - 1);
+	memcpy(client->address, address, client->address_length);
+	if (stream_open(&client->stream, &worker->loop, fd, false) < 0) {
+		pool_give(&worker->clients, client);
+		return FW_MEMORY;
+	}
+	list_append(&worker->connections, &client->node);
+	atomic_fetch_add(&worker->shared->connections, 1);
+	atomic_fetch_add(listener->connections, 1);
+	board_set(listener->board, METRIC_CONNECTIONS_ACTIVE, ++listener->active);
+	if (listener->config->protocol == PROTOCOL_TCP)
+		relay_begin(client);
+	client_run(client);
+	return FW_NONE;
+}
+
+/* --- while it lasts ----------------------------------------------------------------------------
+ */
+
+static void linger(struct client *client);
+
+void client_run(struct client *client)
+{
+	struct worker *worker = client_worker(client);
+
+	switch ((enum client_phase)client->phase) {
+	case CLIENT_HEAD:
+	case CLIENT_IDLE:
+		request_read(client);
+		break;
+	case CLIENT_EXCHANGE:
+	case CLIENT_RELAY:
+		exchange_run(client->exchange);
+		break;
+	case CLIENT_LINGER:
+		linger(client);
+		break;
+	case CLIENT_CLOSED:
+		break;
+	}
+	if (client->phase == CLIENT_CLOSED)
+		return;
+	if (client->exchange)
+		deadline_note_waits(client, worker->loop.now_ns);
+	client_review(client);
+}
+
+void client_review(struct client *client)
+{
+	struct loop *loop = &client_worker(client)->loop;
+	uint64_t next_ns;
+
+	deadline_judge(client, loop->now_ns, &next_ns);
+	timer_arm_lazily(&loop->wheel, &client->deadline, next_ns);
+}
+
+static void handle_event(struct source *source, uint32_t events)
+{
+	struct client *client = container_of(source, struct client, stream.source);
+
+	stream_note(&client->stream, events);
+	/* A relay still delivers what was received before the end; nobody else has a use for it. */
+	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY)
+		client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
+	else
+		client_run(client);
+}
+
+static void expire(struct timer *timer)
+{
+	struct client *client = container_of(timer, struct client, deadline);
+	uint64_t now_ns = client_now(client), next_ns;
+	enum fw_verdict verdict;
+
+	deadline_look(client, now_ns);
+	verdict = deadline_judge(client, now_ns, &next_ns);
+	switch (verdict) {
+	case FW_NONE:
+		timer_arm_lazily(&client_worker(client)->loop.wheel, timer, next_ns);
+		break;
+	case FW_DONE:
+	case FW_KEEPALIVE_TIMEOUT:
+		client_close(client, verdict);
+		break;
+	case FW_CONNECT_TIMEOUT:
+		exchange_try_next(client->exchange, verdict);
+		client_run(client);
+		break;
+	default:
+		client_refuse(client, verdict);
+		client_run(client);
+	}
+}
+
+void client_next(struct client *client)
+{
+	exchange_free(client->exchange);
+	client->phase = CLIENT_IDLE;
+	client->since_ns = client_now(client);
+	/* What was sent ahead is read in a turn of its own: pipelining gains nobody an advantage.
+	 */
+	if (client->in || stream_is(&client->stream, STREAM_READABLE))
+		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}
+
+/* --- ending ------------------------------------------------------------------------------------
+ */
+
+/*
+ * Says that no more follows and waits for the client to see it. Closing at once would answer
+ * whatever the client is still sending with a reset, and a reset may overtake the response.
+ */
+static void begin_linger(struct client *client)
+{
+	exchange_free(client->exchange);
+	buffer_give(&client->in);
+	client->phase = CLIENT_LINGER;
+	client->since_ns = client_now(client);
+	if (!client->out)
+		stream_shutdown(&client->stream);
+}
+
+static void linger(struct client *client)
+{
+	char unwanted[LINGER_READ];
+	ssize_t count;
+
+	if (client->out) {
+		struct iovec part = {buffer_start(client->out), buffer_length(client->out)};
+
+		count = stream_write(&client->stream, &part, 1);
+		if (count == -EAGAIN)
+			return;
+		if (count < 0) {
+			client_close(client, FW_DONE);
+			return;
+		}
+		client_count_sent(client, (uint64_t)count);
+		buffer_consume(client->out, (uint32_t)count);
+		if (buffer_length(client->out))
+			return;
+		buffer_give(&client->out);
+		stream_shutdown(&client->stream);
+	}
+	for (int i = 0; i < LINGER_READS_PER_TURN; i++) {
+		count = stream_read(&client->stream, unwanted, sizeof(unwanted));
+		if (count == -EAGAIN)
+			return;
+		if (count <= 0) {
+			client_close(client, FW_DONE);
+			return;
+		}
+		client_count_received(client, (uint64_t)count);
+	}
+	/* Who talks on and on is not listening. */
+	client_reset(client, FW_DONE);
+}
+
+void client_finish(struct client *client, enum fw_verdict verdict)
+{
+	bool talking = client->in || stream_is(&client->stream, STREAM_READABLE) ||
+		       !request_is_done(client->exchange);
+
+	if (talking) {
+		board_count(client->listener->board, verdict);
+		begin_linger(client);
+		return;
+	}
+	exchange_free(client->exchange);
+	client_close(client, verdict);
+}
+
+void client_refuse(struct client *client, enum fw_verdict verdict)
+{
+	struct exchange *exchange = client->exchange;
+	int status = verdict_rows[verdict].status, length;
+	bool unanswerable = !exchange || exchange->is_tcp || exchange->answered ||
+			    buffer_length(exchange->to_client);
+
+	if (status == 0 || unanswerable) {
+		client_reset(client, verdict);
+		return;
+	}
+	client->out = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
+	length = client->out ? http_error_write(client->out->data, client->out->capacity, verdict,
+						exchange->method == HTTP_HEAD)
+			     : 0;
+	if (length <= 0) {
+		client_reset(client, verdict);
+		return;
+	}
+	client->out->end = (uint32_t)length;
+	report_request(client, status, verdict);
+	begin_linger(client);
+	linger(client);
+}
+
+static void leave(struct client *client, enum fw_verdict verdict)
+{
+	struct worker *worker = client_worker(client);
+
+	report_end(client, verdict);
+	exchange_free(client->exchange);
+	client->phase = CLIENT_CLOSED;
+	buffer_give(&client->in);
+	buffer_give(&client->out);
+	timer_cancel(&worker->loop.wheel, &client->deadline);
+	list_remove(&client->node);
+	atomic_fetch_sub(&worker->shared->connections, 1);
+	atomic_fetch_sub(client->listener->connections, 1);
+	board_set(client->listener->board, METRIC_CONNECTIONS_ACTIVE, --client->listener->active);
+	worker_notice_leave(worker);
+}
+
+void client_close(struct client *client, enum fw_verdict verdict)
+{
+	leave(client, verdict);
+	stream_close(&client->stream);
+}
+
+void client_reset(struct client *client, enum fw_verdict verdict)
+{
+	leave(client, verdict);
+	stream_reset(&client->stream);
+}
+
+static void release(struct source *source)
+{
+	struct client *client = container_of(source, struct client, stream.source);
+
+	pool_give(&client_worker(client)->clients, client);
+}

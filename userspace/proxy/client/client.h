@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A client's connection, from accept to close.
+ *
+ *                 first byte            head complete            answered
+ *     HEAD (new) ───────────→ HEAD ─────────────────→ EXCHANGE ─────────→ IDLE ──→ HEAD …
+ *                               │                        │  └→ RELAY (101)  │
+ *                               └── refused ──→ LINGER ──┴─────→ closed ←───┘
+ *
+ * A TCP listener's client is in RELAY from the start. In every phase a deadline is running; which
+ * one is said in deadline.c. A client without a request in flight holds this struct and nothing
+ * else.
+ */
+#ifndef PROXY_CLIENT_CLIENT_H
+#define PROXY_CLIENT_CLIENT_H
+
+#include <netinet/in.h>
+#include "contract/address.h"
+#include "proxy/client/worker.h"
+#include "proxy/net/stream.h"
+
+enum client_phase {
+	CLIENT_HEAD,     /* the head of a request is awaited or incomplete */
+	CLIENT_EXCHANGE, /* a request is being answered */
+	CLIENT_IDLE,     /* kept alive; nothing of a next request has come */
+	CLIENT_RELAY,    /* bytes pass both ways unread */
+	CLIENT_LINGER,   /* has been told why it is over; may still be talking */
+	CLIENT_CLOSED,   /* gone, until the loop's turn is over */
+};
+
+struct client {
+	struct stream stream;
+	struct timer deadline;
+	struct list node;
+	struct listener *listener;
+	struct exchange *exchange; /* the request in flight, incomplete ones included; else NULL */
+	struct buffer *in;         /* received, and neither read nor forwarded; NULL: nothing */
+	struct buffer *out;        /* an error that the client has not taken yet; NULL: none */
+	uint64_t since_ns;         /* when the phase began */
+	uint64_t received, sent;   /* bytes */
+	struct fw_addr source;
+	uint16_t port;
+	uint8_t phase; /* enum client_phase */
+	uint8_t address_length;
+	uint32_t requests;
+	char address[INET6_ADDRSTRLEN]; /* of the source, as text */
+};
+
+/* Takes over @fd. FW_NONE; or a verdict, and the descriptor is still the caller's. */
+enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
+			    uint16_t port);
+
+/* Does what can be done now, and sets the deadline for the rest. */
+void client_run(struct client *client);
+
+/* Sets the deadline anew: settings have changed. */
+void client_review(struct client *client);
+
+/* The response is complete: on to the next request. */
+void client_next(struct client *client);
+/* The response is complete and the last one: closes when the client has everything. */
+void client_finish(struct client *client, enum fw_verdict verdict);
+/*
+ * Turns the request away: with the answer that the verdict's row names if none has begun, else by a
+ * reset, so that half an answer is not taken for a whole one.
+ */
+void client_refuse(struct client *client, enum fw_verdict verdict);
+/* Ends without further ado: @verdict is one of CLOSE, counted. */
+void client_close(struct client *client, enum fw_verdict verdict);
+void client_reset(struct client *client, enum fw_verdict verdict);
+
+/* Counts bytes that came and went. */
+static inline void client_count_received(struct client *client, uint64_t bytes)
+{
+	client->received += bytes;
+	board_add(client->listener->board, METRIC_CLIENT_RECEIVED, bytes);
+}
+
+static inline void client_count_sent(struct client *client, uint64_t bytes)
+{
+	client->sent += bytes;
+	board_add(client->listener->board, METRIC_CLIENT_SENT, bytes);
+}
+
+static inline struct worker *client_worker(const struct client *client)
+{
+	return client->listener->worker;
+}
+
+static inline uint64_t client_now(const struct client *client)
+{
+	return client->listener->worker->loop.now_ns;
+}
+
+#endif

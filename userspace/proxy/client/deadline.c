@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/deadline.h"
+#include "proxy/client/exchange.h"
+
+#define LINGER_NS (2 * CLOCK_SEC) /* for a client to read why it was refused */
+
+/* Collects deadlines: the first that has passed is the verdict, the earliest else the next look. */
+struct judgement {
+	uint64_t now_ns, next_ns;
+	enum fw_verdict verdict;
+};
+
+static void consider(struct judgement *judgement, uint64_t at_ns, enum fw_verdict verdict)
+{
+	if (at_ns <= judgement->now_ns && judgement->verdict == FW_NONE)
+		judgement->verdict = verdict;
+	if (at_ns < judgement->next_ns)
+		judgement->next_ns = at_ns;
+}
+
+/* The same for a setting of which 0 means: none. */
+static void consider_optional(struct judgement *judgement, const struct live *live,
+			      enum fw_setting setting, uint64_t since_ns, enum fw_verdict verdict)
+{
+	if (live->value[setting])
+		consider(judgement, since_ns + live_ns(live, setting), verdict);
+}
+
+static void consider_rate(struct judgement *judgement, const struct rate *rate, uint64_t minimum,
+			  uint64_t count, enum fw_verdict verdict)
+{
+	if (!minimum || !rate_is_waiting(rate))
+		return;
+	if (rate_is_below(rate, minimum, count, judgement->now_ns))
+		consider(judgement, judgement->now_ns, verdict);
+	else
+		consider(judgement, judgement->now_ns + CLOCK_SEC, verdict);
+}
+
+static void consider_exchange(struct judgement *judgement, const struct client *client)
+{
+	const struct exchange *exchange = client->exchange;
+	const struct live *live = &client->listener->live;
+	bool connecting = exchange->link && exchange->link->connecting;
+
+	if (!exchange->request_body.done) {
+		consider_optional(judgement, live, FW_SET_TIMEOUT_BODY, exchange->head_ns,
+				  FW_BODY_TIMEOUT);
+		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
+			      client->received, FW_RECEIVE_RATE);
+	}
+	consider_optional(judgement, live, FW_SET_TIMEOUT_REQUEST, exchange->head_ns,
+			  FW_REQUEST_TIMEOUT);
+	if (rate_is_waiting(&exchange->send)) {
+		consider(judgement, exchange->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
+			 FW_WRITE_TIMEOUT);
+		consider_rate(judgement, &exchange->send, live->value[FW_SET_MIN_RATE_SEND],
+			      exchange->taken, FW_SEND_RATE);
+	}
+	if (connecting)
+		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
+			 FW_CONNECT_TIMEOUT);
+	else if (!exchange->answered && request_is_done(exchange))
+		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_FIRST_BYTE),
+			 FW_FIRST_BYTE_TIMEOUT);
+	else
+		consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
+			 FW_IDLE_TIMEOUT);
+}
+
+static void consider_relay(struct judgement *judgement, const struct client *client)
+{
+	const struct exchange *exchange = client->exchange;
+	const struct live *live = &client->listener->live;
+
+	if (exchange->link->connecting)
+		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
+			 FW_CONNECT_TIMEOUT);
+	if (rate_is_waiting(&exchange->send))
+		consider(judgement, exchange->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
+			 FW_WRITE_TIMEOUT);
+	consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
+		 FW_IDLE_TIMEOUT);
+}
+
+enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uint64_t *next_ns)
+{
+	struct judgement judgement = {.now_ns = now_ns, .next_ns = WHEEL_NEVER};
+	const struct live *live = &client->listener->live;
+
+	switch ((enum client_phase)client->phase) {
+	case CLIENT_HEAD:
+		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HEADER),
+			 FW_HEADER_TIMEOUT);
+		break;
+	case CLIENT_IDLE:
+		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_KEEPALIVE),
+			 FW_KEEPALIVE_TIMEOUT);
+		break;
+	case CLIENT_EXCHANGE:
+		consider_exchange(&judgement, client);
+		break;
+	case CLIENT_RELAY:
+		consider_relay(&judgement, client);
+		break;
+	case CLIENT_LINGER:
+		consider(&judgement, client->since_ns + LINGER_NS, FW_DONE);
+		break;
+	case CLIENT_CLOSED:
+		break;
+	}
+	*next_ns = judgement.next_ns;
+	return judgement.verdict;
+}
+
+void deadline_look(struct client *client, uint64_t now_ns)
+{
+	struct exchange *exchange = client->exchange;
+	uint64_t taken;
+
+	if (!exchange || !rate_is_waiting(&exchange->send))
+		return;
+	taken = client->sent - stream_untaken(&client->stream);
+	if (taken != exchange->taken) {
+		exchange->taken = taken;
+		exchange->taken_ns = now_ns;
+	}
+}
+
+void deadline_note_waits(struct client *client, uint64_t now_ns)
+{
+	struct exchange *exchange = client->exchange;
+	bool receiving = client->phase == CLIENT_EXCHANGE && !exchange->request_body.done &&
+			 !exchange->request_cut && exchange->link && !exchange->link->connecting &&
+			 !client->in;
+	bool sending = exchange_waits_for_client(exchange);
+
+	rate_wait(&exchange->receive, receiving, client->received, now_ns);
+	if (sending == rate_is_waiting(&exchange->send))
+		return;
+	if (sending) {
+		exchange->taken = client->sent - stream_untaken(&client->stream);
+		exchange->taken_ns = now_ns;
+	}
+	rate_wait(&exchange->send, sending, exchange->taken, now_ns);
+}

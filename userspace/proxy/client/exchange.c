@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/exchange.h"
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { STEPS_PER_TURN = 16 };
+
+static void handle_server(struct source *source, uint32_t events);
+
+struct exchange *exchange_create(struct client *client)
+{
+	struct exchange *exchange = pool_take(&client_worker(client)->exchanges);
+
+	if (!exchange)
+		return NULL;
+	memset(exchange, 0, offsetof(struct exchange, message));
+	exchange->client = client;
+	exchange->begun_ns = exchange->touched_ns = client_now(client);
+	exchange->received_before = client->received;
+	exchange->sent_before = client->sent;
+	client->exchange = exchange;
+	return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+	struct client *client;
+
+	if (!exchange)
+		return;
+	client = exchange->client;
+	if (exchange->link && exchange->link_reusable)
+		upstream_give(exchange->link);
+	else if (exchange->link && stream_is(&exchange->link->stream, STREAM_ENDING))
+		upstream_close(exchange->link);
+	else if (exchange->link)
+		upstream_reset(exchange->link);
+	buffer_give(&exchange->to_server);
+	buffer_give(&exchange->to_client);
+	buffer_give(&exchange->from_server);
+	client->exchange = NULL;
+	pool_give(&client_worker(client)->exchanges, exchange);
+}
+
+/* --- to the server -----------------------------------------------------------------------------
+ */
+
+static enum flow refuse(struct exchange *exchange, enum fw_verdict verdict)
+{
+	client_refuse(exchange->client, verdict);
+	return FLOW_OVER;
+}
+
+/* Asks for a link; @nobody is the verdict when no server is left to ask. */
+static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
+{
+	struct client *client = exchange->client;
+	struct board_row board = client->listener->board;
+	struct upstream_wish wish = {
+		.tried = exchange->tried,
+		.fresh = fresh,
+		.borrower = exchange,
+		.handle = handle_server,
+	};
+	uint32_t failures;
+	int code;
+
+	exchange->link = NULL;
+	code = upstream_take(exchange->pool, &wish, &exchange->link, &failures);
+	exchange->tried = wish.tried;
+	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
+	if (code < 0)
+		return refuse(exchange, code == -EBUSY ? FW_UPSTREAM_BUSY : nobody);
+	exchange->asked_ns = client_now(client);
+	exchange->server = upstream_server_name(exchange->link);
+	board_add(board, exchange->link->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS,
+		  1);
+	return FLOW_MOVED;
+}
+
+enum flow exchange_connect(struct exchange *exchange)
+{
+	return connect_anew(exchange, false, FW_UPSTREAM_UNREACHABLE);
+}
+
+enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
+{
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
+	upstream_failed(exchange->link);
+	return connect_anew(exchange, false, verdict);
+}
+
+/* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
+static bool is_idempotent(enum http_method method)
+{
+	switch (method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+	case HTTP_OPTIONS:
+	case HTTP_PUT:
+	case HTTP_DELETE:
+	case HTTP_PROPFIND:
+	case HTTP_REPORT:
+	case HTTP_SEARCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum flow exchange_lose_link(struct exchange *exchange)
+{
+	bool repeatable = exchange->link->reused && !exchange->answered && !exchange->body_sent &&
+			  !buffer_length(exchange->from_server) &&
+			  (is_idempotent(exchange->method) || !exchange->head_sent);
+
+	if (!repeatable)
+		return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
+	upstream_close(exchange->link);
+	exchange->head_sent = 0;
+	exchange->request_cut = false;
+	exchange->tried = 0;
+	return connect_anew(exchange, true, FW_UPSTREAM_UNREACHABLE);
+}
+
+enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
+{
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
+	return refuse(exchange, verdict);
+}
+
+static void handle_server(struct source *source, uint32_t events)
+{
+	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
+	struct exchange *exchange = link->borrower;
+	struct client *client = exchange->client;
+
+	stream_note(&link->stream, events);
+	if (link->connecting && upstream_connected(link) < 0)
+		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
+	client_run(client);
+}
+
+/* --- both ways ---------------------------------------------------------------------------------
+ */
+
+bool exchange_waits_for_client(const struct exchange *exchange)
+{
+	return !stream_is(&exchange->client->stream, STREAM_WRITABLE) &&
+	       (buffer_length(exchange->to_client) || exchange->answer_ready);
+}
+
+static enum flow step(struct exchange *exchange)
+{
+	enum flow there, back;
+
+	if (exchange->client->phase == CLIENT_RELAY)
+		return relay_forward(exchange);
+	there = request_forward(exchange);
+	if (there == FLOW_OVER)
+		return FLOW_OVER;
+	back = response_forward(exchange);
+	return back == FLOW_STUCK ? there : back;
+}
+
+void exchange_run(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	enum flow flow = FLOW_MOVED;
+
+	for (int i = 0; i < STEPS_PER_TURN && flow == FLOW_MOVED; i++)
+		flow = step(exchange);
+	if (flow == FLOW_MOVED)
+		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/report.h"
+#include "base/log.h"
+#include "proxy/client/exchange.h"
+
+static void add_line(struct listener *listener, struct access_line *line)
+{
+	struct worker *worker = listener->worker;
+
+	line->listener = listener->config->name;
+	if (!access_log_add(&worker->log, line, worker->loop.now_ns))
+		board_add(listener->board, METRIC_ACCESS_LOG_DROPPED, 1);
+}
+
+/* A line for a refusal, if this second has one left for its reason. */
+static void tell_refusal(struct listener *listener, struct access_line *line,
+			 enum fw_verdict verdict)
+{
+	struct worker *worker = listener->worker;
+
+	if (!sampler_admit(&listener->sampler, verdict, worker->loop.now_ns))
+		return;
+	line->reason = verdict_rows[verdict].label;
+	if (worker->log.fd >= 0)
+		add_line(listener, line);
+	else
+		log_info("%s: refused %s: %s", listener->config->name, line->source, line->reason);
+}
+
+void report_turned_away(struct listener *listener, const struct fw_addr *source, uint16_t port,
+			enum fw_verdict verdict)
+{
+	char address[ADDRESS_TEXT_SIZE];
+	struct access_line line = {.port = port};
+
+	board_count(listener->board, verdict);
+	line.source = address_format(source, address);
+	tell_refusal(listener, &line, verdict);
+}
+
+static void count_response(const struct listener *listener, int status)
+{
+	static const enum fw_metric classes[] = {METRIC_RESPONSES_2XX, METRIC_RESPONSES_3XX,
+						 METRIC_RESPONSES_4XX, METRIC_RESPONSES_5XX};
+
+	if (status >= 200 && status < 600)
+		board_add(listener->board, classes[status / 100 - 2], 1);
+}
+
+static void describe(const struct client *client, struct access_line *line)
+{
+	const struct exchange *exchange = client->exchange;
+	uint64_t now_ns = client_now(client);
+
+	line->source = client->address;
+	line->port = client->port;
+	if (!exchange) {
+		line->in = client->received;
+		line->out = client->sent;
+		line->duration_ns = now_ns - client->since_ns;
+		return;
+	}
+	line->in = client->received - exchange->received_before;
+	line->out = client->sent - exchange->sent_before;
+	line->duration_ns = now_ns - exchange->begun_ns;
+	line->upstream = exchange->server;
+	if (exchange->method && exchange->to_server) {
+		struct http_slice token = http_method_token(exchange->method);
+
+		line->method = token.at;
+		line->method_length = token.length;
+		line->target = exchange->to_server->data + exchange->target_at;
+		line->target_length = exchange->target_length;
+	}
+}
+
+void report_request(struct client *client, int status, enum fw_verdict verdict)
+{
+	struct listener *listener = client->listener;
+	struct access_line line = {.status = status};
+
+	count_response(listener, status);
+	if (verdict != FW_NONE)
+		board_count(listener->board, verdict);
+	if (verdict != FW_NONE && verdict_rows[verdict].action == FW_ACTION_REFUSE) {
+		describe(client, &line);
+		tell_refusal(listener, &line, verdict);
+		return;
+	}
+	if (listener->worker->log.fd < 0)
+		return;
+	describe(client, &line);
+	if (verdict != FW_NONE)
+		line.reason = verdict_rows[verdict].label;
+	add_line(listener, &line);
+}
+
+void report_end(struct client *client, enum fw_verdict verdict)
+{
+	if (client->phase == CLIENT_LINGER)
+		return; /* its refusal was reported */
+	/* Inside a request or relay the end is worth a line; between requests it is not. */
+	if (client->exchange || verdict_rows[verdict].action == FW_ACTION_REFUSE)
+		report_request(client, client->exchange ? client->exchange->status : 0, verdict);
+	else
+		board_count(client->listener->board, verdict);
+}
+
+void report_suppressed(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+
+	for (int verdict = 1; verdict < FW_VERDICT_COUNT; verdict++) {
+		struct access_line line = {.reason = verdict_rows[verdict].label};
+
+		line.suppressed = sampler_settle(&listener->sampler, verdict, worker->loop.now_ns);
+		if (!line.suppressed)
+			continue;
+		if (worker->log.fd >= 0)
+			add_line(listener, &line);
+		else
+			log_info("%s: refused %u more: %s", listener->config->name, line.suppressed,
+				 line.reason);
+	}
+}

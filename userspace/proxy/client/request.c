@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the client says, and how it gets to the server: the head read, judged, routed and written
+ * anew; then the body, as far as it has been checked.
+ */
+#include <errno.h>
+#include "proxy/client/exchange.h"
+
+/* --- the head ----------------------------------------------------------------------------------
+ */
+
+/* Where a target leads: to the longest prefix that it starts with. "*" asks about the server as a
+ * whole. */
+static struct upstream_pool *find_route(const struct listener *listener, struct http_slice path)
+{
+	if (path.length == 1 && path.at[0] == '*')
+		path.at = "/";
+	for (size_t i = 0; i < listener->config->route_count; i++) {
+		const char *prefix = listener->config->routes[i].prefix;
+		size_t length = strlen(prefix);
+
+		if (length <= path.length && memcmp(prefix, path.at, length) == 0)
+			return listener->routes[i];
+	}
+	return NULL;
+}
+
+/* The head for the server, in a buffer of its own: it may have to be sent twice. */
+static bool write_head(struct exchange *exchange, const char *data, uint32_t length)
+{
+	struct client *client = exchange->client;
+	const struct http_request *request = &exchange->message.request;
+	const char *host = upstream_host(exchange->pool);
+	const struct http_forward forward = {
+		.address = {client->address, client->address_length},
+		.host = {host, (uint32_t)strlen(host)},
+	};
+	struct buffer *buffer;
+	int written;
+
+	buffer = buffer_take_for(&client_worker(client)->buffers, length + HTTP_WRITE_EXTRA);
+	if (!buffer)
+		return false;
+	exchange->to_server = buffer;
+	written = http_request_write(buffer->data, buffer->capacity, request, data, &forward);
+	if (written < 0)
+		return false;
+	buffer->end = (uint32_t)written;
+	/* The written head begins "METHOD path": that is what the log shows. */
+	exchange->target_at = (uint16_t)(http_method_token(request->method).length + 1);
+	exchange->target_length = request->path.length;
+	return true;
+}
+
+/* Checks what has newly arrived of the body, from @at in the client's buffer on. */
+static bool check_body(struct exchange *exchange, uint32_t at)
+{
+	struct client *client = exchange->client;
+	size_t forward;
+	int64_t count;
+
+	if (!client->in)
+		return true;
+	count = body_check(&exchange->request_body, buffer_start(client->in) + at,
+			   buffer_length(client->in) - at, &forward);
+	if (count < 0) {
+		client_refuse(client, (enum fw_verdict) - count);
+		return false;
+	}
+	exchange->body_ready += (uint32_t)forward;
+	return true;
+}
+
+/* The head is complete and in order: the exchange begins. */
+static void begin(struct exchange *exchange, uint32_t length)
+{
+	struct client *client = exchange->client;
+	struct listener *listener = client->listener;
+	struct http_request *request = &exchange->message.request;
+	const char *data = buffer_start(client->in);
+
+	board_add(listener->board, METRIC_REQUESTS, 1);
+	client->requests++;
+	client->phase = CLIENT_EXCHANGE;
+	exchange->head_ns = client_now(client);
+	exchange->method = request->method;
+	exchange->minor = request->head.minor;
+	exchange->keep_alive = request->head.keep_alive;
+	exchange->expects_continue = request->expect_continue;
+	exchange->asked_upgrade = request->upgrade;
+	body_init(&exchange->request_body, &request->head, listener->live.value[FW_SET_LIMIT_BODY]);
+	exchange->pool = find_route(listener, http_slice(data, request->path));
+	if (!exchange->pool) {
+		client_refuse(client, FW_NO_ROUTE);
+		return;
+	}
+	if (!write_head(exchange, data, length)) {
+		client_refuse(client, FW_MEMORY);
+		return;
+	}
+	http_response_init(&exchange->message.response);
+	buffer_consume(client->in, length);
+	if (!buffer_length(client->in))
+		buffer_give(&client->in);
+	if (check_body(exchange, 0) && exchange_connect(exchange) != FLOW_OVER)
+		exchange_run(exchange);
+}
+
+/* Looks at what has been received. True: the head is not complete, and more may be read. */
+static bool parse(struct client *client)
+{
+	const uint64_t *live = client->listener->live.value;
+	const struct http_limits limits = {
+		.target = (uint32_t)live[FW_SET_LIMIT_TARGET],
+		.header = (uint32_t)live[FW_SET_LIMIT_HEADER],
+		.fields = (uint32_t)live[FW_SET_LIMIT_FIELDS],
+		.body = live[FW_SET_LIMIT_BODY],
+	};
+	struct exchange *exchange = client->exchange;
+	int result;
+
+	if (!exchange) {
+		exchange = exchange_create(client);
+		if (!exchange) {
+			client_refuse(client, FW_MEMORY);
+			return false;
+		}
+		http_request_init(&exchange->message.request);
+		if (client->phase == CLIENT_IDLE) {
+			client->phase = CLIENT_HEAD;
+			client->since_ns = client_now(client);
+		}
+	}
+	result = http_request_parse(&exchange->message.request, buffer_start(client->in),
+				    buffer_length(client->in), &limits);
+	if (result == 0)
+		return true;
+	if (result < 0)
+		client_refuse(client, (enum fw_verdict) - result);
+	else
+		begin(exchange, (uint32_t)result);
+	return false;
+}
+
+/* Room for more of the head: a buffer, or a larger one. */
+static bool make_room(struct client *client)
+{
+	struct buffers *buffers = &client_worker(client)->buffers;
+
+	if (!client->in)
+		client->in = buffer_take(buffers, BUFFER_SMALL);
+	else if (!buffer_room(client->in) && client->in->start)
+		buffer_compact(client->in);
+	else if (!buffer_room(client->in))
+		return buffer_grow(buffers, &client->in);
+	return client->in != NULL;
+}
+
+/* The client's last byte came before a complete head. */
+static void end_early(struct client *client)
+{
+	client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
+}
+
+void request_read(struct client *client)
+{
+	ssize_t count;
+
+	/* Sent ahead, behind the previous request. */
+	if (client->in && !client->exchange && !parse(client))
+		return;
+	for (;;) {
+		if (!make_room(client)) {
+			client_refuse(client, FW_MEMORY);
+			return;
+		}
+		count = stream_read(&client->stream, buffer_end(client->in),
+				    buffer_room(client->in));
+		if (count <= 0)
+			break;
+		client->in->end += (uint32_t)count;
+		client_count_received(client, (uint64_t)count);
+		if (!parse(client))
+			return;
+	}
+	if (count != -EAGAIN)
+		end_early(client);
+	else if (!buffer_length(client->in))
+		buffer_give(&client->in);
+}
+
+/* --- on to the server --------------------------------------------------------------------------
+ */
+
+bool request_is_done(const struct exchange *exchange)
+{
+	return exchange->request_body.done && !exchange->body_ready &&
+	       exchange->head_sent == buffer_length(exchange->to_server);
+}
+
+/* What is ready to go. Returns how many parts. */
+static int gather(const struct exchange *exchange, struct iovec parts[2])
+{
+	uint32_t head_left = buffer_length(exchange->to_server) - exchange->head_sent;
+	int count = 0;
+
+	if (head_left)
+		parts[count++] = (struct iovec){
+			buffer_start(exchange->to_server) + exchange->head_sent, head_left};
+	if (exchange->body_ready)
+		parts[count++] =
+			(struct iovec){buffer_start(exchange->client->in), exchange->body_ready};
+	return count;
+}
+
+/* @count bytes of the head, then of the body, have left. */
+static void note_sent(struct exchange *exchange, uint32_t count)
+{
+	struct client *client = exchange->client;
+	uint32_t of_head = buffer_length(exchange->to_server) - exchange->head_sent;
+
+	if (of_head > count)
+		of_head = count;
+	exchange->head_sent += of_head;
+	count -= of_head;
+	exchange->touched_ns = client_now(client);
+	if (count) {
+		exchange->body_sent = true;
+		exchange->body_ready -= count;
+		buffer_consume(client->in, count);
+		if (!buffer_length(client->in))
+			buffer_give(&client->in);
+	}
+	if (request_is_done(exchange))
+		exchange->asked_ns = exchange->touched_ns;
+}
+
+static enum flow send_ready(struct exchange *exchange, const struct iovec *parts, int count)
+{
+	ssize_t sent = stream_write(&exchange->link->stream, parts, count);
+
+	if (sent == -EAGAIN)
+		return FLOW_STUCK;
+	if (sent < 0) {
+		/* It takes no more, but may have said why. */
+		exchange->request_cut = true;
+		exchange->link->stream.state |= STREAM_READABLE | STREAM_ENDING;
+		return FLOW_MOVED;
+	}
+	note_sent(exchange, (uint32_t)sent);
+	return FLOW_MOVED;
+}
+
+/* The client waits to be told to go on; it is, now that there is a server to go on to. */
+static void send_continue(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+
+	exchange->expects_continue = false;
+	if (client->in || exchange->request_body.done || exchange->to_client)
+		return;
+	exchange->to_client = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
+	if (exchange->to_client)
+		buffer_append(exchange->to_client, http_continue.at, http_continue.length);
+}
+
+static enum flow read_body(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	ssize_t count;
+
+	if (!stream_is(&client->stream, STREAM_READABLE))
+		return FLOW_STUCK;
+	client->in = buffer_take(&client_worker(client)->buffers, BUFFER_MEDIUM);
+	if (!client->in) {
+		client_refuse(client, FW_MEMORY);
+		return FLOW_OVER;
+	}
+	count = stream_read(&client->stream, client->in->data, client->in->capacity);
+	if (count == -EAGAIN) {
+		buffer_give(&client->in);
+		return FLOW_STUCK;
+	}
+	if (count <= 0) {
+		client_close(client, FW_CLIENT_CLOSED);
+		return FLOW_OVER;
+	}
+	client->in->end = (uint32_t)count;
+	exchange->touched_ns = client_now(client);
+	client_count_received(client, (uint64_t)count);
+	return check_body(exchange, 0) ? FLOW_MOVED : FLOW_OVER;
+}
+
+enum flow request_forward(struct exchange *exchange)
+{
+	struct iovec parts[2];
+	int count;
+
+	if (!exchange->link || exchange->link->connecting || exchange->request_cut)
+		return FLOW_STUCK;
+	count = gather(exchange, parts);
+	if (count)
+		return send_ready(exchange, parts, count);
+	if (exchange->request_body.done)
+		return FLOW_STUCK;
+	if (exchange->expects_continue)
+		send_continue(exchange);
+	/* Whatever is left in the buffer now belongs to the next request. */
+	return read_body(exchange);
+}

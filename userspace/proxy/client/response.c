@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the server says, and how it gets to the client: heads read and written anew, the body as far
+ * as it has been checked.
+ */
+#include <errno.h>
+#include "proxy/client/exchange.h"
+#include "proxy/client/report.h"
+
+enum { INTERIMS_MAX = 16 }; /* 1xx responses before the final one */
+
+/* --- to the client -----------------------------------------------------------------------------
+ */
+
+static int gather(const struct exchange *exchange, struct iovec parts[2])
+{
+	int count = 0;
+
+	if (buffer_length(exchange->to_client))
+		parts[count++] = (struct iovec){buffer_start(exchange->to_client),
+						buffer_length(exchange->to_client)};
+	if (exchange->answer_ready)
+		parts[count++] =
+			(struct iovec){buffer_start(exchange->from_server), exchange->answer_ready};
+	return count;
+}
+
+static enum flow send_ready(struct exchange *exchange, const struct iovec *parts, int count)
+{
+	struct client *client = exchange->client;
+	ssize_t sent = stream_write(&client->stream, parts, count);
+	uint32_t of_head = buffer_length(exchange->to_client);
+
+	if (sent == -EAGAIN)
+		return FLOW_STUCK;
+	if (sent < 0) {
+		client_close(client, FW_CLIENT_CLOSED);
+		return FLOW_OVER;
+	}
+	client_count_sent(client, (uint64_t)sent);
+	exchange->touched_ns = client_now(client);
+	if (of_head > (uint32_t)sent)
+		of_head = (uint32_t)sent;
+	if (of_head)
+		buffer_consume(exchange->to_client, of_head);
+	if (!buffer_length(exchange->to_client))
+		buffer_give(&exchange->to_client);
+	if (sent > of_head) {
+		exchange->answer_ready -= (uint32_t)sent - of_head;
+		buffer_consume(exchange->from_server, (uint32_t)sent - of_head);
+	}
+	if (exchange->from_server && !buffer_length(exchange->from_server))
+		buffer_give(&exchange->from_server);
+	return FLOW_MOVED;
+}
+
+/* Everything has been said and taken. */
+static enum flow finish(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
+	bool keep_alive = exchange->keep_alive;
+
+	/* A request that was not wanted to its end leaves its connections in the middle of it. */
+	if (!request_is_done(exchange))
+		exchange->link_reusable = keep_alive = false;
+	report_request(client, exchange->status, FW_NONE);
+	if (keep_alive)
+		client_next(client);
+	else if (client_worker(client)->draining)
+		client_finish(client, FW_DRAINED);
+	else
+		client_finish(client, allowed && client->requests >= allowed
+					      ? FW_CONNECTION_REQUESTS
+					      : FW_DONE);
+	return FLOW_OVER;
+}
+
+/* --- from the server ---------------------------------------------------------------------------
+ */
+
+static enum flow refuse(struct exchange *exchange)
+{
+	return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
+}
+
+/* Whether the client's connection outlives this response, as far as that is ours to say. */
+static bool may_keep_alive(const struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
+
+	return exchange->keep_alive && !client_worker(client)->draining &&
+	       (!allowed || client->requests < allowed) && request_is_done(exchange) &&
+	       http_response_delimited(&exchange->message.response, exchange->minor);
+}
+
+/* Writes the head that was just read for the client, behind what waits for it already. */
+static bool write_head(struct exchange *exchange, uint32_t length)
+{
+	struct buffers *buffers = &client_worker(exchange->client)->buffers;
+	const struct http_reply reply = {.minor = exchange->minor,
+					 .keep_alive = exchange->keep_alive};
+	uint32_t need = length + HTTP_WRITE_EXTRA;
+	struct buffer *out = exchange->to_client;
+	int written;
+
+	if (!out)
+		out = exchange->to_client = buffer_take_for(buffers, need);
+	else
+		while (buffer_room(out) < need && buffer_grow(buffers, &exchange->to_client))
+			out = exchange->to_client;
+	if (!out)
+		return false;
+	written =
+		http_response_write(buffer_end(out), buffer_room(out), &exchange->message.response,
+				    buffer_start(exchange->from_server), &reply);
+	if (written < 0)
+		return false;
+	out->end += (uint32_t)written;
+	return true;
+}
+
+static enum flow read_head(struct exchange *exchange);
+
+/* A 1xx: passed on, unless the client is too old for it or has been told already. */
+static enum flow pass_interim(struct exchange *exchange, uint32_t length)
+{
+	uint16_t status = exchange->message.response.status;
+
+	if (++exchange->interims > INTERIMS_MAX)
+		return refuse(exchange);
+	if (status != 100 && exchange->minor > 0 && !write_head(exchange, length))
+		return refuse(exchange);
+	buffer_consume(exchange->from_server, length);
+	http_response_init(&exchange->message.response);
+	return buffer_length(exchange->from_server) ? read_head(exchange) : FLOW_MOVED;
+}
+
+/* 101: from here on the connection is no longer HTTP's. */
+static enum flow begin_relay(struct exchange *exchange, uint32_t length)
+{
+	struct client *client = exchange->client;
+
+	if (!exchange->asked_upgrade || !request_is_done(exchange) || !write_head(exchange, length))
+		return refuse(exchange);
+	exchange->answered = true;
+	exchange->status = 101;
+	buffer_consume(exchange->from_server, length);
+	client->phase = CLIENT_RELAY;
+	return FLOW_MOVED;
+}
+
+/* Checks @length bytes of the body, the last in from_server. False: refused. */
+static bool check_body(struct exchange *exchange, uint32_t length)
+{
+	struct buffer *in = exchange->from_server;
+	size_t forward;
+	int64_t count =
+		body_check(&exchange->response_body, buffer_end(in) - length, length, &forward);
+
+	if (count < 0)
+		return false;
+	/* More than the response: the server is out of step. */
+	if (count < (int64_t)length)
+		exchange->link_reusable = false;
+	in->end -= length - (uint32_t)forward;
+	exchange->answer_ready += (uint32_t)forward;
+	return true;
+}
+
+/* A small body goes along with its head in one write. */
+static void join_small_body(struct exchange *exchange)
+{
+	struct buffer *out = exchange->to_client;
+
+	if (exchange->answer_ready <= buffer_room(out)) {
+		buffer_append(out, buffer_start(exchange->from_server), exchange->answer_ready);
+		buffer_consume(exchange->from_server, exchange->answer_ready);
+		exchange->answer_ready = 0;
+	}
+	if (!buffer_length(exchange->from_server))
+		buffer_give(&exchange->from_server);
+}
+
+static enum flow begin_response(struct exchange *exchange, uint32_t length)
+{
+	const struct http_response *response = &exchange->message.response;
+
+	exchange->answered = true;
+	exchange->status = response->status;
+	exchange->keep_alive = may_keep_alive(exchange);
+	exchange->link_reusable =
+		response->head.keep_alive && response->head.framing != HTTP_UNTIL_CLOSE;
+	body_init(&exchange->response_body, &response->head, 0);
+	exchange->response_body.unwrap = exchange->minor == 0;
+	if (!write_head(exchange, length))
+		return refuse(exchange);
+	buffer_consume(exchange->from_server, length);
+	if (!check_body(exchange, buffer_length(exchange->from_server)))
+		return refuse(exchange);
+	join_small_body(exchange);
+	return FLOW_MOVED;
+}
+
+static enum flow read_head(struct exchange *exchange)
+{
+	struct http_response *response = &exchange->message.response;
+	int length;
+
+	length = http_response_parse(response, buffer_start(exchange->from_server),
+				     buffer_length(exchange->from_server),
+				     exchange->method == HTTP_HEAD);
+	if (length < 0)
+		return refuse(exchange);
+	if (length == 0)
+		return FLOW_MOVED;
+	if (response->status == 101)
+		return begin_relay(exchange, (uint32_t)length);
+	if (response->status < 200)
+		return pass_interim(exchange, (uint32_t)length);
+	return begin_response(exchange, (uint32_t)length);
+}
+
+/* The server has said its last, or broke off. */
+static enum flow end_of_server(struct exchange *exchange, ssize_t result)
+{
+	bool until_close =
+		exchange->answered && exchange->response_body.framing == HTTP_UNTIL_CLOSE;
+
+	exchange->link_reusable = false;
+	if (until_close && result == 0) {
+		exchange->response_body.done = true;
+		return FLOW_MOVED;
+	}
+	return exchange_lose_link(exchange);
+}
+
+static bool make_room(struct exchange *exchange)
+{
+	struct buffers *buffers = &client_worker(exchange->client)->buffers;
+
+	if (!exchange->from_server)
+		exchange->from_server = buffer_take(buffers, BUFFER_MEDIUM);
+	else if (!buffer_room(exchange->from_server))
+		return buffer_grow(buffers, &exchange->from_server);
+	return exchange->from_server != NULL;
+}
+
+static enum flow read_server(struct exchange *exchange)
+{
+	struct buffer *in;
+	ssize_t count;
+
+	if (!stream_is(&exchange->link->stream, STREAM_READABLE))
+		return FLOW_STUCK;
+	if (!make_room(exchange))
+		return refuse(exchange);
+	in = exchange->from_server;
+	count = stream_read(&exchange->link->stream, buffer_end(in), buffer_room(in));
+	if (count <= 0) {
+		if (!buffer_length(in))
+			buffer_give(&exchange->from_server);
+		return count == -EAGAIN ? FLOW_STUCK : end_of_server(exchange, count);
+	}
+	in->end += (uint32_t)count;
+	exchange->touched_ns = client_now(exchange->client);
+	if (!exchange->answered)
+		return read_head(exchange);
+	return check_body(exchange, (uint32_t)count) ? FLOW_MOVED : refuse(exchange);
+}
+
+enum flow response_forward(struct exchange *exchange)
+{
+	struct iovec parts[2];
+	int count = gather(exchange, parts);
+
+	if (count)
+		return send_ready(exchange, parts, count);
+	if (exchange->answered && exchange->response_body.done)
+		return finish(exchange);
+	if (!exchange->link || exchange->link->connecting)
+		return FLOW_STUCK;
+	return read_server(exchange);
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/worker.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "proxy/client/accept.h"
+#include "proxy/client/client.h"
+#include "proxy/client/exchange.h"
+#include "proxy/client/report.h"
+
+#define TICK_NS (250 * CLOCK_MS) /* how soon an edit counts, and how late the log may be */
+
+enum {
+	CLIENTS_KEPT = 4096,
+	EXCHANGES_KEPT = 1024,
+	MEMORY_SHARE = 2, /* of all memory, for all threads: one part in so many */
+};
+
+#define MEMORY_UNKNOWN (1ULL << 30)
+
+/* --- once in a while ---------------------------------------------------------------------------
+ */
+
+/* Settings have changed: running connections are held to the new ones. */
+static void review_clients(const struct worker *worker, const struct listener *listener)
+{
+	list_for_each_safe (node, next, &worker->connections) {
+		struct client *client = container_of(node, struct client, node);
+
+		if (client->listener == listener)
+			client_review(client);
+	}
+}
+
+static void tick(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, tick);
+	uint64_t idle = 0;
+
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		struct listener *listener = &worker->listeners[i];
+
+		if (live_refresh(&listener->live, worker->shared->settings, listener->service))
+			review_clients(worker, listener);
+		report_suppressed(listener);
+	}
+	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
+		idle += upstream_idle(worker->pools[i]);
+	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
+	board_set(worker->board, METRIC_LOOP_TURNS, worker->loop.turns);
+	board_set(worker->board, METRIC_LOOP_BUSY, worker->loop.busy_ns);
+	access_log_flush(&worker->log);
+	timer_arm(&worker->loop.wheel, timer, worker->loop.now_ns + TICK_NS);
+}
+
+/* --- draining ----------------------------------------------------------------------------------
+ */
+
+static bool is_between_requests(const struct client *client)
+{
+	return client->phase == CLIENT_IDLE || (client->phase == CLIENT_HEAD && !client->exchange);
+}
+
+/* Time is up: whoever is left is cut off. */
+static void end_drain(struct timer *timer)
+{
+	struct worker *worker = container_of(timer, struct worker, drain_end);
+
+	list_for_each_safe (node, next, &worker->connections)
+		client_reset(container_of(node, struct client, node), FW_DRAINED);
+	loop_stop(&worker->loop);
+}
+
+/* No new connections, no new requests; what has begun may end. */
+static void begin_drain(struct loop *loop)
+{
+	struct worker *worker = container_of(loop, struct worker, loop);
+
+	if (worker->draining || !atomic_load(&worker->shared->draining))
+		return;
+	worker->draining = true;
+	for (size_t i = 0; i < worker->acceptor_count; i++)
+		acceptor_close(&worker->acceptors[i]);
+	list_for_each_safe (node, next, &worker->connections) {
+		struct client *client = container_of(node, struct client, node);
+
+		if (is_between_requests(client))
+			client_close(client, FW_DRAINED);
+	}
+	timer_arm(&loop->wheel, &worker->drain_end,
+		  loop->now_ns + worker->shared->options->drain_ms * CLOCK_MS);
+	worker_notice_leave(worker);
+}
+
+void worker_notice_leave(struct worker *worker)
+{
+	if (worker->draining && list_is_empty(&worker->connections))
+		loop_stop(&worker->loop);
+}
+
+void worker_wake(struct worker *worker)
+{
+	loop_wake(&worker->loop);
+}
+
+/* --- beginning and end -------------------------------------------------------------------------
+ */
+
+/* A thread's share of the memory that clients may make us use. */
+static size_t memory_share(uint32_t threads)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_UNKNOWN;
+
+	return all / MEMORY_SHARE / threads;
+}
+
+static size_t upstream_index(const struct config *config, const struct config_upstream *upstream)
+{
+	return (size_t)(upstream - config->upstreams);
+}
+
+static int open_listener(struct worker *worker, size_t index)
+{
+	struct proxy_shared *shared = worker->shared;
+	const struct config *config = shared->options->config;
+	struct listener *listener = &worker->listeners[index];
+
+	listener->config = &config->services[index];
+	listener->worker = worker;
+	listener->connections = &shared->listener_connections[index];
+	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));
+	if (!listener->routes)
+		return -ENOMEM;
+	for (size_t i = 0; i < listener->config->route_count; i++)
+		listener->routes[i] =
+			worker->pools[upstream_index(config, listener->config->routes[i].upstream)];
+	return 0;
+}
+
+/* The worker's own listening sockets, and with them which service a listener is. */
+static int open_sockets(struct worker *worker, struct error *error)
+{
+	const struct proxy_options *options = worker->shared->options;
+	int code;
+
+	for (size_t i = 0; i < options->socket_count; i++) {
+		const struct proxy_socket *socket = &options->sockets[i];
+		size_t index = (size_t)(socket->listener - options->config->services);
+		struct listener *listener = &worker->listeners[index];
+
+		if (socket->worker != worker->index)
+			continue;
+		listener->service = socket->service;
+		listener->board = board_row(worker->shared->board, worker->index, socket->service);
+		code = acceptor_open(&worker->acceptors[worker->acceptor_count++], listener,
+				     socket->fd);
+		if (code < 0)
+			return error_set(error, code, "listener %s: %s", listener->config->name,
+					 strerror(-code));
+	}
+	for (size_t i = 0; i < worker->listener_count; i++)
+		live_refresh(&worker->listeners[i].live, worker->shared->settings,
+			     worker->listeners[i].service);
+	return 0;
+}
+
+static int allocate(struct worker *worker)
+{
+	const struct proxy_options *options = worker->shared->options;
+	const struct config *config = options->config;
+	int code;
+
+	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
+	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
+	worker->acceptors = calloc(options->socket_count + 1, sizeof(*worker->acceptors));
+	if (!worker->pools || !worker->listeners || !worker->acceptors)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		worker->pools[i] = upstream_pool_create(worker->shared->upstreams[i], &worker->loop,
+							&worker->budget);
+		if (!worker->pools[i])
+			return -ENOMEM;
+	}
+	for (; worker->listener_count < config->listener_count; worker->listener_count++) {
+		code = open_listener(worker, worker->listener_count);
+		if (code < 0)
+			return code;
+	}
+	code = reserve_init(&worker->reserve);
+	return code < 0 ? code : access_log_init(&worker->log, options->access_log);
+}
+
+int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **result,
+		  struct error *error)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int code = worker ? loop_init(&worker->loop) : -ENOMEM;
+
+	if (code < 0) {
+		free(worker);
+		return error_set(error, code, "thread %u: %s", index, strerror(-code));
+	}
+	worker->shared = shared;
+	worker->index = index;
+	worker->log.fd = -1;
+	worker->reserve.spare = -1;
+	worker->loop.woken = begin_drain;
+	worker->tick.fire = tick;
+	worker->drain_end.fire = end_drain;
+	worker->board = board_row(shared->board, index, FW_HOST_SERVICE);
+	list_init(&worker->connections);
+	worker->budget.limit = memory_share(shared->options->config->threads);
+	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
+	pool_init(&worker->exchanges, sizeof(struct exchange), EXCHANGES_KEPT, &worker->budget);
+	buffers_init(&worker->buffers, &worker->budget);
+	code = allocate(worker);
+	if (code < 0)
+		error_set(error, code, "thread %u: %s", index, strerror(-code));
+	else
+		code = open_sockets(worker, error);
+	if (code < 0) {
+		worker_free(worker);
+		return code;
+	}
+	*result = worker;
+	return 0;
+}
+
+int worker_run(struct worker *worker)
+{
+	int code;
+
+	tick(&worker->tick);
+	begin_drain(&worker->loop);
+	code = loop_run(&worker->loop);
+	tick(&worker->tick);
+	return code;
+}
+
+void worker_free(struct worker *worker)
+{
+	size_t upstreams;
+
+	if (!worker)
+		return;
+	upstreams = worker->shared->options->config->upstream_count;
+	for (size_t i = 0; i < worker->acceptor_count; i++)
+		acceptor_close(&worker->acceptors[i]);
+	for (size_t i = 0; worker->pools && i < upstreams; i++)
+		if (worker->pools[i])
+			upstream_pool_close(worker->pools[i]);
+	loop_destroy(&worker->loop);
+	for (size_t i = 0; worker->pools && i < upstreams; i++)
+		upstream_pool_free(worker->pools[i]);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		free(worker->listeners[i].routes);
+	access_log_destroy(&worker->log);
+	reserve_destroy(&worker->reserve);
+	buffers_destroy(&worker->buffers);
+	pool_destroy(&worker->exchanges);
+	pool_destroy(&worker->clients);
+	free(worker->acceptors);
+	free(worker->listeners);
+	free(worker->pools);
+	free(worker);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything that one thread of the proxy owns. Threads share nothing that a request touches but a
+ * few counters: each has its own listening sockets, loop, memory, upstream links and log, and a
+ * connection stays with the thread that accepted it.
+ */
+#ifndef PROXY_CLIENT_WORKER_H
+#define PROXY_CLIENT_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buffer.h"
+#include "proxy/guard/access_log.h"
+#include "proxy/guard/board.h"
+#include "proxy/guard/live.h"
+#include "proxy/guard/reserve.h"
+#include "proxy/guard/sampler.h"
+#include "proxy/loop/loop.h"
+#include "proxy/proxy.h"
+#include "proxy/upstream/upstream.h"
+
+/* What the threads share. */
+struct proxy_shared {
+	const struct proxy_options *options;
+	const volatile uint64_t *settings; /* the live table */
+	volatile uint64_t *board;
+	atomic_uint connections;            /* of the host */
+	atomic_uint *listener_connections;  /* per service of the configuration */
+	struct upstream_shared **upstreams; /* per upstream of the configuration */
+	atomic_bool draining;
+};
+
+/* A thread's view of a service that it serves. */
+struct listener {
+	const struct config_service *config;
+	uint32_t service; /* its id in the maps */
+	struct worker *worker;
+	struct live live;
+	struct board_row board;
+	struct sampler sampler;
+	atomic_uint *connections;      /* of all threads */
+	uint32_t active;               /* of this one */
+	struct upstream_pool **routes; /* pools of config->routes */
+};
+
+struct worker {
+	struct loop loop;
+	uint32_t index;
+	bool draining;
+	struct proxy_shared *shared;
+	struct pool_budget budget;
+	struct pool clients, exchanges;
+	struct buffers buffers;
+	struct upstream_pool **pools; /* per upstream of the configuration */
+	struct listener *listeners;   /* those of the configuration */
+	size_t listener_count;
+	struct acceptor *acceptors;
+	size_t acceptor_count;
+	struct list connections; /* every client, by its node */
+	struct reserve reserve;
+	struct access_log log;
+	struct board_row board; /* of the host: what concerns no listener */
+	struct timer tick, drain_end;
+};
+
+/* 0, or −errno with @error. On failure nothing is left behind. */
+int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **worker,
+		  struct error *error);
+/* Serves until drained. 0, or −errno: the loop failed. */
+int worker_run(struct worker *worker);
+/* After shared->draining was set; from any thread. */
+void worker_wake(struct worker *worker);
+void worker_free(struct worker *worker); /* NULL is allowed */
+
+/* A client has gone: a worker that drains ends with its last one. */
+void worker_notice_leave(struct worker *worker);
+
+#endif

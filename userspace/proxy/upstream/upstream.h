@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Connections to the servers of an upstream. Each thread has its own pool of them: a link is lent
+ * to one exchange at a time, and waits idle, still watched by epoll, for the next. What must hold
+ * for all threads together, the cap and which servers are down, is shared.
+ *
+ * Servers take turns. One that refused is passed over for a short while, unless there is no other.
+ * Left out: active health checks, and what is sent over a link.
+ */
+#ifndef PROXY_UPSTREAM_UPSTREAM_H
+#define PROXY_UPSTREAM_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/pool.h"
+#include "config/config.h"
+#include "proxy/loop/loop.h"
+#include "proxy/net/stream.h"
+
+enum { UPSTREAM_SERVERS_MAX = 64 };
+
+/* Of one upstream, for all threads. */
+struct upstream_shared;
+/* Of one upstream, for one thread. */
+struct upstream_pool;
+
+/* A connection to a server. */
+struct upstream_link {
+	struct stream stream;
+	struct list node; /* among the idle ones of its server */
+	struct upstream_pool *pool;
+	void *borrower;      /* of whoever it is lent to */
+	uint64_t idle_since; /* ns */
+	uint32_t server;     /* index in the configuration */
+	bool reused; /* it has carried an exchange before: the server may have just closed it */
+	bool connecting;
+};
+
+/* NULL: no memory. @config outlives it. */
+struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
+					       uint32_t threads);
+void upstream_shared_free(struct upstream_shared *shared);
+
+/* NULL: no memory. */
+struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
+					   struct pool_budget *budget);
+/* Closes idle links. None may be lent; the loop must still release what was closed after this. */
+void upstream_pool_close(struct upstream_pool *pool);
+void upstream_pool_free(struct upstream_pool *pool);
+
+/* What a request asks for. */
+struct upstream_wish {
+	uint64_t tried; /* servers not to try again, a bit each; the one that was chosen is added */
+	bool fresh;     /* no used link: one has just failed this request */
+	void *borrower;
+	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
+};
+
+/*
+ * Lends a link: a connected one, or one that connects, whose first event then leads to
+ * upstream_connected(). −EBUSY: the upstream holds its cap of connections; −ECONNREFUSED: no
+ * untried server is left, @failures of them refused just now; −ENOMEM.
+ */
+int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
+		  struct upstream_link **link, uint32_t *failures);
+/* After the first event of a connecting link: 0, or −errno of the attempt. */
+int upstream_connected(struct upstream_link *link);
+/* Its server did not accept it: passes the server over for a while, and closes. */
+void upstream_failed(struct upstream_link *link);
+/* Back to the idle ones if it is clean (nothing left to read), else closed. */
+void upstream_give(struct upstream_link *link);
+void upstream_close(struct upstream_link *link);
+/* Closes with a reset: the server learns that nobody wants the answer. */
+void upstream_reset(struct upstream_link *link);
+
+/* The server's address as the configuration has it. */
+const char *upstream_server_name(const struct upstream_link *link);
+/* What a request without a Host is sent with: the first server's address. */
+const char *upstream_host(const struct upstream_pool *pool);
+/* Idle links of this thread. */
+uint32_t upstream_idle(const struct upstream_pool *pool);
+
+#endif
