@@ -125,6 +125,7 @@ static bool parse(struct client *client)
 			client_refuse(client, FW_MEMORY);
 			return false;
 		}
+		exchange->received_before -= buffer_length(client->in);
 		http_request_init(&exchange->message.request);
 		if (client->phase == CLIENT_IDLE) {
 			client->phase = CLIENT_HEAD;

@@ -116,6 +116,12 @@ static size_t memory_share(uint32_t threads)
 	return all / MEMORY_SHARE / threads;
 }
 
+static struct board_row worker_board(const struct worker *worker, uint32_t service)
+{
+	return board_row(worker->shared->board,
+			 worker->shared->options->worker_base + worker->index, service);
+}
+
 static size_t upstream_index(const struct config *config, const struct config_upstream *upstream)
 {
 	return (size_t)(upstream - config->upstreams);
@@ -153,7 +159,7 @@ static int open_sockets(struct worker *worker, struct error *error)
 		if (socket->worker != worker->index)
 			continue;
 		listener->service = socket->service;
-		listener->board = board_row(worker->shared->board, worker->index, socket->service);
+		listener->board = worker_board(worker, socket->service);
 		code = acceptor_open(&worker->acceptors[worker->acceptor_count++], listener,
 				     socket->fd);
 		if (code < 0)
@@ -209,7 +215,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->loop.woken = begin_drain;
 	worker->tick.fire = tick;
 	worker->drain_end.fire = end_drain;
-	worker->board = board_row(shared->board, index, FW_HOST_SERVICE);
+	worker->board = worker_board(worker, FW_HOST_SERVICE);
 	list_init(&worker->connections);
 	worker->budget.limit = memory_share(shared->options->config->threads);
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
