@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""requests through a reverse proxy on one core: floodwalld, nginx, HAProxy
+
+wrk and the origin (nginx) share the second core. The subject "direct" is wrk on the origin itself:
+the ceiling that the load generator sets for everybody. Nothing is taken on trust: a run counts only
+if every response was the expected one, every request reached the origin (no cache), and did so over
+connections that were kept alive. Configurations are in proxy/.
+"""
+import json
+import os
+import pathlib
+import re
+import socket
+import statistics
+import subprocess
+import urllib.request
+
+from server import Server
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "tests/bench/proxy"
+FLOODWALLD = ROOT / "build/floodwalld"
+WORK = pathlib.Path("/mnt")  # a tmpfs of our own mount namespace
+CGROUP = WORK / "cgroup/floodwall-bench"
+
+BODY = b"0123456789abcdef" * 3 + b"0123456789abcde\n"
+CONNECTIONS = 64
+ROUNDS, SECONDS = 7, 3
+QUICK_ROUNDS, QUICK_SECONDS = 1, 1
+PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
+STATUS_PORT = 8009
+SATURATED = 0.95  # share of its core
+# Case → what its requests say besides the request line and Host.
+CASES = {"keepalive": [], "connections": ["Connection: close"]}
+
+
+def command(*words):
+    subprocess.run(list(map(str, words)), check=True)
+
+
+def prepare_namespace():
+    """We are in mount and network namespaces of our own: nothing of this is seen outside."""
+    command("mount", "-t", "tmpfs", "tmpfs", WORK)
+    (WORK / "cgroup").mkdir()
+    command("mount", "-t", "cgroup2", "none", WORK / "cgroup")
+    command("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    command("ip", "link", "set", "lo", "up")
+    pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65535")
+    pathlib.Path("/proc/sys/net/core/somaxconn").write_text("4096")
+    CGROUP.mkdir(exist_ok=True)
+
+
+def start_servers(proxy_core, load_core, servers):
+    """Adds to @servers as it goes, so that the caller can stop what was started."""
+    def start(name, words, core, port, cgroup=None):
+        servers[name] = Server(name, words, port, core, WORK / f"{name}.log", cgroup)
+        servers[name].wait_ready()
+
+    def nginx(name):
+        return ["nginx", "-p", WORK, "-e", "stderr", "-c", CONFIGS / f"{name}.conf"]
+
+    start("direct", nginx("origin"), load_core, PORTS["direct"])
+    start("nginx", nginx("nginx"), proxy_core, PORTS["nginx"])
+    start("haproxy", ["haproxy", "-W", "-db", "-f", CONFIGS / "haproxy.cfg"], proxy_core,
+          PORTS["haproxy"])
+    if not FLOODWALLD.exists():
+        raise RuntimeError(f"{FLOODWALLD} is missing: make")
+    start("floodwall", [FLOODWALLD, "-c", CONFIGS / "floodwall.conf"], proxy_core,
+          PORTS["floodwall"], CGROUP)
+
+
+def response_length(port, headers):
+    """Length of one response, which must be the origin's answer to the byte."""
+    request = "\r\n".join(["GET / HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""])
+    response = b""
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(request.encode())
+        while not response.endswith(b"\r\n\r\n" + BODY):
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            response += piece
+    if not response.startswith(b"HTTP/1.1 200 ") or not response.endswith(b"\r\n\r\n" + BODY):
+        raise RuntimeError(f"port {port} answered {response[:200]!r}")
+    return len(response)
+
+
+def origin_counts():
+    """(connections, requests) that the origin has had so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{STATUS_PORT}/", timeout=5) as response:
+        accepts, _, requests = re.search(r"(\d+) (\d+) (\d+)", response.read().decode()).groups()
+    return int(accepts), int(requests)
+
+
+def load(port, headers, core, seconds):
+    words = ["taskset", "-c", core, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
+             "-s", CONFIGS / "load.lua"]
+    for header in headers:
+        words += ["-H", header]
+    out = subprocess.run([*map(str, words), f"http://127.0.0.1:{port}/"], check=True, text=True,
+                         capture_output=True).stdout
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def measure(case, subject, server, core, seconds):
+    """One turn of one subject: {metric: (value, unit)}, and the share of time its core was busy."""
+    port, headers = PORTS[subject], CASES[case]
+    length = response_length(port, headers)
+    connections_before, requests_before = origin_counts()
+    cpu_before = server.cpu_ns()
+    result = load(port, headers, core, seconds)
+    cpu = server.cpu_ns() - cpu_before
+    connections, requests = (after - before for after, before in
+                             zip(origin_counts(), (connections_before, requests_before)))
+    done = result["requests"]
+    complain = lambda what: RuntimeError(f"{case}: {subject}: {what} (wrk: {result})")
+    if result["errors"] or not done:
+        raise complain("requests failed")
+    # Up to one response and one request for each connection may be cut short at the end.
+    if abs(result["bytes"] - done * length) > CONNECTIONS * length:
+        raise complain(f"not every response had the {length} bytes of the right one")
+    if not done <= requests <= done + CONNECTIONS + 1:
+        raise complain(f"the origin saw {requests} requests")
+    if subject != "direct" and connections > 4 * CONNECTIONS:
+        raise complain(f"its connections to the origin are not kept alive: it made {connections}")
+    return {"per_s": (done * 1e6 / result["duration_us"], "1/s"),
+            "p99_ms": (result["p99_us"] / 1e3, "ms"),
+            "cpu_us": (cpu / 1e3 / done, "us")}, cpu / 1e3 / result["duration_us"]
+
+
+def idle_notes(busy):
+    """Where the proxy's core had time to spare, per_s says more about the load than about it."""
+    return [f"{case}: {subject} was busy for only {statistics.median(shares):.0%} of the time: "
+            "the load's core set the pace; compare cpu_us"
+            for (case, subject), shares in busy.items()
+            if subject != "direct" and statistics.median(shares) < SATURATED]
+
+
+def run(record, quick):
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise RuntimeError("two CPUs are needed: one for the proxy, one for load and origin")
+    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    servers, busy = {}, {}
+    prepare_namespace()
+    try:
+        start_servers(cores[0], cores[1], servers)
+        for case in CASES:
+            for turn in range(rounds + 1):
+                for subject in PORTS:
+                    warm_up = turn == 0
+                    figures, share = measure(case, subject, servers[subject], cores[1],
+                                             1 if warm_up else seconds)
+                    if not warm_up:
+                        busy.setdefault((case, subject), []).append(share)
+                        for metric, (value, unit) in figures.items():
+                            record(case, subject, metric, value, unit)
+    finally:
+        for server in reversed(servers.values()):
+            server.stop()
+        CGROUP.rmdir()
+    return idle_notes(busy)
