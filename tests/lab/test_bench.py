@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The bench works: rows are well formed and every subject is there. What they say is not a test's
+business, since nothing is timed in a test."""
+import json
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KEYS = {"suite", "case", "subject", "metric", "value", "unit"}
+
+
+def bench(*arguments):
+    return subprocess.run([ROOT / "scripts/bench", *arguments], capture_output=True, text=True,
+                          timeout=300)
+
+
+def test_packet_suite_writes_a_row_for_every_subject(tmp_path):
+    file = tmp_path / "rows.json"
+
+    result = bench("packet", "--quick", "--json", file)
+
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(file.read_text())
+    assert all(set(row) == KEYS and row["suite"] == "packet" for row in rows)
+    assert all(row["metric"] == row["unit"] == "ns" and row["value"] > 0 for row in rows)
+    named = [(row["case"], row["subject"]) for row in rows]
+    assert len(named) == len(set(named)), "a row is a median, so there is one of each"
+    for case in ("established_pass", "established_pass_v6", "blocked_drop_1"):
+        subjects = {subject for name, subject in named if name == case}
+        assert {"floodwall", "trivial", "xdp-filter"} <= subjects
+        assert f"packet {case}: ns" in result.stdout
+
+
+def test_without_a_suite_all_are_listed():
+    result = bench()
+
+    assert result.returncode == 0
+    assert "packet" in result.stdout and "proxy" in result.stdout
+
+
+def test_unknown_suite_is_refused_before_anything_is_built():
+    result = bench("nonsense")
+
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr and "packet" in result.stderr
