@@ -211,8 +211,11 @@ static int floodwall_open(void)
 	struct fw_addr blocked_4 = addr_make(BLOCKED_4), blocked_6 = addr_make(BLOCKED_6);
 	__u32 zero = 0;
 
-	filter = filter_bpf__open_and_load();
+	filter = filter_bpf__open();
 	if (!filter)
+		fail("opening the filter: %s", strerror(errno));
+	memcpy((void *)filter->rodata->fw_seed, meta.seed, sizeof(meta.seed));
+	if (filter_bpf__load(filter))
 		fail("the kernel refused the filter: %s", strerror(errno));
 	put(filter->maps.meta, &zero, &meta);
 	floodwall_add_service(FW_HOST_SERVICE, "host", 0);
