@@ -25,7 +25,7 @@ CGROUP = WORK / "cgroup/floodwall-bench"
 
 BODY = b"0123456789abcdef" * 3 + b"0123456789abcde\n"
 CONNECTIONS = 64
-ROUNDS, SECONDS = 15, 1  # many short turns: what disturbs the machine hits few of them
+ROUNDS, SECONDS = 15, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
 STATUS_PORT = 8009
