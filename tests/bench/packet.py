@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 
 PROGRAM = pathlib.Path(__file__).resolve().parents[2] / "build/tests/bench/packet"
-ROUNDS, PACKETS = 101, 200_000  # many short turns: a slow spell of the machine hits all alike
+ROUNDS, PACKETS = 201, 40_000  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_PACKETS = 3, 20_000
 
 
