@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One loop over signals and three children: the proxy, the generation before it while that drains,
+ * and the warden.
+ *
+ * A reload is all or nothing: file, sockets and policy are tried in that order, and only then are
+ * the children changed. Each generation of the proxy writes its own half of the board's rows; what
+ * a dead one left in its gauges is cleared, for its connections died with it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/proxy.h"
+#include "supervisor/child.h"
+#include "supervisor/sandbox.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/usage.h"
+#include "warden/warden.h"
+
+#define DRAIN_MS     10000
+#define DRAIN_NS     (DRAIN_MS * CLOCK_MS)
+#define GRACE_NS     (2 * CLOCK_SEC) /* to leave after draining, before it is killed */
+#define MEASURE_NS   (5 * CLOCK_SEC)
+#define WORKERS_HALF (FW_WORKERS_MAX / 2)
+
+struct supervisor {
+	struct config *config;
+	struct wall *wall;
+	struct sockets sockets;
+	int admin, access_log, lock, signals;
+	struct roster *roster;
+	struct child proxy, draining, warden;
+	uint32_t proxy_base, draining_base; /* first of their rows of the board */
+	uint64_t measured_ns;
+	bool stopping;
+};
+
+/* --- in the children ------------------------------------------------------------------------- */
+
+static void forget_others(struct supervisor *supervisor)
+{
+	const struct child *others[] = {&supervisor->proxy, &supervisor->draining,
+					&supervisor->warden};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i]->control >= 0)
+			close(others[i]->control);
+	close(supervisor->lock);
+	close(supervisor->signals);
+}
+
+/* Every socket with its worker and listener; NULL: no memory. */
+static struct proxy_socket *assign_sockets(struct supervisor *supervisor)
+{
+	const struct config *config = supervisor->config;
+	struct sockets *sockets = &supervisor->sockets;
+	struct proxy_socket *list = calloc(sockets->count + 1, sizeof(*list));
+	size_t filled = 0;
+
+	for (size_t i = 0; list && i < config->listener_count; i++) {
+		const struct config_service *listener = &config->services[i];
+		int id = wall_service_find(supervisor->wall, listener->name, NULL);
+
+		for (size_t j = 0; id >= 0 && j < sockets->count; j++) {
+			const struct listening *socket = &sockets->list[j];
+			bool ours = false;
+
+			for (size_t k = 0; k < listener->binding_count; k++)
+				ours |= !memcmp(&listener->bindings[k], &socket->binding,
+						sizeof(socket->binding));
+			if (ours)
+				list[filled++] = (struct proxy_socket){
+					.fd = socket->fd,
+					.worker = socket->nth % config->threads,
+					.listener = listener,
+					.service = (uint32_t)id,
+				};
+		}
+	}
+	return list;
+}
+
+static int fail(const struct error *error)
+{
+	log_lines(LOG_LEVEL_ERROR, "can't start", error->text);
+	return EXIT_FAILURE;
+}
+
+static int run_proxy(void *context, int control)
+{
+	struct supervisor *supervisor = context;
+	struct sandbox sandbox = {.user = supervisor->config->user, .uses_maps = false};
+	struct error error = {"out of memory"};
+	struct proxy_options options = {
+		.config = supervisor->config,
+		.wall = supervisor->wall,
+		.sockets = assign_sockets(supervisor),
+		.socket_count = supervisor->sockets.count,
+		.worker_base = supervisor->proxy_base,
+		.access_log = supervisor->access_log,
+		.control = control,
+		.drain_ms = DRAIN_MS,
+	};
+
+	log_open("floodwalld[proxy]");
+	prctl(PR_SET_NAME, "fw-proxy");
+	forget_others(supervisor);
+	if (supervisor->admin >= 0)
+		close(supervisor->admin);
+	if (!options.sockets || sandbox_enter(&sandbox, &error) < 0 ||
+	    proxy_run(&options, &error) < 0)
+		return fail(&error);
+	return EXIT_SUCCESS;
+}
+
+static int run_warden(void *context, int control)
+{
+	struct supervisor *supervisor = context;
+	struct sandbox sandbox = {.user = supervisor->config->user, .uses_maps = true};
+	struct error error = {""};
+	struct warden_options options = {
+		.wall = supervisor->wall,
+		.roster = supervisor->roster,
+		.listener = supervisor->admin,
+		.control = control,
+	};
+
+	log_open("floodwalld[warden]");
+	prctl(PR_SET_NAME, "fw-warden");
+	forget_others(supervisor);
+	for (size_t i = 0; i < supervisor->sockets.count; i++)
+		close(supervisor->sockets.list[i].fd);
+	if (sandbox_enter(&sandbox, &error) < 0 || warden_run(&options, &error) < 0)
+		return fail(&error);
+	return EXIT_SUCCESS;
+}
+
+/* --- children, seen from outside ------------------------------------------------------------- */
+
+/* What a generation that is gone can't take back itself. */
+static void clear_gauges(struct supervisor *supervisor, uint32_t base)
+{
+	volatile uint64_t *board = wall_board(supervisor->wall);
+
+	for (uint32_t worker = base; worker < base + WORKERS_HALF; worker++)
+		for (uint32_t service = 0; service < FW_SERVICES_MAX; service++)
+			for (uint32_t metric = 0; metric < METRIC_COUNT; metric++)
+				if (metric_rows[metric].kind == METRIC_GAUGE)
+					board[fw_board_metric(worker, service, metric)] = 0;
+}
+
+static void start_proxy(struct supervisor *supervisor, uint64_t now)
+{
+	if (!supervisor->config->listener_count)
+		return;
+	child_start(&supervisor->proxy, run_proxy, supervisor, now);
+	atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].starts, 1);
+	supervisor->measured_ns = 0;
+}
+
+static void start_warden(struct supervisor *supervisor, uint64_t now)
+{
+	child_start(&supervisor->warden, run_warden, supervisor, now);
+	atomic_fetch_add(&supervisor->roster->process[ROSTER_WARDEN].starts, 1);
+	supervisor->measured_ns = 0;
+}
+
+static void reap(struct supervisor *supervisor, uint64_t now)
+{
+	struct roster_entry *process = supervisor->roster->process;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == supervisor->proxy.pid) {
+			clear_gauges(supervisor, supervisor->proxy_base);
+			if (child_ended(&supervisor->proxy, status, now))
+				atomic_fetch_add(&process[ROSTER_PROXY].crashes, 1);
+		} else if (pid == supervisor->draining.pid) {
+			clear_gauges(supervisor, supervisor->draining_base);
+			child_ended(&supervisor->draining, status, now);
+		} else if (pid == supervisor->warden.pid) {
+			if (child_ended(&supervisor->warden, status, now))
+				atomic_fetch_add(&process[ROSTER_WARDEN].crashes, 1);
+		}
+		supervisor->measured_ns = 0;
+	}
+}
+
+/* Waits for a child that was just killed. */
+static void reap_killed(struct supervisor *supervisor, struct child *child)
+{
+	int status;
+
+	if (!child->pid)
+		return;
+	child_kill(child);
+	child->deadline_ns = 1;
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	child_ended(child, status, supervisor->measured_ns);
+}
+
+/* The new generation takes the half of the board that the running one does not have. Whoever still
+ * drains there, two reloads back, is ended. */
+static void replace_proxy(struct supervisor *supervisor, uint64_t now)
+{
+	if (supervisor->draining.pid)
+		log_warning("proxy: the generation before the last is ended with its connections");
+	reap_killed(supervisor, &supervisor->draining);
+	clear_gauges(supervisor, WORKERS_HALF - supervisor->proxy_base);
+	supervisor->draining = supervisor->proxy;
+	supervisor->draining.name = "proxy (draining)";
+	supervisor->draining_base = supervisor->proxy_base;
+	supervisor->proxy = (struct child)CHILD_INIT("proxy");
+	supervisor->proxy_base = WORKERS_HALF - supervisor->draining_base;
+	start_proxy(supervisor, now);
+	child_dismiss(&supervisor->draining, now + DRAIN_NS + GRACE_NS);
+}
+
+static void replace_warden(struct supervisor *supervisor, uint64_t now)
+{
+	reap_killed(supervisor, &supervisor->warden); /* it holds nothing that could be lost */
+	start_warden(supervisor, now);
+}
+
+/* --- policy and files ------------------------------------------------------------------------ */
+
+void supervisor_report_tuned(struct wall *wall, const struct config *config)
+{
+	char live[32], file[32];
+
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct config_service *service = &config->services[i];
+		int id = wall_service_find(wall, service->name, NULL);
+
+		for (int s = 0; id >= 0 && s < FW_SETTING_COUNT; s++) {
+			const struct setting_row *row = &setting_rows[s];
+			uint64_t value = wall_setting(wall, (uint32_t)id, s);
+
+			if (row->scope == SCOPE_HOST || value == service->settings[s] ||
+			    (row->scope == SCOPE_LISTENER && service->kind != FW_SERVICE_LISTENER))
+				continue;
+			log_info("%s.%s is %s live and %s in the file: kept; a reload takes the "
+				 "file's",
+				 service->name, row->name,
+				 setting_format(row, value, live, sizeof(live)),
+				 setting_format(row, service->settings[s], file, sizeof(file)));
+		}
+	}
+}
+
+static void open_access_log(struct supervisor *supervisor)
+{
+	const char *path = supervisor->config->access_log;
+
+	if (supervisor->access_log > STDERR_FILENO)
+		close(supervisor->access_log);
+	supervisor->access_log = -1;
+	if (path && !strcmp(path, "-"))
+		supervisor->access_log = STDOUT_FILENO;
+	else if (path)
+		supervisor->access_log =
+			open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (path && supervisor->access_log < 0)
+		log_error("access log: %s: %s; none is written", path, strerror(errno));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Everything that may fail. On success *@sockets and *@admin are what @config needs; on failure
+ * nothing has changed. */
+static int prepare(struct supervisor *supervisor, const struct config *config,
+		   struct sockets *sockets, int *admin, struct error *error)
+{
+	int result = sockets_open(config, &supervisor->sockets, sockets, error);
+
+	if (result < 0)
+		return result;
+	*admin = -1;
+	if (config->admin && same_text(config->admin, supervisor->config->admin))
+		*admin = supervisor->admin;
+	else if (config->admin)
+		result = *admin = sockets_open_admin(config->admin, error);
+	if (result >= 0)
+		result = wall_apply(supervisor->wall, config, false, error);
+	if (result < 0) {
+		if (*admin >= 0 && *admin != supervisor->admin)
+			close(*admin);
+		sockets_close(sockets, &supervisor->sockets);
+		return result;
+	}
+	return 0;
+}
+
+static void reload(struct supervisor *supervisor, uint64_t now)
+{
+	struct config *config = NULL;
+	struct sockets sockets = {0};
+	struct error error, warnings;
+	int admin;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now / 1000));
+	if (config_load(supervisor->config->path, &config, &error) < 0 ||
+	    prepare(supervisor, config, &sockets, &admin, &error) < 0) {
+		log_lines(LOG_LEVEL_ERROR, "reload", error.text);
+		log_error("reload: refused; the running configuration is kept");
+		atomic_fetch_add(&supervisor->roster->reloads_refused, 1);
+		config_free(config);
+		sd_notify(0, "READY=1");
+		return;
+	}
+	if (config_warnings(config, &warnings))
+		log_lines(LOG_LEVEL_WARNING, "configuration", warnings.text);
+	sockets_close(&supervisor->sockets, &sockets);
+	supervisor->sockets = sockets;
+	if (supervisor->admin >= 0 && supervisor->admin != admin)
+		close(supervisor->admin);
+	supervisor->admin = admin;
+	config_free(supervisor->config);
+	supervisor->config = config;
+	log_set_level((enum log_level)log_level_parse(config->log_level));
+	usage_raise_descriptors(config);
+	open_access_log(supervisor);
+	replace_proxy(supervisor, now);
+	replace_warden(supervisor, now);
+	atomic_fetch_add(&supervisor->roster->reloads, 1);
+	log_info("reload: done");
+	sd_notify(0, "READY=1");
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+static void stop(struct supervisor *supervisor, uint64_t now)
+{
+	if (supervisor->stopping) {
+		log_info("stopping at once");
+		child_kill(&supervisor->proxy);
+		child_kill(&supervisor->draining);
+		child_kill(&supervisor->warden);
+		return;
+	}
+	log_info("stopping; connections have %d s to finish", DRAIN_MS / 1000);
+	sd_notify(0, "STOPPING=1");
+	supervisor->stopping = true;
+	child_dismiss(&supervisor->proxy, now + DRAIN_NS + GRACE_NS);
+	child_dismiss(&supervisor->draining, now + DRAIN_NS + GRACE_NS);
+	child_dismiss(&supervisor->warden, now + GRACE_NS);
+	/* Nobody will take new connections: they are refused rather than left waiting. */
+	sockets_close(&supervisor->sockets, NULL);
+}
+
+static void take_signal(struct supervisor *supervisor, uint64_t now)
+{
+	struct signalfd_siginfo info;
+
+	if (read(supervisor->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(supervisor, now);
+	else if (info.ssi_signo != SIGHUP)
+		stop(supervisor, now);
+	else if (!supervisor->stopping)
+		reload(supervisor, now);
+}
+
+static bool is_due(uint64_t time_ns, uint64_t now)
+{
+	return time_ns && time_ns <= now;
+}
+
+/* Restarts, deadlines, figures. */
+static void attend(struct supervisor *supervisor, uint64_t now)
+{
+	struct child *children[] = {&supervisor->proxy, &supervisor->draining, &supervisor->warden};
+	struct roster_entry *process = supervisor->roster->process;
+
+	for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++)
+		if (children[i]->pid && is_due(children[i]->deadline_ns, now))
+			child_kill(children[i]);
+	if (is_due(supervisor->proxy.retry_ns, now))
+		start_proxy(supervisor, now);
+	if (is_due(supervisor->warden.retry_ns, now))
+		start_warden(supervisor, now);
+	if (now - supervisor->measured_ns < MEASURE_NS)
+		return;
+	supervisor->measured_ns = now;
+	usage_measure(&process[ROSTER_SUPERVISOR], getpid());
+	usage_measure(&process[ROSTER_PROXY], supervisor->proxy.pid);
+	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);
+}
+
+static int wait_ms(const struct supervisor *supervisor, uint64_t now)
+{
+	uint64_t wait = MEASURE_NS;
+
+	wait = child_wait(&supervisor->proxy, now, wait);
+	wait = child_wait(&supervisor->draining, now, wait);
+	wait = child_wait(&supervisor->warden, now, wait);
+	return (int)((wait + CLOCK_MS - 1) / CLOCK_MS);
+}
+
+static int watch_signals(struct error *error)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
+	    (fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
+		return error_set(error, -errno, "signals: %s", strerror(errno));
+	return fd;
+}
+
+int supervisor_run(const struct supervisor_start *start, struct error *error)
+{
+	struct supervisor supervisor = {
+		.config = start->config,
+		.wall = start->wall,
+		.sockets = start->sockets,
+		.admin = start->admin,
+		.access_log = -1,
+		.lock = start->lock,
+		.proxy = CHILD_INIT("proxy"),
+		.draining = CHILD_INIT("proxy (draining)"),
+		.warden = CHILD_INIT("warden"),
+	};
+	struct pollfd ready = {.events = POLLIN};
+	uint64_t now = clock_now_ns();
+
+	supervisor.roster = mmap(NULL, sizeof(*supervisor.roster), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (supervisor.roster == MAP_FAILED)
+		return error_set(error, -errno, "shared memory: %s", strerror(errno));
+	supervisor.signals = watch_signals(error);
+	if (supervisor.signals < 0)
+		return supervisor.signals;
+	atomic_store(&supervisor.roster->process[ROSTER_SUPERVISOR].starts, 1);
+	clear_gauges(&supervisor, 0);
+	clear_gauges(&supervisor, WORKERS_HALF);
+	open_access_log(&supervisor);
+	start_proxy(&supervisor, now);
+	start_warden(&supervisor, now);
+	log_info("running: %zu listeners, %u threads", supervisor.config->listener_count,
+		 supervisor.config->threads);
+	sd_notify(0, "READY=1");
+
+	ready.fd = supervisor.signals;
+	while (!supervisor.stopping || supervisor.proxy.pid || supervisor.draining.pid ||
+	       supervisor.warden.pid) {
+		now = clock_now_ns();
+		attend(&supervisor, now);
+		if (poll(&ready, 1, wait_ms(&supervisor, now)) > 0)
+			take_signal(&supervisor, clock_now_ns());
+	}
+	log_info("stopped");
+	sockets_close(&supervisor.sockets, NULL);
+	wall_close(supervisor.wall);
+	config_free(supervisor.config);
+	close(supervisor.signals);
+	munmap(supervisor.roster, sizeof(*supervisor.roster));
+	return 0;
+}
