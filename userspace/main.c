@@ -100,7 +100,6 @@ static int start(struct config *config, struct error *error)
 	struct supervisor_start with = {.config = config, .admin = -1};
 	int result;
 
-	usage_raise_descriptors(config);
 	if ((result = open_wall(config, &with.wall, error)) < 0 ||
 	    (result = with.lock = lock_take(wall_pin_path("meta"), error)) < 0 ||
 	    (result = sockets_open(config, NULL, &with.sockets, error)) < 0)
@@ -127,6 +126,7 @@ int main(int argc, char **argv)
 	if (options.check)
 		return check(config);
 	log_set_level((enum log_level)log_level_parse(config->log_level));
+	usage_raise_descriptors(config);
 	if (config_warnings(config, &error))
 		log_lines(LOG_LEVEL_WARNING, "configuration", error.text);
 	if (start(config, &error) < 0) {

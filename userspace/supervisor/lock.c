@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * flock(2) on the folder of the pins: it lives in the kernel, so a daemon that was killed leaves no
- * stale lock behind.
+ * flock(2) on a folder beside that of the pins, "…/floodwalld": the pins' own is what the wall
+ * locks for each edit. A lock lives in the kernel, so a daemon that was killed leaves none behind.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "supervisor/lock.h"
 
 int lock_take(const char *pin, struct error *error)
 {
-	char folder[256] = "";
 	const char *slash = strrchr(pin, '/');
+	char folder[256];
 	int fd, result;
 
-	if (slash && (size_t)(slash - pin) < sizeof(folder))
-		memcpy(folder, pin, (size_t)(slash - pin));
+	snprintf(folder, sizeof(folder), "%.*sd", slash ? (int)(slash - pin) : 0, pin);
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return error_set(error, -errno, "%s: %s", folder, strerror(errno));
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(error, -errno, "%s: %s", folder, strerror(errno));

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 
-/* Locks the folder of @pin for as long as this process lives. −EBUSY: another one has it. The
- * descriptor is returned; children close it. */
+/* Locks the daemon's place beside @pin (any of the maps'), for as long as this process lives.
+ * −EBUSY: another one has it. The descriptor is returned; children close it. */
 int lock_take(const char *pin, struct error *error);
 
 #endif

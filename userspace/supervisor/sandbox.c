@@ -38,7 +38,6 @@ static const int allowed_calls[] = {
 	/* sockets */
 	SCMP_SYS(accept),
 	SCMP_SYS(accept4),
-	SCMP_SYS(bind),
 	SCMP_SYS(connect),
 	SCMP_SYS(getpeername),
 	SCMP_SYS(getsockname),
@@ -157,14 +156,13 @@ static const struct conditional_call conditional_calls[] = {
 	{SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD}, /* a thread, no process */
 };
 
-/* For the reader of maps; interfaces are asked for by netlink. */
+/* For the reader of maps. */
 static const struct conditional_call map_calls[] = {
 	{SCMP_SYS(bpf), 0, EXACTLY, BPF_MAP_LOOKUP_ELEM},
 	{SCMP_SYS(bpf), 0, EXACTLY, BPF_MAP_LOOKUP_BATCH},
 	{SCMP_SYS(bpf), 0, EXACTLY, BPF_MAP_GET_NEXT_KEY},
 	{SCMP_SYS(bpf), 0, EXACTLY, BPF_MAP_DELETE_ELEM},
 	{SCMP_SYS(bpf), 0, EXACTLY, BPF_OBJ_GET_INFO_BY_FD},
-	{SCMP_SYS(socket), 0, EXACTLY, AF_NETLINK},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/proxy.h"
+#include "supervisor/attachment.h"
 #include "supervisor/child.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/supervisor.h"
@@ -399,6 +400,7 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 	if (now - supervisor->measured_ns < MEASURE_NS)
 		return;
 	supervisor->measured_ns = now;
+	attachment_publish(supervisor->wall, supervisor->roster);
 	usage_measure(&process[ROSTER_SUPERVISOR], getpid());
 	usage_measure(&process[ROSTER_PROXY], supervisor->proxy.pid);
 	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);
@@ -460,6 +462,7 @@ int supervisor_run(const struct supervisor_start *start, struct error *error)
 	open_access_log(&supervisor);
 	start_proxy(&supervisor, now);
 	start_warden(&supervisor, now);
+	attachment_report(supervisor.wall, supervisor.config);
 	log_info("running: %zu listeners, %u threads", supervisor.config->listener_count,
 		 supervisor.config->threads);
 	sd_notify(0, "READY=1");

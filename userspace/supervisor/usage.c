@@ -32,10 +32,6 @@ void usage_raise_descriptors(const struct config *config)
 	if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
 		log_warning("descriptors: the limit stays at %llu: %s",
 			    (unsigned long long)limit.rlim_cur, strerror(errno));
-	else
-		log_warning("descriptors: %llu are needed, %llu allowed: raise LimitNOFILE= or "
-			    "fs.nr_open",
-			    (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
 }
 
 /* Since Linux 6.2 the folder's size is the count; before that it has to be walked. */

@@ -126,21 +126,18 @@ static void write_tables(const struct writer *writer)
 			(unsigned long long)usage[i].size);
 }
 
-static void write_interfaces(const struct writer *writer)
+static void write_attachment(const struct writer *writer)
 {
-	struct wall_interface *list = NULL;
-	size_t count = 0;
+	struct roster_attachment now;
 
-	if (wall_interfaces(writer->options->wall, &list, &count, NULL) < 0)
-		return;
+	roster_attachment(writer->options->roster, &now);
 	write_family(writer, "interface_attached", "gauge",
-		     "Interfaces that the filter runs on; mode is native or generic.");
-	for (size_t i = 0; i < count; i++)
-		fprintf(writer->out, PREFIX "interface_attached{interface=\"%s\",mode=\"%s\"} %d\n",
-			list[i].name, list[i].native ? "native" : "generic", list[i].attached);
-	free(list);
+		     "1 for each interface that the filter runs on; mode is native or generic.");
+	for (uint32_t i = 0; i < now.count; i++)
+		fprintf(writer->out, PREFIX "interface_attached{interface=\"%s\",mode=\"%s\"} 1\n",
+			now.interfaces[i].name, now.interfaces[i].native ? "native" : "generic");
 	write_family(writer, "tracking", "gauge", "1 while connections are counted (sock_ops).");
-	fprintf(writer->out, PREFIX "tracking %d\n", wall_is_tracking(writer->options->wall));
+	fprintf(writer->out, PREFIX "tracking %d\n", now.tracking);
 }
 
 /* --- the proxy ------------------------------------------------------------------------------- */
@@ -281,7 +278,7 @@ int metrics_write(FILE *out, const struct warden_options *options, struct error 
 		write_build(writer);
 		write_filter(writer);
 		write_tables(writer);
-		write_interfaces(writer);
+		write_attachment(writer);
 		write_verdicts(writer);
 		for (int metric = 0; metric < METRIC_COUNT; metric++)
 			write_metric(writer, metric);
