@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Tracking: real connections over loopback, in a network namespace and a cgroup of the test's own.
+ * Whatever way a connection ends, its count must return to where it was.
+ */
+#include "common/filter.h"
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "contract/address.h"
+#include "track.skel.h"
+
+enum { SERVICE = 1, PORT = 4430, BUCKETS = 64 };
+
+static const __u64 seed[2] = {3, 5};
+static char cgroup[512]; /* of this test */
+
+struct tracker {
+	struct track_bpf *skeleton;
+	struct bpf_link *link;
+};
+
+/* --- the place ------------------------------------------------------------------------------- */
+
+static const char *cgroup2_mount(void)
+{
+	static char path[256];
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	struct mntent *entry;
+
+	while (mounts && (entry = getmntent(mounts)))
+		if (strcmp(entry->mnt_type, "cgroup2") == 0) {
+			snprintf(path, sizeof(path), "%s", entry->mnt_dir);
+			endmntent(mounts);
+			return path;
+		}
+	return NULL;
+}
+
+static int move_to_cgroup(const char *directory)
+{
+	char path[600];
+	FILE *procs;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+	procs = fopen(path, "w");
+	if (!procs || fprintf(procs, "0\n") < 0)
+		return -1;
+	return fclose(procs);
+}
+
+static int enter_own_place(void **state)
+{
+	const char *mount = cgroup2_mount();
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd;
+
+	(void)state;
+	if (!mount)
+		return -1;
+	snprintf(cgroup, sizeof(cgroup), "%s/fw-test-track-%d", mount, getpid());
+	if (mkdir(cgroup, 0755) != 0 || move_to_cgroup(cgroup) != 0 || unshare(CLONE_NEWNET) != 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) != 0)
+		return -1;
+	return close(fd);
+}
+
+static int leave_own_place(void **state)
+{
+	(void)state;
+	return move_to_cgroup(cgroup2_mount()) != 0 || rmdir(cgroup) != 0;
+}
+
+/* --- the tracker ----------------------------------------------------------------------------- */
+
+static void set_epoch(struct tracker *tracker, uint64_t epoch)
+{
+	int fd = bpf_map__fd(tracker->skeleton->maps.meta);
+	struct fw_meta meta = {.epoch = epoch};
+	uint32_t zero = 0;
+
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &meta, BPF_ANY), 0);
+}
+
+static void bind_service(struct tracker *tracker, const char *address)
+{
+	struct fw_service_key key = {
+		.addr = filter_address(address), .port = htons(PORT), .proto = IPPROTO_TCP};
+	uint32_t service = SERVICE;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(tracker->skeleton->maps.bindings), &key,
+					     &service, BPF_ANY),
+			 0);
+}
+
+static int setup(void **state)
+{
+	struct tracker *tracker = calloc(1, sizeof(*tracker));
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	tracker->skeleton = track_bpf__open();
+	memcpy((void *)tracker->skeleton->rodata->fw_seed, seed, sizeof(seed));
+	tracker->skeleton->rodata->fw_connection_mask = BUCKETS - 1;
+	bpf_map__set_max_entries(tracker->skeleton->maps.connections, BUCKETS);
+	bpf_map__set_max_entries(tracker->skeleton->maps.sources, 1024);
+	bpf_map__set_max_entries(tracker->skeleton->maps.block_hosts, 1);
+	assert_int_equal(track_bpf__load(tracker->skeleton), 0);
+	set_epoch(tracker, 1);
+	tracker->link = bpf_program__attach_cgroup(tracker->skeleton->progs.floodwall_track, fd);
+	assert_non_null(tracker->link);
+	close(fd);
+	*state = tracker;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tracker *tracker = *state;
+
+	bpf_link__destroy(tracker->link);
+	track_bpf__destroy(tracker->skeleton);
+	free(tracker);
+	return 0;
+}
+
+static struct fw_connection_bucket *bucket_of(struct tracker *tracker, const char *source,
+					      enum fw_level level, uint64_t *hash)
+{
+	static struct fw_connection_bucket bucket;
+	struct fw_addr addr = filter_address(source);
+	uint32_t index;
+
+	addr = fw_addr_at_level(addr, level);
+	*hash = fw_hash(seed, &addr, SERVICE, level);
+	index = fw_connection_bucket_index(*hash, BUCKETS - 1);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(tracker->skeleton->maps.connections),
+					     &index, &bucket),
+			 0);
+	return &bucket;
+}
+
+static uint64_t held(struct tracker *tracker, const char *source, enum fw_level level)
+{
+	uint64_t hash;
+	struct fw_connection_bucket *bucket = bucket_of(tracker, source, level, &hash);
+
+	return fw_connection_count(bucket, hash);
+}
+
+/* Sockets close a moment after the call that closes them. */
+static void expect_held(struct tracker *tracker, const char *source, uint64_t count)
+{
+	int tries;
+
+	for (tries = 0; tries < 500; tries++) {
+		if (held(tracker, source, FW_LEVEL_SOURCE) == count &&
+		    held(tracker, source, FW_LEVEL_PREFIX) == count)
+			return;
+		poll(NULL, 0, 10);
+	}
+	fail_msg("%s holds %lu, its prefix %lu, not %lu", source,
+		 (unsigned long)held(tracker, source, FW_LEVEL_SOURCE),
+		 (unsigned long)held(tracker, source, FW_LEVEL_PREFIX), (unsigned long)count);
+}
+
+static uint64_t faults(struct tracker *tracker, enum fw_verdict verdict)
+{
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	struct fw_counter *each = calloc(cpus, sizeof(*each));
+	uint32_t index = fw_counter_index(SERVICE, verdict);
+	uint64_t sum = 0;
+
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(tracker->skeleton->maps.counters), &index, each),
+		0);
+	for (cpu = 0; cpu < cpus; cpu++)
+		sum += each[cpu].packets;
+	free(each);
+	return sum;
+}
+
+/* --- sockets --------------------------------------------------------------------------------- */
+
+static int socket_at(const char *address, uint16_t port, struct sockaddr_storage *to,
+		     socklen_t *size)
+{
+	struct fw_addr addr = filter_address(address);
+	const int one = 1;
+	int fd;
+
+	*size = address_to_sockaddr(&addr, port, to);
+	fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return fd;
+}
+
+/* "::" listens to both families. */
+static int listen_at(const char *address)
+{
+	struct sockaddr_storage to;
+	socklen_t size;
+	int fd = socket_at(address, PORT, &to, &size);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, size), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	return fd;
+}
+
+static int connect_to(const char *address)
+{
+	struct sockaddr_storage to;
+	socklen_t size;
+	int fd = socket_at(address, PORT, &to, &size);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, size), 0);
+	return fd;
+}
+
+static void reset(int fd)
+{
+	const struct linger now = {.l_onoff = 1};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+/* A connection's two ends. */
+struct pair {
+	int client, server;
+};
+
+static struct pair pair_open(int listener, const char *address)
+{
+	struct pair pair = {.client = connect_to(address)};
+
+	pair.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(pair.server >= 0);
+	return pair;
+}
+
+/* --- stories --------------------------------------------------------------------------------- */
+
+static const struct place {
+	const char *wildcard, *address;
+} places[] = {{"0.0.0.0", "127.0.0.1"}, {"::", "::1"}};
+
+#define for_each_place(place) for (const struct place *place = places; place < places + 2; place++)
+
+static void connections_are_counted_until_either_side_closes(void **state)
+{
+	struct tracker *tracker = *state;
+	struct pair pair[3];
+	int listener, i;
+
+	for_each_place(place)
+	{
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		for (i = 0; i < 3; i++) {
+			pair[i] = pair_open(listener, place->address);
+			expect_held(tracker, place->address, i + 1);
+		}
+		/* A half-closed connection is still one. */
+		close(pair[0].client);
+		poll(NULL, 0, 50);
+		expect_held(tracker, place->address, 3);
+		close(pair[0].server);
+		expect_held(tracker, place->address, 2);
+		/* Here the server's side goes through TIME_WAIT, which is no connection. */
+		close(pair[1].server);
+		close(pair[1].client);
+		expect_held(tracker, place->address, 1);
+		reset(pair[2].client);
+		expect_held(tracker, place->address, 0);
+		close(pair[2].server);
+		close(listener);
+		expect_held(tracker, place->address, 0);
+	}
+	assert_int_equal(faults(tracker, FW_TRACK_FULL), 0);
+	assert_int_equal(faults(tracker, FW_SOCKET_STORAGE), 0);
+}
+
+static void a_reset_by_the_server_counts_as_a_close(void **state)
+{
+	struct tracker *tracker = *state;
+	struct pair pair;
+	int listener;
+
+	for_each_place(place)
+	{
+		bind_service(tracker, place->address);
+		listener = listen_at(place->address);
+		pair = pair_open(listener, place->address);
+		expect_held(tracker, place->address, 1);
+		reset(pair.server);
+		expect_held(tracker, place->address, 0);
+		close(pair.client);
+		close(listener);
+	}
+}
+
+static void connections_nobody_accepted_are_counted_too(void **state)
+{
+	struct tracker *tracker = *state;
+	int client[5], listener, i;
+
+	for_each_place(place)
+	{
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		for (i = 0; i < 5; i++)
+			client[i] = connect_to(place->address);
+		expect_held(tracker, place->address, 5);
+		close(listener); /* resets them */
+		expect_held(tracker, place->address, 0);
+		for (i = 0; i < 5; i++)
+			close(client[i]);
+	}
+}
+
+static void a_killed_server_leaves_no_count(void **state)
+{
+	struct tracker *tracker = *state;
+	int client[8], listener, status, i;
+	pid_t server;
+
+	for_each_place(place)
+	{
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		server = fork();
+		assert_true(server >= 0);
+		if (server == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				if (accept(listener, NULL, NULL) < 0)
+					_exit(1);
+		}
+		close(listener);
+		for (i = 0; i < 8; i++) {
+			client[i] = connect_to(place->address);
+			/* Unread bytes make some of them end in a reset. */
+			assert_int_equal(write(client[i], "GET /", i % 2 ? 5 : 1) > 0, 1);
+		}
+		expect_held(tracker, place->address, 8);
+		kill(server, SIGKILL);
+		waitpid(server, &status, 0);
+		for (i = 0; i < 8; i++)
+			close(client[i]);
+		expect_held(tracker, place->address, 0);
+	}
+}
+
+/* Changes from several CPUs at once lose nothing: the last close brings every count back to zero.
+ */
+static void counts_are_exact_under_contention(void **state)
+{
+	enum { WORKERS = 4, ROUNDS = 300 };
+	struct tracker *tracker = *state;
+	int listener, round, status, i;
+	pid_t worker[WORKERS];
+
+	bind_service(tracker, "0.0.0.0");
+	listener = listen_at("127.0.0.1");
+	for (i = 0; i < WORKERS; i++) {
+		worker[i] = fork();
+		assert_true(worker[i] >= 0);
+		if (worker[i] == 0) {
+			for (round = 0; round < ROUNDS; round++) {
+				struct pair pair = pair_open(listener, "127.0.0.1");
+
+				reset(round % 2 ? pair.client : pair.server);
+				close(round % 2 ? pair.server : pair.client);
+			}
+			_exit(0);
+		}
+	}
+	for (i = 0; i < WORKERS; i++) {
+		waitpid(worker[i], &status, 0);
+		assert_int_equal(status, 0);
+	}
+	expect_held(tracker, "127.0.0.1", 0);
+	assert_int_equal(faults(tracker, FW_TRACK_FULL), 0);
+	close(listener);
+}
+
+/* The v4 client's address on a v6 socket is v4-mapped; binding, source and prefix are v4's. */
+static void a_dual_stack_listener_counts_v4_clients_as_v4(void **state)
+{
+	struct tracker *tracker = *state;
+	int listener = listen_at("::");
+	struct pair v4, v6;
+
+	bind_service(tracker, "0.0.0.0");
+	v4 = pair_open(listener, "127.0.0.1");
+	v6 = pair_open(listener, "::1"); /* bound for v4 only: not a service's */
+	expect_held(tracker, "127.0.0.1", 1);
+	expect_held(tracker, "::1", 0);
+	close(v4.client);
+	close(v4.server);
+	expect_held(tracker, "127.0.0.1", 0);
+	close(v6.client);
+	close(v6.server);
+	close(listener);
+}
+
+static void what_is_no_service_is_not_tracked(void **state)
+{
+	struct tracker *tracker = *state;
+	struct fw_source_key key;
+
+	for_each_place(place)
+	{
+		int listener = listen_at(place->address);
+		struct pair pair = pair_open(listener, place->address);
+
+		expect_held(tracker, place->address, 0);
+		close(pair.client);
+		close(pair.server);
+		close(listener);
+	}
+	assert_int_equal(
+		bpf_map_get_next_key(bpf_map__fd(tracker->skeleton->maps.sources), NULL, &key),
+		-ENOENT);
+}
+
+static void a_handshake_verifies_its_source_and_keeps_its_rate(void **state)
+{
+	struct tracker *tracker = *state;
+	int fd = bpf_map__fd(tracker->skeleton->maps.sources), listener, i;
+	struct fw_source source;
+	uint64_t verified = 0;
+	struct pair pair;
+
+	for_each_place(place)
+	{
+		struct fw_source_key key = {.addr = filter_address(place->address),
+					    .service = SERVICE};
+
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		assert_int_not_equal(bpf_map_lookup_elem(fd, &key, &source), 0);
+		for (i = 0; i < 2; i++) {
+			pair = pair_open(listener, place->address);
+			assert_int_equal(bpf_map_lookup_elem(fd, &key, &source), 0);
+			assert_int_equal(source.tat_ns, i ? 4711 : 0);
+			assert_true(source.verified_ns > verified);
+			verified = source.verified_ns;
+			source.tat_ns = 4711;
+			assert_int_equal(bpf_map_update_elem(fd, &key, &source, BPF_EXIST), 0);
+			close(pair.client);
+			close(pair.server);
+		}
+		close(listener);
+		expect_held(tracker, place->address, 0);
+	}
+}
+
+/* The table was cleared and tracking began anew: what was counted before must not be undone now. */
+static void a_socket_of_an_older_epoch_is_not_undone(void **state)
+{
+	struct tracker *tracker = *state;
+	struct pair old, new;
+	int listener;
+
+	for_each_place(place)
+	{
+		set_epoch(tracker, 1);
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		old = pair_open(listener, place->address);
+		set_epoch(tracker, 2);
+		new = pair_open(listener, place->address);
+		expect_held(tracker, place->address, 2);
+		close(old.client);
+		close(old.server);
+		poll(NULL, 0, 100);
+		expect_held(tracker, place->address, 2);
+		close(new.client);
+		close(new.server);
+		expect_held(tracker, place->address, 1);
+		close(listener);
+	}
+}
+
+/* Fails open: the connection lives, the fault is counted, and no stranger's count is touched. */
+static void a_full_bucket_leaves_the_connection_uncounted(void **state)
+{
+	struct tracker *tracker = *state;
+	int fd = bpf_map__fd(tracker->skeleton->maps.connections), listener, i;
+	struct fw_connection_bucket full, now;
+	struct pair pair;
+	uint32_t index;
+	char byte;
+
+	for (i = 0; i < FW_CONNECTION_SLOTS; i++)
+		full.slot[i] = (uint64_t)(i + 1) << 60 | 1 << 24 | 9;
+	for (index = 0; index < BUCKETS; index++)
+		assert_int_equal(bpf_map_update_elem(fd, &index, &full, BPF_ANY), 0);
+	for_each_place(place)
+	{
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		pair = pair_open(listener, place->address);
+		assert_int_equal(write(pair.client, "x", 1), 1);
+		assert_int_equal(read(pair.server, &byte, 1), 1);
+		expect_held(tracker, place->address, 0);
+		close(pair.client);
+		close(pair.server);
+		close(listener);
+	}
+	poll(NULL, 0, 100);
+	assert_int_equal(faults(tracker, FW_TRACK_FULL), 4); /* source and prefix, twice */
+	for (index = 0; index < BUCKETS; index++) {
+		assert_int_equal(bpf_map_lookup_elem(fd, &index, &now), 0);
+		assert_memory_equal(now.slot, full.slot, sizeof(full.slot));
+	}
+}
+
+static void a_slot_names_its_holder_and_is_freed_after_the_last(void **state)
+{
+	struct tracker *tracker = *state;
+	struct fw_connection_bucket *bucket;
+	struct fw_addr addr;
+	struct pair pair;
+	uint64_t hash;
+	int listener, i;
+
+	for_each_place(place)
+	{
+		bind_service(tracker, place->wildcard);
+		listener = listen_at(place->address);
+		pair = pair_open(listener, place->address);
+		expect_held(tracker, place->address, 1);
+		bucket = bucket_of(tracker, place->address, FW_LEVEL_SOURCE, &hash);
+		addr = filter_address(place->address);
+		for (i = 0; bucket->slot[i] != (fw_connection_fingerprint(hash) | 1); i++)
+			assert_true(i < FW_CONNECTION_SLOTS - 1);
+		assert_memory_equal(&bucket->owner[i].addr, &addr, sizeof(addr));
+		assert_int_equal(bucket->owner[i].service, SERVICE);
+		assert_int_equal(bucket->owner[i].level, FW_LEVEL_SOURCE);
+		close(pair.client);
+		close(pair.server);
+		expect_held(tracker, place->address, 0);
+		bucket = bucket_of(tracker, place->address, FW_LEVEL_SOURCE, &hash);
+		assert_int_equal(bucket->slot[i], 0);
+		close(listener);
+	}
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(connections_are_counted_until_either_side_closes),
+		test(a_reset_by_the_server_counts_as_a_close),
+		test(connections_nobody_accepted_are_counted_too),
+		test(a_killed_server_leaves_no_count),
+		test(counts_are_exact_under_contention),
+		test(a_dual_stack_listener_counts_v4_clients_as_v4),
+		test(what_is_no_service_is_not_tracked),
+		test(a_handshake_verifies_its_source_and_keeps_its_rate),
+		test(a_socket_of_an_older_epoch_is_not_undone),
+		test(a_full_bucket_leaves_the_connection_uncounted),
+		test(a_slot_names_its_holder_and_is_freed_after_the_last),
+	};
+
+	return cmocka_run_group_tests_name("track", tests, enter_own_place, leave_own_place);
+}
