@@ -172,7 +172,8 @@ int wall_maps_make(const struct wall_sizes *sizes, struct error *error)
 	if (access(WALL_PINS, F_OK) == 0)
 		return -EEXIST;
 	wall_words_forget();
-	snprintf(directory, sizeof(directory), "%s-%d", WALL_PINS, getpid()); /* bpffs has no dots */
+	snprintf(directory, sizeof(directory), "%s-%d", WALL_PINS,
+		 getpid()); /* bpffs has no dots */
 	discard(directory);
 	if (mkdir(directory, 0700) < 0)
 		return error_set(error, -errno, "cannot make %s: %s", directory, strerror(errno));

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What verbs share: opening the wall, reading arguments, saying what is wrong. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli.h"
+
+__attribute__((format(printf, 3, 0))) static int say(struct cli *cli, enum status status,
+						     const char *format, va_list args)
+{
+	char text[ERROR_TEXT_SIZE + 256];
+	json_t *answer;
+
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "floodwall%s%s: %s\n", cli->verb ? " " : "",
+		cli->verb ? cli->verb->name : "", text);
+	if (status == STATUS_USAGE)
+		fprintf(stderr, "Try: floodwall %s%s--help\n", cli->verb ? cli->verb->name : "",
+			cli->verb ? " " : "");
+	if (cli->json) {
+		/* A text with bytes that are no UTF-8 came from the command line; stderr has it. */
+		answer = json_pack("{s:s}", "error", text);
+		output_json(answer ? answer : json_pack("{s:s}", "error", "see standard error"));
+	}
+	return status;
+}
+
+#define SAY(status)                                                                                \
+	do {                                                                                       \
+		va_list args;                                                                      \
+		va_start(args, format);                                                            \
+		say(cli, status, format, args);                                                    \
+		va_end(args);                                                                      \
+		return status;                                                                     \
+	} while (0)
+
+int cli_usage(struct cli *cli, const char *format, ...)
+{
+	SAY(STATUS_USAGE);
+}
+
+int cli_fail(struct cli *cli, const char *format, ...)
+{
+	SAY(STATUS_FAILED);
+}
+
+int cli_no(struct cli *cli, const char *format, ...)
+{
+	SAY(STATUS_NO);
+}
+
+int cli_wall(struct cli *cli)
+{
+	struct error error;
+
+	if (geteuid() != 0)
+		return cli_fail(
+			cli,
+			"this needs root: the filter's maps are root's. Try: sudo floodwall %s",
+			cli->verb->name);
+	if (wall_open(&cli->wall, &error) < 0)
+		return cli_fail(cli, "%s", error.text);
+	return STATUS_OK;
+}
+
+long cli_option_number(struct cli *cli, const char *name, long min, long max, long initial)
+{
+	const char *text = cli_option(cli, name);
+	char *end;
+	long number;
+
+	if (!text)
+		return initial;
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < min || number > max) {
+		cli_usage(cli, "%s%s: \"%s\" is not a number from %ld to %ld", name[1] ? "--" : "-",
+			  name, text, min, max);
+		return -1;
+	}
+	return number;
+}
+
+int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t initial)
+{
+	struct setting_row row = {
+		.name = name,
+		.unit = UNIT_MILLISECONDS,
+		.min = min,
+		.max = 10ULL * 365 * 24 * 3600 * 1000,
+	};
+	const char *text = cli_option(cli, name);
+	struct error error;
+	uint64_t value;
+
+	if (!text)
+		return initial;
+	if (setting_parse(&row, text, &value, &error) < 0) {
+		cli_usage(cli, "--%s", error.text);
+		return -1;
+	}
+	return (int64_t)value;
+}
+
+bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_setting setting)
+{
+	switch (setting_rows[setting].scope) {
+	case SCOPE_HOST:
+		return service == FW_HOST_SERVICE;
+	case SCOPE_SERVICE:
+		return service != FW_HOST_SERVICE;
+	case SCOPE_LISTENER:
+		return service != FW_HOST_SERVICE && kind == FW_SERVICE_LISTENER;
+	}
+	return false;
+}
+
+int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_setting *setting)
+{
+	const char *dot = strchr(path, '.');
+	struct fw_service row;
+	struct error error;
+	char name[256];
+	int id, index;
+
+	if (!dot || (size_t)(dot - path) >= sizeof(name))
+		return cli_usage(cli, "\"%s\" is not NAME.SETTING, such as https.source.syn_rate",
+				 path);
+	memcpy(name, path, (size_t)(dot - path));
+	name[dot - path] = '\0';
+	id = wall_service_find(cli->wall, name, &error);
+	if (id < 0)
+		return cli_no(cli, "%s", error.text);
+	index = setting_find(dot + 1, id == FW_HOST_SERVICE);
+	if (index < 0)
+		return cli_usage(cli,
+				 "%s has no setting \"%s\"; floodwall get %s shows those it has",
+				 name, dot + 1, name);
+	wall_service(cli->wall, (uint32_t)id, &row);
+	if (!cli_setting_applies((uint32_t)id, row.kind, index))
+		return cli_usage(cli,
+				 "%s is enforced by the proxy, and %s is not one of its listeners",
+				 dot + 1, name);
+	*service = (uint32_t)id;
+	*setting = index;
+	return STATUS_OK;
+}
+
+json_t *cli_describe_service(struct cli *cli, uint32_t id, json_t *rows)
+{
+	static const char *const kinds[] = {"free", "service", "listener"};
+	struct fw_service_key *list = NULL;
+	json_t *bindings = json_array(), *row;
+	struct fw_service service;
+	char text[ADDRESS_TEXT_SIZE];
+	size_t count = 0;
+
+	if (!wall_service(cli->wall, id, &service)) {
+		json_decref(bindings);
+		return NULL;
+	}
+	if (wall_service_bindings(cli->wall, id, &list, &count, NULL) < 0)
+		count = 0;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(bindings, json_string(binding_format(&list[i], text)));
+	free(list);
+	row = json_pack("{s:i, s:s, s:s, s:o}", "id", (int)id, "name", service.name, "kind",
+			service.kind <= FW_SERVICE_LISTENER ? kinds[service.kind] : "unknown",
+			"bindings", bindings);
+	json_array_append_new(rows, row);
+	return row;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The command line: verbs are rows of one table (floodwall.c), and what every verb needs is here.
+ *
+ * A verb builds its answer as JSON first; the text is made from the same values. So the two can't
+ * disagree, and --json is complete by construction.
+ */
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "config/config.h"
+#include "wall/wall.h"
+
+/* Exit statuses. */
+enum status {
+	STATUS_OK,
+	STATUS_NO,     /* the answer is no: different, absent, invalid */
+	STATUS_USAGE,  /* the command line is wrong; nothing was done */
+	STATUS_FAILED, /* it could not be done; standard error says why and what to do */
+};
+
+/* An option of a verb. A name of one letter is written -n, any other --name. */
+struct option_row {
+	const char *name;
+	const char *value; /* what stands after it, for people; NULL: nothing does */
+	const char *text;
+};
+
+#define OPTIONS_MAX 6
+
+struct cli;
+
+struct verb {
+	const char *name;
+	int (*run)(struct cli *cli); /* returns enum status */
+	const char *arguments;       /* for people: "CIDR…" */
+	const char *summary;         /* one line */
+	const char *text;            /* the rest of the help; NULL: nothing more */
+	struct option_row options[OPTIONS_MAX];
+};
+
+/* A command line, taken apart. */
+struct cli {
+	const struct verb *verb;
+	bool json;
+	int argc; /* what is left: arguments without verb and options */
+	char **argv;
+	const char *values[OPTIONS_MAX]; /* of the verb's options; NULL: not given */
+	struct wall *wall;               /* open once cli_wall() was called */
+};
+
+/* Value of the verb's option, "" for one that takes none; NULL: not given. */
+const char *cli_option(const struct cli *cli, const char *name);
+/* The option as a number of @min to @max, or @initial; −1 after saying what is wrong. */
+long cli_option_number(struct cli *cli, const char *name, long min, long max, long initial);
+/* The option as a time ("10m") in milliseconds, or @initial; −1 after saying what is wrong. */
+int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t initial);
+
+/* Opens cli->wall; STATUS_OK or what to return. main() closes it. */
+int cli_wall(struct cli *cli);
+/* "https.source.syn_rate" → service id and setting; STATUS_OK or what to return. */
+int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_setting *setting);
+/* Appends {"id", "name", "kind", "bindings"} of a service to @rows and returns it; NULL: the id is
+ * free. */
+json_t *cli_describe_service(struct cli *cli, uint32_t id, json_t *rows);
+/* Whether a service of that kind has a use for the setting. */
+bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_setting setting);
+
+/* Say what is wrong: on standard error, and as {"error": …} with --json. Return the status. */
+int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_fail(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_no(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A column of a table: the key in the rows, and its heading. */
+struct column {
+	const char *key;
+	const char *heading;
+};
+
+/* Prints and releases an answer. */
+void output_json(json_t *answer);
+/* Prints an array of objects as a table, numbers to the right; columns end with a NULL key. @indent
+ * is put in front of each line. Nothing is printed for no rows. */
+void output_table(const char *indent, const struct column *columns, const json_t *rows);
+/* "2 days", "3 h", "10 s": about how long, for people. */
+const char *output_duration(uint64_t ns, char buffer[32]);
+/* "2026-03-01T12:00:00.123Z" of nanoseconds since 1970. */
+const char *output_time(uint64_t ns, char buffer[40]);
+
+extern const struct verb verbs[];
+const struct verb *verb_find(const char *name);
+
+int cmd_allow(struct cli *cli);
+int cmd_allows(struct cli *cli);
+int cmd_attach(struct cli *cli);
+int cmd_block(struct cli *cli);
+int cmd_blocks(struct cli *cli);
+int cmd_check(struct cli *cli);
+int cmd_completion(struct cli *cli);
+int cmd_detach(struct cli *cli);
+int cmd_diff(struct cli *cli);
+int cmd_events(struct cli *cli);
+int cmd_get(struct cli *cli);
+int cmd_reasons(struct cli *cli);
+int cmd_rule(struct cli *cli);
+int cmd_service(struct cli *cli);
+int cmd_set(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_top(struct cli *cli);
+int cmd_unallow(struct cli *cli);
+int cmd_unblock(struct cli *cli);
+
+#endif

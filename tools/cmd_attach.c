@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * attach, detach: the filter on interfaces, with the configuration's policy in it from the first
+ * packet on.
+ *
+ * If attaching fails and there was nothing before, nothing stays behind.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli.h"
+
+static const char *const mode_names[] = {
+	[WALL_AUTO] = "auto", [WALL_NATIVE] = "native", [WALL_GENERIC] = "generic"};
+
+static int find_mode(const char *name)
+{
+	for (int i = 0; i < 3; i++)
+		if (strcmp(mode_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* The configuration that is named, or the usual one if it exists; STATUS_OK and NULL: neither. */
+static int load_config(struct cli *cli, struct config **config)
+{
+	const char *path = cli_option(cli, "config");
+	struct error error;
+
+	*config = NULL;
+	if (!path && access(CONFIG_PATH_DEFAULT, F_OK) != 0)
+		return STATUS_OK;
+	if (config_load(path ? path : CONFIG_PATH_DEFAULT, config, &error) < 0)
+		return cli_fail(cli, "%s", error.text);
+	return STATUS_OK;
+}
+
+/* Interfaces from the command line, or else the configuration's. */
+static int list_interfaces(struct cli *cli, const struct config *config,
+			   struct wall_interface **list, size_t *count)
+{
+	size_t total = cli->argc ? (size_t)cli->argc : config ? config->filter.interface_count : 0;
+	char **names = cli->argc ? cli->argv : config ? config->filter.interfaces : NULL;
+
+	if (total == 0)
+		return cli_usage(cli,
+				 "no interface is named, and there is none in the configuration");
+	*list = calloc(total, sizeof(**list));
+	if (!*list)
+		return cli_fail(cli, "out of memory");
+	for (size_t i = 0; i < total; i++) {
+		if (strlen(names[i]) >= sizeof((*list)[i].name))
+			return cli_usage(cli, "\"%s\" is too long for an interface", names[i]);
+		strcpy((*list)[i].name, names[i]);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(names[i], names[j]) == 0)
+				return cli_usage(cli, "%s is named twice", names[i]);
+	}
+	*count = total;
+	return STATUS_OK;
+}
+
+static int attach(struct cli *cli, const struct config *config, struct wall_interface *list,
+		  size_t count, enum wall_mode mode)
+{
+	const char *cgroup = cli_option(cli, "cgroup");
+	struct wall_sizes sizes = {0};
+	struct error error;
+	bool is_new;
+	int result;
+
+	if (config) {
+		cgroup = cgroup ? cgroup : config->filter.cgroup;
+		sizes = (struct wall_sizes){config->filter.connections, config->filter.sources,
+					    config->filter.blocks};
+	}
+	result = wall_open(&cli->wall, &error);
+	is_new = result == -ENOENT;
+	wall_close(cli->wall);
+	cli->wall = NULL;
+	if (result == 0 || is_new)
+		result = wall_open_or_create(&cli->wall, &sizes, cgroup, &error);
+	if (result == 0 && config)
+		result = wall_apply(cli->wall, config, cli_option(cli, "keep") != NULL, &error);
+	if (result == 0)
+		result = wall_attach(cli->wall, list, count, mode, &error);
+	if (result == 0)
+		return STATUS_OK;
+	if (is_new && cli->wall)
+		wall_remove(cli->wall, NULL);
+	return cli_fail(cli, "%s", error.text);
+}
+
+static void print(const struct cli *cli, const struct config *config,
+		  const struct wall_interface *list, size_t count)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const char *mode = list[i].native ? "native" : "generic";
+
+		json_array_append_new(
+			rows, json_pack("{s:s, s:s, s:s?}", "name", list[i].name, "mode", mode,
+					"fallback", list[i].fallback[0] ? list[i].fallback : NULL));
+		if (cli->json)
+			continue;
+		printf("%s: filtering in %s mode\n", list[i].name, mode);
+		if (list[i].fallback[0])
+			printf("    native mode was refused: %s\n", list[i].fallback);
+	}
+	if (cli->json) {
+		output_json(json_pack("{s:o, s:b, s:s?}", "interfaces", rows, "tracking",
+				      wall_is_tracking(cli->wall), "config",
+				      config ? config->path : NULL));
+		return;
+	}
+	json_decref(rows);
+	if (config)
+		printf("%zu services of %s applied\n", config->service_count, config->path);
+	else
+		printf("no configuration: floodwall service add NAME BINDING protects a server\n");
+}
+
+int cmd_attach(struct cli *cli)
+{
+	const char *mode = cli_option(cli, "mode");
+	struct wall_interface *list = NULL;
+	struct config *config;
+	size_t count = 0;
+	int status;
+
+	if (mode && find_mode(mode) < 0)
+		return cli_usage(cli, "--mode is native, generic or auto, not \"%s\"", mode);
+	status = load_config(cli, &config);
+	if (status == STATUS_OK)
+		status = list_interfaces(cli, config, &list, &count);
+	if (status == STATUS_OK && geteuid() != 0)
+		status = cli_fail(cli, "this needs root. Try: sudo floodwall attach");
+	mode = mode ? mode : config ? config->filter.mode : "auto";
+	if (status == STATUS_OK)
+		status = attach(cli, config, list, count, find_mode(mode));
+	if (status == STATUS_OK)
+		print(cli, config, list, count);
+	free(list);
+	config_free(config);
+	return status;
+}
+
+static int remove_all(struct cli *cli)
+{
+	struct error error;
+	int result;
+
+	if (cli->argc)
+		return cli_usage(cli, "--all takes no interfaces");
+	if (geteuid() != 0)
+		return cli_fail(cli, "this needs root. Try: sudo floodwall detach --all");
+	result = wall_discard(&error); /* of whatever layout */
+	if (result == -ENOENT)
+		return cli_no(cli, "Floodwall is not loaded: there is nothing to remove");
+	if (result < 0)
+		return cli_fail(cli, "%s", error.text);
+	if (cli->json)
+		output_json(json_pack("{s:b}", "removed", 1));
+	else
+		printf("the filter, tracking and every map are removed\n");
+	return STATUS_OK;
+}
+
+static int detach(struct cli *cli, json_t *names)
+{
+	struct wall_interface *list;
+	struct error error;
+	size_t count;
+
+	if (wall_interfaces(cli->wall, &list, &count, &error) < 0)
+		return cli_fail(cli, "%s", error.text);
+	for (int i = 0; i < cli->argc; i++)
+		json_array_append_new(names, json_string(cli->argv[i]));
+	for (size_t i = 0; i < count && !cli->argc; i++)
+		json_array_append_new(names, json_string(list[i].name));
+	free(list);
+	if (json_array_size(names) == 0)
+		return cli_no(cli, "the filter is attached nowhere");
+	switch (wall_detach(cli->wall, (const char *const *)cli->argv, (size_t)cli->argc, &error)) {
+	case 0:
+		return STATUS_OK;
+	case -ENOENT:
+		return cli_no(cli, "%s", error.text);
+	default:
+		return cli_fail(cli, "%s", error.text);
+	}
+}
+
+int cmd_detach(struct cli *cli)
+{
+	json_t *names, *name;
+	size_t index;
+	int status;
+
+	if (cli_option(cli, "all"))
+		return remove_all(cli);
+	status = cli_wall(cli);
+	if (status != STATUS_OK)
+		return status;
+	names = json_array();
+	status = detach(cli, names);
+	if (status == STATUS_OK && !cli->json)
+		json_array_foreach(names, index, name)
+			printf("%s: not filtered any more\n", json_string_value(name));
+	if (status == STATUS_OK && cli->json)
+		output_json(json_pack("{s:O}", "detached", names));
+	json_decref(names);
+	return status;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* get: live settings as they are in force. */
+#include <stdio.h>
+#include <string.h>
+#include "cli.h"
+
+static const char *const unit_names[] = {
+	[UNIT_COUNT] = "count",
+	[UNIT_PER_SECOND] = "per_second",
+	[UNIT_MILLISECONDS] = "milliseconds",
+	[UNIT_BYTES] = "bytes",
+	[UNIT_BYTES_PER_SECOND] = "bytes_per_second",
+	[UNIT_SWITCH] = "switch",
+};
+
+static json_t *describe(struct wall *wall, uint32_t service, const char *name,
+			enum fw_setting setting)
+{
+	const struct setting_row *row = &setting_rows[setting];
+	uint64_t value = wall_setting(wall, service, setting);
+	char path[128], text[32], initial[32];
+
+	snprintf(path, sizeof(path), "%s.%s", name, row->name);
+	return json_pack("{s:s, s:I, s:s, s:I, s:s, s:s, s:I, s:I, s:s}", "name", path, "value",
+			 (json_int_t)value, "text", setting_format(row, value, text, sizeof(text)),
+			 "default", (json_int_t)row->initial, "default_text",
+			 setting_format(row, row->initial, initial, sizeof(initial)), "unit",
+			 unit_names[row->unit], "min", (json_int_t)row->min, "max",
+			 (json_int_t)row->max, "meaning", row->text);
+}
+
+static void list_service(struct wall *wall, uint32_t id, json_t *rows)
+{
+	struct fw_service service;
+
+	if (!wall_service(wall, id, &service))
+		return;
+	for (int i = 0; i < FW_SETTING_COUNT; i++)
+		if (cli_setting_applies(id, service.kind, i))
+			json_array_append_new(rows, describe(wall, id, service.name, i));
+}
+
+static int list(struct cli *cli, json_t *rows)
+{
+	const char *path = cli->argc ? cli->argv[0] : NULL;
+	enum fw_setting setting;
+	struct fw_service row;
+	struct error error;
+	uint32_t service;
+	int id, status;
+
+	if (!path) {
+		for (uint32_t i = 0; i < FW_SERVICES_MAX; i++)
+			list_service(cli->wall, i, rows);
+		return STATUS_OK;
+	}
+	if (!strchr(path, '.')) {
+		id = wall_service_find(cli->wall, path, &error);
+		if (id < 0)
+			return cli_no(cli, "%s", error.text);
+		list_service(cli->wall, (uint32_t)id, rows);
+		return STATUS_OK;
+	}
+	status = cli_setting(cli, path, &service, &setting);
+	if (status != STATUS_OK)
+		return status;
+	wall_service(cli->wall, service, &row);
+	json_array_append_new(rows, describe(cli->wall, service, row.name, setting));
+	return STATUS_OK;
+}
+
+int cmd_get(struct cli *cli)
+{
+	static const struct column columns[] = {
+		{"name", "SETTING"},    {"text", "VALUE"}, {"default_text", "DEFAULT"},
+		{"meaning", "MEANING"}, {NULL, NULL},
+	};
+	json_t *rows;
+	int status;
+
+	if (cli->argc > 1)
+		return cli_usage(cli, "one NAME or NAME.SETTING, not %d", cli->argc);
+	status = cli_wall(cli);
+	if (status != STATUS_OK)
+		return status;
+	rows = json_array();
+	status = list(cli, rows);
+	if (status == STATUS_OK && cli->json)
+		output_json(json_incref(rows));
+	else if (status == STATUS_OK)
+		output_table("", columns, rows);
+	json_decref(rows);
+	return status;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * status: everything at a glance. What needs attention is marked with !!, and comes first.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/version.h"
+#include "cli.h"
+
+/* What one look at the wall's figures needs. */
+struct view {
+	struct wall *wall;
+	struct fw_counter *counters;
+	uint64_t connections[FW_SERVICES_MAX], sources[FW_SERVICES_MAX];
+};
+
+static int look(struct wall *wall, struct view *view, struct error *error)
+{
+	struct wall_holder *list;
+	size_t count;
+	int result;
+
+	*view = (struct view){.wall = wall};
+	view->counters = calloc(FW_SERVICES_MAX * FW_VERDICTS_MAX, sizeof(*view->counters));
+	if (!view->counters)
+		return error_set(error, -ENOMEM, "out of memory");
+	result = wall_counters(wall, view->counters, error);
+	if (result == 0)
+		result = wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, error);
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < count; i++) {
+		view->connections[list[i].service % FW_SERVICES_MAX] += list[i].connections;
+		view->sources[list[i].service % FW_SERVICES_MAX]++;
+	}
+	free(list);
+	return 0;
+}
+
+static json_t *interfaces(struct wall *wall, struct error *error)
+{
+	struct wall_interface *list;
+	size_t count;
+	json_t *rows;
+
+	if (wall_interfaces(wall, &list, &count, error) < 0)
+		return NULL;
+	rows = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(rows, json_pack("{s:s, s:s}", "name", list[i].name, "mode",
+						      list[i].native ? "native" : "generic"));
+	free(list);
+	return rows;
+}
+
+static json_t *tables(struct wall *wall, struct error *error)
+{
+	struct wall_usage list[WALL_USAGE_COUNT];
+	json_t *rows;
+
+	if (wall_usage(wall, list, error) < 0)
+		return NULL;
+	rows = json_array();
+	for (int i = 0; i < WALL_USAGE_COUNT; i++)
+		json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "name", list[i].name,
+						      "used", (json_int_t)list[i].used, "size",
+						      (json_int_t)list[i].size));
+	return rows;
+}
+
+/* Times that @verdict was given for a service, by the filter and by the proxy. */
+static uint64_t total(const struct view *view, uint32_t service, enum fw_verdict verdict)
+{
+	return view->counters[fw_counter_index(service, verdict)].packets +
+	       wall_board_verdict(view->wall, service, verdict);
+}
+
+static void count(json_t *object, const char *key, uint64_t value)
+{
+	if (value)
+		json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static uint64_t sum_actions(const struct view *view, uint32_t service, enum fw_action action)
+{
+	uint64_t sum = 0;
+
+	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++)
+		if (verdict_rows[i].action == action)
+			sum += total(view, service, i);
+	return sum;
+}
+
+static json_t *proxy_figures(struct wall *wall, uint32_t service)
+{
+	json_t *figures = json_object();
+
+	for (int i = 0; i < METRIC_COUNT; i++)
+		json_object_set_new(figures, metric_rows[i].name,
+				    json_integer((json_int_t)wall_board_metric(wall, service, i)));
+	return figures;
+}
+
+/* Adds a service's figures to its description. */
+static void add_figures(const struct view *view, uint32_t id, json_t *row)
+{
+	json_t *reasons = json_object(), *would = json_object(), *faults = json_object();
+	struct fw_service service;
+
+	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++) {
+		enum fw_action action = verdict_rows[i].action;
+
+		if (action == FW_ACTION_DROP || action == FW_ACTION_REFUSE)
+			count(reasons, verdict_rows[i].label, total(view, id, i));
+		if (action == FW_ACTION_FAULT)
+			count(faults, verdict_rows[i].label, total(view, id, i));
+		count(would, verdict_rows[i].label, view->counters[fw_counter_index(id, i)].would);
+	}
+	json_object_update_new(
+		row, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "connections",
+			       (json_int_t)view->connections[id], "sources",
+			       (json_int_t)view->sources[id], "passed",
+			       (json_int_t)sum_actions(view, id, FW_ACTION_PASS), "dropped",
+			       (json_int_t)sum_actions(view, id, FW_ACTION_DROP), "refused",
+			       (json_int_t)sum_actions(view, id, FW_ACTION_REFUSE), "reasons",
+			       reasons, "would", would, "faults", faults, "monitor",
+			       id && wall_setting(view->wall, id, FW_SET_MONITOR)));
+	if (wall_service(view->wall, id, &service) && service.kind == FW_SERVICE_LISTENER)
+		json_object_set_new(row, "proxy", proxy_figures(view->wall, id));
+}
+
+static json_t *services(struct cli *cli, const struct view *view)
+{
+	json_t *rows = json_array(), *row;
+
+	for (uint32_t id = 0; id < FW_SERVICES_MAX; id++) {
+		row = cli_describe_service(cli, id, rows);
+		if (row)
+			add_figures(view, id, row);
+	}
+	return rows;
+}
+
+static json_t *monitored(struct wall *wall)
+{
+	json_t *labels = json_array();
+
+	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++)
+		if (wall_rule_mode(wall, i) == FW_MODE_MONITOR)
+			json_array_append_new(labels, json_string(verdict_rows[i].label));
+	return labels;
+}
+
+static json_t *faults(const struct view *view)
+{
+	json_t *object = json_object();
+	uint64_t sum;
+
+	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++) {
+		sum = 0;
+		for (uint32_t id = 0; id < FW_SERVICES_MAX; id++)
+			if (verdict_rows[i].action == FW_ACTION_FAULT)
+				sum += total(view, id, i);
+		count(object, verdict_rows[i].label, sum);
+	}
+	return object;
+}
+
+static json_t *answer(struct cli *cli, const struct view *view, struct error *error)
+{
+	json_t *places = interfaces(cli->wall, error), *usage = tables(cli->wall, error);
+
+	if (!places || !usage) {
+		json_decref(places);
+		json_decref(usage);
+		return NULL;
+	}
+	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
+			 "interfaces", places, "tracking", wall_is_tracking(cli->wall), "faults",
+			 faults(view), "monitored_rules", monitored(cli->wall), "tables", usage,
+			 "services", services(cli, view));
+}
+
+/* "land 3, blocked 17" of an object of counts, the largest first. */
+static void print_counts(const char *indent, const char *title, json_t *counts)
+{
+	const char *key, *largest;
+	json_t *left = json_deep_copy(counts), *value;
+
+	if (json_object_size(left))
+		printf("%s%s:", indent, title);
+	for (const char *comma = " "; json_object_size(left); comma = ", ") {
+		json_int_t most = -1;
+
+		largest = NULL;
+		json_object_foreach(left, key, value)
+		{
+			if (json_integer_value(value) <= most)
+				continue;
+			most = json_integer_value(value);
+			largest = key;
+		}
+		printf("%s%s %" JSON_INTEGER_FORMAT, comma, largest, most);
+		json_object_del(left, largest);
+	}
+	if (json_object_size(counts))
+		printf("\n");
+	json_decref(left);
+}
+
+static void print_alarms(const json_t *said)
+{
+	const char *reason;
+	const json_t *table, *label;
+	json_t *value;
+	size_t index;
+
+	if (json_array_size(json_object_get(said, "interfaces")) == 0)
+		printf("!! the filter is attached to no interface: floodwall attach INTERFACE\n");
+	if (!json_is_true(json_object_get(said, "tracking")))
+		printf("!! connections are not tracked, so caps on them don't hold: floodwall "
+		       "attach "
+		       "starts it\n");
+	json_object_foreach(json_object_get(said, "faults"), reason, value)
+		printf("!! %s: %" JSON_INTEGER_FORMAT " (%s)\n", reason, json_integer_value(value),
+		       verdict_rows[verdict_find(reason)].text);
+	json_array_foreach(json_object_get(said, "tables"), index, table)
+	{
+		json_int_t used = json_integer_value(json_object_get(table, "used"));
+		json_int_t size = json_integer_value(json_object_get(table, "size"));
+		const char *name = json_string_value(json_object_get(table, "name"));
+
+		/* A full table of verified sources is in order: the oldest give way. */
+		if (used * 10 >= size * 9 && strcmp(name, "sources") != 0)
+			printf("!! table %s is nearly full: %" JSON_INTEGER_FORMAT
+			       " of %" JSON_INTEGER_FORMAT "\n",
+			       name, used, size);
+	}
+	json_array_foreach(json_object_get(said, "monitored_rules"), index, label) printf(
+		"!! rule %s is in monitor mode: it drops nothing\n", json_string_value(label));
+}
+
+static void print_services(const json_t *rows)
+{
+	static const struct column columns[] = {
+		{"name", "SERVICE"},    {"kind", "KIND"},     {"connections", "CONNECTIONS"},
+		{"sources", "SOURCES"}, {"passed", "PASSED"}, {"dropped", "DROPPED"},
+		{"refused", "REFUSED"}, {"bindings", "AT"},   {NULL, NULL},
+	};
+	const json_t *row;
+	size_t index;
+
+	output_table("", columns, rows);
+	json_array_foreach(rows, index, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "name"));
+		json_t *proxy = json_object_get(row, "proxy");
+		char title[64];
+
+		if (json_is_true(json_object_get(row, "monitor")))
+			printf("!! %s is in monitor mode: nothing is dropped for it\n", name);
+		snprintf(title, sizeof(title), "%s, dropped and refused", name);
+		print_counts("", title, json_object_get(row, "reasons"));
+		snprintf(title, sizeof(title), "%s, would have been dropped", name);
+		print_counts("", title, json_object_get(row, "would"));
+		if (!proxy)
+			continue;
+		printf("%s, proxy: %" JSON_INTEGER_FORMAT " connections open, %" JSON_INTEGER_FORMAT
+		       " accepted, %" JSON_INTEGER_FORMAT " requests\n",
+		       name, json_integer_value(json_object_get(proxy, "connections_active")),
+		       json_integer_value(json_object_get(proxy, "connections_accepted")),
+		       json_integer_value(json_object_get(proxy, "requests")));
+	}
+}
+
+static void print(const json_t *said)
+{
+	static const struct column interface_columns[] = {
+		{"name", "INTERFACE"}, {"mode", "MODE"}, {NULL, NULL}};
+	static const struct column table_columns[] = {
+		{"name", "TABLE"}, {"used", "USED"}, {"size", "OF"}, {NULL, NULL}};
+
+	print_alarms(said);
+	output_table("", interface_columns, json_object_get(said, "interfaces"));
+	printf("\n");
+	print_services(json_object_get(said, "services"));
+	printf("\n");
+	output_table("", table_columns, json_object_get(said, "tables"));
+}
+
+int cmd_status(struct cli *cli)
+{
+	struct error error;
+	struct view view;
+	json_t *said = NULL;
+	int status;
+
+	if (cli->argc)
+		return cli_usage(cli, "status takes no arguments");
+	status = cli_wall(cli);
+	if (status != STATUS_OK)
+		return status;
+	if (look(cli->wall, &view, &error) == 0)
+		said = answer(cli, &view, &error);
+	free(view.counters);
+	if (!said)
+		return cli_fail(cli, "%s", error.text);
+	if (json_array_size(json_object_get(said, "interfaces")) == 0 ||
+	    !json_is_true(json_object_get(said, "tracking")))
+		status = STATUS_NO;
+	if (cli->json) {
+		output_json(said);
+		return status;
+	}
+	print(said);
+	json_decref(said);
+	return status;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * floodwall: loads, tunes and explains the filter. The table of verbs, help made from it, and main.
+ *
+ * No daemon is needed: every verb works on the pinned maps.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/version.h"
+#include "cli.h"
+
+/* clang-format off */
+const struct verb verbs[] = {
+	{"attach", cmd_attach, "[INTERFACE…]",
+	 "load the filter, or replace it, and apply the configuration",
+	 "Without INTERFACE those of the configuration are taken. All or nothing: if one interface\n"
+	 "refuses, none is changed. A program that is not Floodwall's is never replaced. Where the\n"
+	 "filter runs already it is exchanged without a gap, and every list, count and connection\n"
+	 "stays; so this is also how to upgrade.\n"
+	 "The configuration is " CONFIG_PATH_DEFAULT " if that exists, or the one named.",
+	 {{"mode", "native|generic|auto", "where XDP runs: in the driver, after it, or where it can\n(auto keeps the mode of an interface that has the filter)"},
+	  {"config", "FILE", "the configuration"},
+	  {"cgroup", "PATH", "track connections of this cgroup-v2 directory only"},
+	  {"keep", NULL, "keep live settings that differ from the configuration"}}},
+	{"detach", cmd_detach, "[INTERFACE…]",
+	 "take the filter off interfaces (all of them, if none is named)",
+	 "Maps stay, and connections are still tracked, so that attaching again goes on with the\n"
+	 "same lists, settings and counts. With --all everything is removed and forgotten.",
+	 {{"all", NULL, "remove the filter, tracking and every map"}}},
+	{"status", cmd_status, "",
+	 "what is attached, how full the tables are, what was passed and dropped",
+	 "Faults (what Floodwall could not do, and let pass) and rules in monitor mode are marked\n"
+	 "with !!. Status 0 if the filter is attached somewhere and connections are tracked, else 1.",
+	 {{NULL}}},
+	{"set", cmd_set, "NAME.SETTING VALUE",
+	 "change a live setting: it counts from the next packet or request on",
+	 "NAME is a service, or host. Times have a unit (250ms, 10s, 5m, 1h), bytes may (64k, 10m),\n"
+	 "switches are on or off. floodwall get shows names and values, floodwall diff what differs\n"
+	 "from the configuration.\n"
+	 "The answer says which map, key and value were written. bpftool does the same:\n"
+	 "    bpftool map update pinned /sys/fs/bpf/floodwall/settings \\\n"
+	 "        key hex 44 00 00 00 value hex 14 00 00 00 00 00 00 00\n"
+	 "where the key is service id × 64 + number of the setting, and both are little-endian.",
+	 {{NULL}}},
+	{"get", cmd_get, "[NAME[.SETTING]]",
+	 "live settings of a service, of the host, or of everything", NULL,
+	 {{NULL}}},
+	{"diff", cmd_diff, "",
+	 "how the live policy differs from the configuration",
+	 "Status 0 if it does not, 1 if it does.",
+	 {{"config", "FILE", "the configuration (" CONFIG_PATH_DEFAULT ")"}}},
+	{"service", cmd_service, "add NAME BINDING… | remove NAME | list",
+	 "protect any TCP server of this host",
+	 "BINDING is ADDRESS:PORT, [ADDRESS]:PORT, or *:PORT for IPv4 and IPv6. Adding a service\n"
+	 "that exists gives it these bindings. A new one has the default settings. Listeners of the\n"
+	 "configuration are services as well; they change with the configuration only.",
+	 {{NULL}}},
+	{"block", cmd_block, "CIDR…", "drop everything from these sources",
+	 "Blocking what is blocked replaces time and note. The allow list is asked first.",
+	 {{"for", "TIME", "until then (10m, 24h); for ever if not given"},
+	  {"note", "TEXT", "a word on why, up to 39 bytes"}}},
+	{"unblock", cmd_unblock, "CIDR…", "take sources off the block list",
+	 "Status 1 if one was not on it.",
+	 {{NULL}}},
+	{"blocks", cmd_blocks, "", "the block list", NULL, {{NULL}}},
+	{"allow", cmd_allow, "CIDR…", "ask nothing of these sources", NULL,
+	 {{"for", "TIME", "until then (10m, 24h); for ever if not given"},
+	  {"note", "TEXT", "a word on why, up to 39 bytes"}}},
+	{"unallow", cmd_unallow, "CIDR…", "take sources off the allow list",
+	 "Status 1 if one was not on it.",
+	 {{NULL}}},
+	{"allows", cmd_allows, "", "the allow list", NULL, {{NULL}}},
+	{"top", cmd_top, "", "who holds the most connections, and who is dropped most",
+	 "Drops are estimated from sampled events: each one tells how many packets it stands for.\n"
+	 "With --json each refresh is an object on a line of its own.",
+	 {{"by", "source|prefix", "address, or its /24 or /64"},
+	  {"n", "N", "lines of each table (10)"},
+	  {"once", NULL, "print once and end"},
+	  {"interval", "TIME", "between refreshes (2s)"}}},
+	{"events", cmd_events, "", "the newest sampled events",
+	 "With --follow and --json each event is an object on a line of its own.",
+	 {{"follow", NULL, "go on as they happen"},
+	  {"reason", "REASON", "only these"},
+	  {"n", "N", "at most so many, the newest (20)"}}},
+	{"rule", cmd_rule, "[REASON [monitor|enforce]]",
+	 "rules of the filter: enforced, or only counted and sampled",
+	 "In monitor mode a packet that the rule condemns is counted as \"would\" and goes on.",
+	 {{NULL}}},
+	{"check", cmd_check, "[FILE]", "check a configuration",
+	 "FILE is " CONFIG_PATH_DEFAULT " if not given. Every mistake is a line with file and line\n"
+	 "number. Nothing is applied. Status 0 if it is valid, 1 if not.",
+	 {{NULL}}},
+	{"reasons", cmd_reasons, "", "every reason to pass, drop, refuse or close", NULL, {{NULL}}},
+	{"completion", cmd_completion, "bash", "completion for a shell",
+	 "    floodwall completion bash > /etc/bash_completion.d/floodwall",
+	 {{NULL}}},
+	{NULL, NULL, NULL, NULL, NULL, {{NULL}}},
+};
+/* clang-format on */
+
+static const char help_tail[] =
+	"\n"
+	"Every verb takes --json and --help. Status: 0 done; 1 the answer is no (different, "
+	"absent,\n"
+	"invalid); 2 the command line is wrong; 3 it failed, and standard error says why.\n";
+
+const struct verb *verb_find(const char *name)
+{
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}
+
+static void help(FILE *out)
+{
+	fprintf(out,
+		"Usage: floodwall VERB …\n"
+		"Keeps TCP services reachable under floods: an XDP filter and what it knows.\n\n");
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		fprintf(out, "  %-10s  %s\n", verb->name, verb->summary);
+	fputs(help_tail, out);
+}
+
+/* An option's text may go over several lines. */
+static void help_option(const struct option_row *option)
+{
+	char name[64];
+	const char *line = option->text;
+	int size;
+
+	snprintf(name, sizeof(name), "%s%s%s%s", option->name[1] ? "--" : "-", option->name,
+		 option->value ? " " : "", option->value ? option->value : "");
+	for (const char *left = name; *line; left = "") {
+		size = (int)strcspn(line, "\n");
+		printf("  %-28s  %.*s\n", left, size, line);
+		line += size + (line[size] == '\n');
+	}
+}
+
+static void help_verb(const struct verb *verb)
+{
+	printf("Usage: floodwall %s%s%s%s\n%s\n", verb->name, *verb->arguments ? " " : "",
+	       verb->arguments, verb->options[0].name ? " [OPTION…]" : "", verb->summary);
+	if (verb->text)
+		printf("\n%s\n", verb->text);
+	printf("\n");
+	for (const struct option_row *option = verb->options; option->name; option++)
+		help_option(option);
+	printf("  %-28s  %s\n", "--json", "answer as JSON");
+	fputs(help_tail, stdout);
+}
+
+static int find_option(const struct verb *verb, const char *name)
+{
+	for (int i = 0; i < OPTIONS_MAX && verb->options[i].name; i++)
+		if (strcmp(verb->options[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+const char *cli_option(const struct cli *cli, const char *name)
+{
+	return cli->values[find_option(cli->verb, name)];
+}
+
+/* One word that begins with -; @next is the one after it. Returns how many words it took, or −1. */
+static int take_option(struct cli *cli, char *word, char *next)
+{
+	bool is_long = word[1] == '-';
+	char *name = word + 1 + is_long, *value = is_long ? strchr(name, '=') : NULL;
+	int index;
+
+	if (value)
+		*value++ = '\0';
+	index = find_option(cli->verb, name);
+	if (index < 0 || is_long != (name[1] != '\0')) {
+		cli_usage(cli, "there is no option %s", word);
+		return -1;
+	}
+	if (!cli->verb->options[index].value) {
+		if (value) {
+			cli_usage(cli, "%s takes no value", word);
+			return -1;
+		}
+		cli->values[index] = "";
+		return 1;
+	}
+	cli->values[index] = value ? value : next;
+	if (!cli->values[index]) {
+		cli_usage(cli, "%s needs %s", word, cli->verb->options[index].value);
+		return -1;
+	}
+	return value ? 1 : 2;
+}
+
+/* Takes options out of cli->argv, wherever they stand; after -- there are none. */
+static int take_options(struct cli *cli)
+{
+	int kept = 0, taken, i = 0;
+
+	while (i < cli->argc) {
+		char *word = cli->argv[i];
+
+		if (strcmp(word, "--") == 0) {
+			i++;
+			break;
+		}
+		if (word[0] != '-' || word[1] == '\0') {
+			cli->argv[kept++] = word;
+			i++;
+			continue;
+		}
+		taken = take_option(cli, word, i + 1 < cli->argc ? cli->argv[i + 1] : NULL);
+		if (taken < 0)
+			return STATUS_USAGE;
+		i += taken;
+	}
+	while (i < cli->argc)
+		cli->argv[kept++] = cli->argv[i++];
+	cli->argc = kept;
+	return STATUS_OK;
+}
+
+/* Whether @word is among the arguments, in front of any --; it is taken out. */
+static bool take_word(struct cli *cli, const char *word)
+{
+	bool found = false;
+	int kept = 0, i = 0;
+
+	for (; i < cli->argc && strcmp(cli->argv[i], "--") != 0; i++) {
+		if (strcmp(cli->argv[i], word) == 0)
+			found = true;
+		else
+			cli->argv[kept++] = cli->argv[i];
+	}
+	for (; i < cli->argc; i++)
+		cli->argv[kept++] = cli->argv[i];
+	cli->argc = kept;
+	return found;
+}
+
+static int run(struct cli *cli, const char *name)
+{
+	bool wants_help = take_word(cli, "--help") || take_word(cli, "-h");
+	int status;
+
+	cli->json = take_word(cli, "--json");
+	cli->verb = verb_find(name);
+	if (!cli->verb)
+		return cli_usage(cli, "there is no verb \"%s\"", name);
+	if (wants_help) {
+		help_verb(cli->verb);
+		return STATUS_OK;
+	}
+	status = take_options(cli);
+	if (status != STATUS_OK)
+		return status;
+	status = cli->verb->run(cli);
+	wall_close(cli->wall);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {0};
+	int first = 1, status;
+
+	if (argc > 2 &&
+	    strcmp(argv[1], "--json") == 0) { /* it may stand in front of the verb too */
+		argv[1] = argv[2];
+		argv[2] = "--json";
+	}
+	if (argc < 2) {
+		help(stderr);
+		return STATUS_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+		printf("floodwall %s\n", FLOODWALL_VERSION);
+		return STATUS_OK;
+	}
+	if (strcmp(argv[1], "help") == 0 && argc > 2 && verb_find(argv[2])) {
+		help_verb(verb_find(argv[2]));
+		return STATUS_OK;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		help(stdout);
+		return STATUS_OK;
+	}
+	cli.argc = argc - first - 1;
+	cli.argv = argv + first + 1;
+	status = run(&cli, argv[1]);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("floodwall: cannot write the answer");
+		return STATUS_FAILED;
+	}
+	return status;
+}
