@@ -168,7 +168,9 @@ json_t *cli_describe_service(struct cli *cli, uint32_t id, json_t *rows)
 		json_array_append_new(bindings, json_string(binding_format(&list[i], text)));
 	free(list);
 	row = json_pack("{s:i, s:s, s:s, s:o}", "id", (int)id, "name", service.name, "kind",
-			service.kind <= FW_SERVICE_LISTENER ? kinds[service.kind] : "unknown",
+			id == FW_HOST_SERVICE                 ? "host"
+			: service.kind <= FW_SERVICE_LISTENER ? kinds[service.kind]
+							      : "unknown",
 			"bindings", bindings);
 	json_array_append_new(rows, row);
 	return row;

@@ -40,7 +40,7 @@ const struct verb verbs[] = {
 	 "from the configuration.\n"
 	 "The answer says which map, key and value were written. bpftool does the same:\n"
 	 "    bpftool map update pinned /sys/fs/bpf/floodwall/settings \\\n"
-	 "        key hex 44 00 00 00 value hex 14 00 00 00 00 00 00 00\n"
+	 "        key hex 46 00 00 00 value hex 14 00 00 00 00 00 00 00\n"
 	 "where the key is service id × 64 + number of the setting, and both are little-endian.",
 	 {{NULL}}},
 	{"get", cmd_get, "[NAME[.SETTING]]",
