@@ -49,7 +49,8 @@ const struct http_field *http_field_find(const struct http_head *head, const cha
 
 /*
  * Compares a field name with @known, which is in lower case and as long. −1: only a server that
- * takes '_' for '-', as CGI's variables do, would read it as @known.
+ * takes '_' for '-', as CGI's variables do, would read it as @known. Names are tokens: the one
+ * other byte that bit 5 turns into a letter of ours or '-' is CR, which is no tchar.
  */
 static int name_compare(const char *name, const char *known, uint32_t length)
 {
@@ -57,7 +58,7 @@ static int name_compare(const char *name, const char *known, uint32_t length)
 	uint32_t i;
 
 	for (i = 0; i < length; i++) {
-		if (lower(name[i]) == known[i])
+		if ((name[i] | 0x20) == known[i])
 			continue;
 		if (name[i] != '_' || known[i] != '-')
 			return 0;

@@ -81,8 +81,8 @@ struct http_field {
 
 /* How the end of a body is found (RFC 9112 section 6). */
 enum http_framing {
-	HTTP_NO_BODY,
-	HTTP_LENGTH,      /* content_length bytes */
+	HTTP_NO_BODY,     /* Content-Length: 0 as well */
+	HTTP_LENGTH,      /* content_length bytes, at least one */
 	HTTP_CHUNKED,     /* see struct http_chunks */
 	HTTP_UNTIL_CLOSE, /* responses only; 101 too: the connection has left HTTP */
 };
@@ -90,7 +90,7 @@ enum http_framing {
 /* What requests and responses have in common. */
 struct http_head {
 	/* What was understood; valid once the parser has returned n > 0. */
-	uint64_t content_length; /* as announced; a body of that length follows if HTTP_LENGTH */
+	uint64_t content_length; /* as announced; a body follows only if HTTP_LENGTH */
 	uint8_t framing;         /* enum http_framing */
 	uint8_t minor;           /* HTTP/1.minor: 0 or 1 */
 	bool has_content_length; /* announced: by HEAD and 304 too, which have no body */
@@ -150,7 +150,8 @@ int http_request_parse(struct http_request *request, const char *data, size_t le
 /*
  * Reads a response's head as http_request_parse() does; @to_head: it answers a HEAD. Any refusal is
  * −FW_UPSTREAM_BAD_RESPONSE. After a 1xx other than 101 the final response is yet to come: init and
- * parse again, at most as often as you care to.
+ * parse again, at most as often as you care to. A 101 names its protocol and leaves HTTP; whether
+ * the request asked for that (http_request.upgrade) is for the caller to compare.
  */
 int http_response_parse(struct http_response *response, const char *data, size_t length,
 			bool to_head);

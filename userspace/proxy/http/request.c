@@ -148,6 +148,11 @@ static int step_version(struct http_request *request, const char *data, uint32_t
 	uint32_t i, length = end - head->start;
 
 	(void)limits;
+	if (length >= 10 && !memcmp(at, "HTTP/1.1\r\n", 10)) {
+		head->minor = 1;
+		head->scanned = head->start + 10;
+		return HTTP_STEP_DONE;
+	}
 	for (i = 0; i < sizeof(shape) - 1; i++) {
 		if (i == length)
 			return HTTP_STEP_MORE;

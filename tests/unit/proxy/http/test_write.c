@@ -9,7 +9,7 @@ static char out[4096];
 static struct http_request request;
 static struct http_response response;
 
-/* Parses and rewrites a request; also into every smaller buffer, which must do no harm. */
+/* Parses and rewrites a request; also into a buffer that just suffices, and every smaller one. */
 static void forwards(const char *text, const struct http_forward *forward, const char *expected)
 {
 	int length, small;
@@ -22,10 +22,10 @@ static void forwards(const char *text, const struct http_forward *forward, const
 	assert_int_equal(length, strlen(expected));
 	out[length] = 0;
 	assert_string_equal(out, expected);
-	for (small = 0; small < length; small++) {
+	for (small = 0; small <= length; small++) {
 		exact = feed_copy(out, (size_t)small);
 		assert_int_equal(http_request_write(exact, (size_t)small, &request, text, forward),
-				 -ENOSPC);
+				 small < length ? -ENOSPC : length);
 		free(exact);
 	}
 }
@@ -43,10 +43,10 @@ static void answers(const char *text, bool to_head, uint8_t minor, bool keep_ali
 	assert_int_equal(length, strlen(expected));
 	out[length] = 0;
 	assert_string_equal(out, expected);
-	for (small = 0; small < length; small++) {
+	for (small = 0; small <= length; small++) {
 		exact = feed_copy(out, (size_t)small);
 		assert_int_equal(http_response_write(exact, (size_t)small, &response, text, &reply),
-				 -ENOSPC);
+				 small < length ? -ENOSPC : length);
 		free(exact);
 	}
 }
@@ -217,11 +217,11 @@ static void errors(void **state)
 		assert_true(response.reason.length > 0);
 		assert_int_equal(http_error_write(out, sizeof(out), (enum fw_verdict)verdict, true),
 				 small);
-		for (small = 0; small < length; small++) {
+		for (small = 0; small <= length; small++) {
 			exact = feed_copy(out, (size_t)small);
 			assert_int_equal(http_error_write(exact, (size_t)small,
 							  (enum fw_verdict)verdict, false),
-					 -ENOSPC);
+					 small < length ? -ENOSPC : length);
 			free(exact);
 		}
 	}
