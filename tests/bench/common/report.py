@@ -41,7 +41,7 @@ class Report:
         rounds = max(len(values) for values in subjects.values())
         lines = [f"{self.suite} {case}: {metric} in {unit}, "
                  f"{'more' if higher else 'less'} is better, {rounds} rounds",
-                 f"  {'':<16}{'median':>12}{'min':>12}{'max':>12}   {OURS} is"]
+                 f"  {'':<16}{'median':>15}{'min':>15}{'max':>15}   {OURS} is"]
         for subject, values in subjects.items():
             ratio = ""
             if OURS in median and subject != OURS and median[subject] and median[OURS]:
@@ -49,6 +49,6 @@ class Report:
                 ratio = f"{ratio if higher else 1 / ratio:.2f} × as good"
                 if subject in BOUNDS:
                     ratio = f"({ratio})"
-            figures = "".join(f"{x:>12,.2f}" for x in (median[subject], min(values), max(values)))
+            figures = "".join(f"{x:>15,.2f}" for x in (median[subject], min(values), max(values)))
             lines.append(f"  {subject:<16}{figures}   {ratio}".rstrip())
         return "\n".join(lines)
