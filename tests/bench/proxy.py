@@ -131,7 +131,7 @@ def measure(case, subject, server, core, seconds):
 def idle_notes(busy):
     """Where the proxy's core had time to spare, per_s says more about the load than about it."""
     return [f"{case}: {subject} was busy for only {statistics.median(shares):.0%} of the time: "
-            "the load's core set the pace; compare cpu_us"
+            "the load's core, or other work on this machine, set the pace; compare cpu_us"
             for (case, subject), shares in busy.items()
             if subject != "direct" and statistics.median(shares) < SATURATED]
 
