@@ -64,7 +64,7 @@ struct attack {
 	const char *kind_name, *path;
 	uint64_t connections, sources, rate;
 	double seconds, interval, retry, patience;
-	bool json;
+	bool abort, json;
 
 	const struct kind *kind;
 	char opening[1024];
@@ -107,6 +107,7 @@ static void slot_end(struct attack *attack, struct slot *slot, uint64_t now, uin
 static void slot_connect(struct attack *attack, struct slot *slot, uint64_t now)
 {
 	struct epoll_event wanted = {.events = EPOLLOUT, .data.ptr = slot};
+	const struct linger nothing = {.l_onoff = 1};
 
 	attack->attempted++;
 	slot->fd = connect_from(slot->source, &attack->destination,
@@ -115,6 +116,8 @@ static void slot_connect(struct attack *attack, struct slot *slot, uint64_t now)
 		slot_end(attack, slot, now, &attack->local);
 		return;
 	}
+	if (attack->abort)
+		setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
 	slot_enter(attack, slot, CONNECTING, now + (uint64_t)(attack->patience * 1e9));
 	epoll_ctl(attack->epoll, EPOLL_CTL_ADD, slot->fd, &wanted);
 }
@@ -289,6 +292,7 @@ int main(int argc, char **argv)
 		{"retry", OPTION_SECONDS, &attack.retry, "before coming back; 1 unless said"},
 		{"patience", OPTION_SECONDS, &attack.patience,
 		 "with a silent server; 5 unless said"},
+		{"abort", OPTION_SWITCH, &attack.abort, "end connections by RST, not by FIN"},
 		{"path", OPTION_TEXT, &attack.path, "to request; / unless said"},
 		{"seconds", OPTION_SECONDS, &attack.seconds, "how long; 10 unless said"},
 		{"json", OPTION_SWITCH, &attack.json, "print the result as JSON"},
