@@ -15,6 +15,7 @@ cgroup and removes it and the lab's folder. Labs don't see each other: any numbe
 
 Left out: what is done in a lab (test_*.py, demo.py, tests/bench).
 """
+import collections
 import itertools
 import json
 import os
@@ -369,10 +370,25 @@ class Lab:
         self.wait_listening(process, listen)
         return process
 
-    def verdicts(self):
-        """Packets, connections and requests by reason, of all services together."""
-        raise NotImplementedError
+    def status(self):
+        """What `floodwall status` says; attached or not."""
+        return json.loads(self.edge(BUILD / "floodwall", "status", "--json", check=False).stdout)
+
+    def _sum(self, figure):
+        total = collections.Counter()
+        for service in self.status()["services"]:
+            total.update(service[figure])
+        return dict(total)
 
     def drops(self):
-        """The same for what was dropped or refused."""
-        raise NotImplementedError
+        """What was dropped or refused, by reason, of all services together."""
+        return self._sum("reasons")
+
+    def would(self):
+        """What rules in monitor mode would have dropped, by reason."""
+        return self._sum("would")
+
+    def holders(self, service, by="source"):
+        """Who holds connections to this service: {"10.0.0.1": 3, …}, most first."""
+        rows = self.floodwall("top", "--once", "--by", by, "-n", 10000)["connections"]
+        return {row["source"]: row["connections"] for row in rows if row["service"] == service}

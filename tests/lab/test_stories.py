@@ -85,15 +85,16 @@ def served(lab, family, seconds=3, **options):
 def test_flood_from_one_subnet(lab, family):
     """A subnet's SYN flood is dropped as the subnet's; others are served as ever."""
     protect(lab)
-    flood = lab.flood(destination=family.at(80), source_prefix=family.subnet, rate=200000, seconds=5)
+    # A /24 has so few addresses that above this rate each of them is over its own limit.
+    rate = 10000 if family is V4 else 200000
+    flood = lab.flood(destination=family.at(80), source_prefix=family.subnet, rate=rate, seconds=5)
     time.sleep(1)
     assert served(lab, family) >= SERVED
     sent = flood.result()["sent"]
     drops = lab.drops()
-    # 500 a second and 1,000 at once may pass; a single address's own limit takes its share.
-    assert drops["prefix_syn_rate"] + drops.get("source_syn_rate", 0) > 0.98 * sent
-    assert drops["prefix_syn_rate"] > 0.5 * sent
-    assert sum(drops.values()) <= sent
+    passed = 5 * 500 + 1000  # the rate and the burst
+    assert sent - 1.1 * passed < sum(drops.values()) < sent - 0.9 * passed
+    assert drops["prefix_syn_rate"] > 0.98 * sum(drops.values())
 
 
 @both_families
@@ -103,8 +104,6 @@ def test_flood_from_one_source(lab, family):
     flood = lab.flood(destination=family.at(80), source_prefix=family.subnet, sources=1,
                       rate=100000, seconds=4)
     time.sleep(0.5)
-    neighbour = family.subnet.split("/")[0]
-    assert neighbour
     assert served(lab, family) >= SERVED
     sent = flood.result()["sent"]
     assert lab.drops()["source_syn_rate"] > 0.98 * sent
@@ -198,14 +197,14 @@ def test_block_and_allow_expire(lab, family):
     protect(lab)
     assert served(lab, family, 1) == 1
     lab.floodwall("block", family.clients, "--for", "3s", "--note", "story")
-    assert [entry["note"] for entry in lab.floodwall("blocks")["blocks"]] == ["story"]
+    assert [entry["note"] for entry in lab.floodwall("blocks")] == ["story"]
     assert served(lab, family, 0.5, timeout=0.5) == 0
     assert lab.drops()["blocked"] >= 50
     lab.floodwall("allow", family.clients, "--for", "1s")
     assert served(lab, family, 0.5) == 1
     wait_until(lambda: served(lab, family, 0.2, timeout=0.2) == 0, "allowed no longer, blocked still")
     wait_until(lambda: served(lab, family, 0.2, timeout=0.2) == 1, "blocked no longer")
-    assert lab.floodwall("blocks")["blocks"] == []
+    assert lab.floodwall("blocks") == []
 
 
 def test_monitor_mode(lab):
@@ -226,13 +225,13 @@ def test_monitor_mode(lab):
 
 def test_full_tables_fail_open(lab):
     """When the connection table is full, connections go on uncounted, and status says so."""
-    protect(lab, tables="connections = 64", other="source { syn_rate = 0 } prefix { syn_rate = 0 }")
-    attack = lab.attack(destination=V4.at(9000), source_prefix="10.66.0.0/16", sources=2000,
-                        connections=2000, rate=2000, seconds=5)
-    wait_until(lambda: lab.verdicts().get("track_full", 0) > 100, "the table is full, and that counted")
+    protect(lab, tables="connections = 1024", other="source { syn_rate = 0 } prefix { syn_rate = 0 }")
+    attack = lab.attack(destination=V4.at(9000), source_prefix="10.66.0.0/16", sources=4000,
+                        connections=4000, rate=4000, seconds=5)
+    wait_until(lambda: lab.status()["faults"].get("track_full", 0) > 100, "the table is full, and that counted")
     assert served(lab, V4, 1) == 1
-    assert attack.result()["held_peak"] == 2000
-    full = {table["name"]: table for table in lab.floodwall("status")["tables"]}["connections"]
+    assert attack.result()["held_peak"] == 4000
+    full = {table["name"]: table for table in lab.status()["tables"]}["connections"]
     assert full["used"] <= full["size"]
     wait_until(lambda: lab.holders("other") == {}, "what was counted is taken off again")
 
@@ -251,10 +250,10 @@ def test_detach_restores(lab):
     assert lab.edge.stack()["TcpInSegs"] - before >= passed
     assert lab.drops() == {"tcp_flags": sent}
     lab.floodwall("attach", "eth0", "--config", lab.home / "floodwall.conf")
-    assert [entry["prefix"] for entry in lab.floodwall("blocks")["blocks"]] == ["10.200.0.0/16"]
+    assert [entry["prefix"] for entry in lab.floodwall("blocks")] == ["10.200.0.0/16"]
     assert lab.drops() == {"tcp_flags": sent}
     lab.floodwall("detach", "--all")
-    assert lab.edge("ls", "/sys/fs/bpf").stdout.split() == []
+    assert "floodwall" not in lab.edge("ls", "/sys/fs/bpf").stdout.split()
 
 
 def test_foreign_program_is_left_alone(lab):
@@ -274,7 +273,7 @@ def test_bad_configuration_changes_nothing(lab):
     done = lab.edge(BUILD / "floodwall", "attach", "eth0", "--config", path, check=False)
     assert done.returncode != 0
     assert f"{path}:3" in done.stderr and "syn_rate" in done.stderr
-    assert lab.floodwall("get", "web.source.connections")["settings"][0]["value"] == 33
+    assert lab.floodwall("get", "web.source.connections")[0]["value"] == 33
     assert served(lab, V4, 0.5) == 1
 
 
