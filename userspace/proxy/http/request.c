@@ -156,7 +156,7 @@ static int step_version(struct http_request *request, const char *data, uint32_t
 	for (i = 0; i < sizeof(shape) - 1; i++) {
 		if (i == length)
 			return HTTP_STEP_MORE;
-		if (at[i] == shape[i] || (i == 7 && (at[i] == '0' || at[i] == '1')))
+		if (i == 7 ? at[i] == '0' || at[i] == '1' : at[i] == shape[i])
 			continue;
 		if ((i == 5 || i == 7) && at[i] >= '0' && at[i] <= '9')
 			return -FW_VERSION_UNSUPPORTED;

@@ -72,6 +72,7 @@ static void versions(void **state)
 		ROW("1,1", FW_BAD_REQUEST_LINE, LINE("GET / HTTP/1,1\r\n")),
 		ROW("lower case", FW_BAD_REQUEST_LINE, LINE("GET / http/1.1\r\n")),
 		ROW("another protocol", FW_BAD_REQUEST_LINE, LINE("GET / ICAP/1.0\r\n")),
+		ROW("letter for the minor", FW_BAD_REQUEST_LINE, LINE("GET / HTTP/1.x\r\n")),
 		ROW("letter", FW_BAD_REQUEST_LINE, LINE("GET / HTTP/x.1\r\n")),
 	};
 
