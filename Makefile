@@ -153,9 +153,15 @@ fuzz-run: $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
 
 # --- elsewhere -----------------------------------------------------------------------------------
 
-install: all
+install: all # an existing configuration is left alone
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in floodwall floodwalld; do sed 's|@SBIN@|$(PREFIX)/sbin|' packaging/$$unit.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; done
+	install -d $(DESTDIR)/etc/floodwall
+	[ -e $(DESTDIR)/etc/floodwall/floodwall.conf ] || \
+		install -m 644 packaging/floodwall.conf $(DESTDIR)/etc/floodwall/floodwall.conf
 
 clean:
 	rm -rf build

@@ -66,7 +66,7 @@ int child_start(struct child *child, int (*run)(void *context, int control), voi
 	}
 	child->pid = pid;
 	child->control = control[1];
-	log_debug("%s: started, process %d", child->name, (int)pid);
+	log_info("%s: process %d started", child->name, (int)pid);
 	return 0;
 }
 

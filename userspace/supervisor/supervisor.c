@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -115,7 +114,6 @@ static int run_proxy(void *context, int control)
 	};
 
 	log_open("floodwalld[proxy]");
-	prctl(PR_SET_NAME, "fw-proxy");
 	forget_others(supervisor);
 	if (supervisor->admin >= 0)
 		close(supervisor->admin);
@@ -138,7 +136,6 @@ static int run_warden(void *context, int control)
 	};
 
 	log_open("floodwalld[warden]");
-	prctl(PR_SET_NAME, "fw-warden");
 	forget_others(supervisor);
 	for (size_t i = 0; i < supervisor->sockets.count; i++)
 		close(supervisor->sockets.list[i].fd);
