@@ -50,6 +50,8 @@ void access_log_flush(struct access_log *log)
 {
 	size_t done = 0;
 
+	if (!log->used)
+		return;
 	while (done < log->used) {
 		size_t rest = log->used - done;
 		ssize_t count = write(log->fd, log->data + done,

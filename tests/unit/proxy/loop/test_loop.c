@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "proxy/loop/loop.h"
+
+/* A source that counts what happens to it. */
+struct counted {
+	struct source source;
+	unsigned int called, requeued, released;
+	unsigned int requeues; /* how often it asks to be called again */
+	struct counted *victim;
+};
+
+static struct loop loop;
+
+static void release(struct source *source)
+{
+	container_of(source, struct counted, source)->released++;
+}
+
+static void count(struct source *source, uint32_t events)
+{
+	struct counted *counted = container_of(source, struct counted, source);
+
+	counted->called++;
+	if (events == 0)
+		counted->requeued++;
+	if (counted->requeues > 0) {
+		counted->requeues--;
+		loop_requeue(&loop, source);
+	}
+	if (counted->victim) {
+		loop_close(&loop, &counted->victim->source);
+		counted->victim->victim = NULL;
+		counted->victim = NULL;
+	}
+}
+
+static void stop(struct timer *timer)
+{
+	(void)timer;
+	loop_stop(&loop);
+}
+
+static void run_for(uint64_t ms)
+{
+	struct timer end = {.fire = stop};
+
+	loop.stopped = false;
+	timer_arm(&loop.wheel, &end, clock_now_ns() + ms * CLOCK_MS);
+	assert_int_equal(loop_run(&loop), 0);
+}
+
+/* A pipe with something in it, its read end watched. */
+static void watch_full_pipe(struct counted *counted, int pipes[2])
+{
+	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
+	assert_int_equal(write(pipes[1], "x", 1), 1);
+	counted->source = (struct source){.fd = pipes[0], .handle = count, .release = release};
+	assert_int_equal(loop_watch(&loop, &counted->source, EPOLLIN), 0);
+}
+
+/* Edge-triggered: what nobody reads is told once, and does not keep the loop busy. */
+static void an_edge_is_told_once(void **state)
+{
+	struct counted one = {0};
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	watch_full_pipe(&one, pipes);
+	run_for(30);
+	assert_int_equal(one.called, 1);
+	assert_true(loop.turns < 8);
+	loop_close(&loop, &one.source);
+	loop_destroy(&loop);
+	assert_int_equal(one.released, 1);
+	close(pipes[1]);
+}
+
+/* One that requeues itself is called once a turn, and others get their turns in between. */
+static void requeued_sources_take_turns(void **state)
+{
+	struct counted greedy = {.requeues = 5}, modest = {.requeues = 1};
+	int a[2], b[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	watch_full_pipe(&greedy, a);
+	watch_full_pipe(&modest, b);
+	run_for(20);
+	assert_int_equal(greedy.called, 6);
+	assert_int_equal(greedy.requeued, 5);
+	assert_int_equal(modest.called, 2);
+	/* Five further turns, each with a call, none of them waiting. */
+	assert_true(loop.turns >= 5);
+	loop_close(&loop, &greedy.source);
+	loop_close(&loop, &modest.source);
+	loop_destroy(&loop);
+	close(a[1]);
+	close(b[1]);
+}
+
+/* Two events of one batch, the first handler closes the second's source: no call, one release. */
+static void closed_sources_hear_nothing_more(void **state)
+{
+	struct counted one = {0}, two = {0};
+	int a[2], b[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	watch_full_pipe(&one, a);
+	watch_full_pipe(&two, b);
+	one.victim = &two;
+	two.victim = &one;
+	run_for(20);
+	assert_int_equal(one.called + two.called, 1);
+	assert_int_equal(one.released + two.released, 1);
+	loop_close(&loop, one.called ? &one.source : &two.source);
+	loop_destroy(&loop);
+	assert_int_equal(one.released + two.released, 2);
+	close(a[1]);
+	close(b[1]);
+}
+
+/* Closed while it waits on the ready list: gone from it too. */
+static void closed_sources_leave_the_ready_list(void **state)
+{
+	struct counted one = {0};
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	watch_full_pipe(&one, pipes);
+	loop_requeue(&loop, &one.source);
+	loop_requeue(&loop, &one.source); /* twice is once */
+	loop_close(&loop, &one.source);
+	run_for(10);
+	assert_int_equal(one.called, 0);
+	assert_int_equal(one.released, 1);
+	loop_destroy(&loop);
+	close(pipes[1]);
+}
+
+static unsigned int woken;
+
+static void note_wake(struct loop *which)
+{
+	woken++;
+	loop_stop(which);
+}
+
+static void *wake(void *argument)
+{
+	(void)argument;
+	usleep(20000);
+	loop_wake(&loop);
+	return NULL;
+}
+
+/* A loop with nothing to do sleeps until another thread wakes it. */
+static void another_thread_wakes_it(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	loop.woken = note_wake;
+	assert_int_equal(pthread_create(&thread, NULL, wake, NULL), 0);
+	assert_int_equal(loop_run(&loop), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(woken, 1);
+	assert_int_equal(loop.turns, 1);
+	loop_destroy(&loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_edge_is_told_once),
+		cmocka_unit_test(requeued_sources_take_turns),
+		cmocka_unit_test(closed_sources_hear_nothing_more),
+		cmocka_unit_test(closed_sources_leave_the_ready_list),
+		cmocka_unit_test(another_thread_wakes_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
