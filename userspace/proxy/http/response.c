@@ -15,22 +15,35 @@ void http_response_init(struct http_response *response)
 	http_head_init(&response->head);
 }
 
-/* "HTTP/1.1 200": twelve bytes at most, looked at again until they are there. */
+/* Whether @byte may be the byte @i of "HTTP/1.1 200". */
+static bool status_byte(uint32_t i, char byte)
+{
+	switch (i) {
+	case 7:
+		return byte == '0' || byte == '1';
+	case 8:
+		return byte == ' ';
+	case 9:
+		return byte >= '1' && byte <= '5';
+	case 10:
+	case 11:
+		return byte >= '0' && byte <= '9';
+	default:
+		return byte == "HTTP/1."[i];
+	}
+}
+
+/* Twelve bytes at most, looked at again until they are there. */
 static int step_status(struct http_response *response, const char *data, uint32_t end)
 {
-	static const char shape[] = "HTTP/1.x ddd";
 	struct http_head *head = &response->head;
 	uint32_t i;
 
-	for (i = 0; i < sizeof(shape) - 1; i++) {
+	for (i = 0; i < 12; i++) {
 		if (i == end)
 			return HTTP_STEP_MORE;
-		if (shape[i] == 'x' ? data[i] == '0' || data[i] == '1'
-		    : shape[i] == 'd'
-			    ? data[i] >= (i == 9 ? '1' : '0') && data[i] <= (i == 9 ? '5' : '9')
-			    : data[i] == shape[i])
-			continue;
-		return -FW_UPSTREAM_BAD_RESPONSE;
+		if (!status_byte(i, data[i]))
+			return -FW_UPSTREAM_BAD_RESPONSE;
 	}
 	head->minor = data[7] == '1';
 	response->status =

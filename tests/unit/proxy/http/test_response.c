@@ -34,6 +34,8 @@ static void refused(void **state)
 		ROW("HTTP/0.9", 1, "<html>hello"),
 		ROW("HTTP/2", 1, LINE("HTTP/2 200 OK")),
 		ROW("HTTP/1.2", 1, LINE("HTTP/1.2 200 OK")),
+		ROW("HTTP/1.x", 1, LINE("HTTP/1.x 200 OK")),
+		ROW("status of letters", 1, LINE("HTTP/1.1 2xx OK")),
 		ROW("lower case", 1, LINE("http/1.1 200 OK")),
 		ROW("CRLF before", 1, "\r\n" OK200 END),
 		ROW("two spaces", 1, LINE("HTTP/1.1  200 OK")),
