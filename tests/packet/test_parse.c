@@ -225,6 +225,11 @@ static void extension_headers_longer_than_the_packet_are_truncated(void **state)
 		packet.data[packet.ip + 41] = length + 4;
 		expect_frame(TRUNCATED, &packet);
 	}
+	/* Within the packet, but beyond what the IP header states. */
+	packet = frame(V6, .flags = FRAME_ACK, .padding = 64,
+		       .extension = {{IPPROTO_DSTOPTS, 8, 0}});
+	packet.data[packet.ip + 41] = 5;
+	expect_frame(TRUNCATED, &packet);
 	/* Two extension headers, each within the packet: the second one's end is not. */
 	packet = frame(V6, .flags = FRAME_ACK,
 		       .extension = {{IPPROTO_HOPOPTS, 2048, 0}, {IPPROTO_DSTOPTS, 8, 0}});

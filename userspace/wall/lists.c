@@ -37,7 +37,8 @@ static bool is_expired(const struct fw_list_entry *entry, uint64_t now)
 int wall_list_add(struct wall *wall, enum wall_list list, const struct fw_prefix *prefix,
 		  uint64_t seconds, const char *note, enum fw_verdict cause, struct error *error)
 {
-	struct fw_list_entry entry = {.created_ns = clock_now_ns(), .cause = cause};
+	struct fw_list_entry entry = {
+		.created_ns = clock_now_ns(), .cause = cause, .length = prefix->length};
 	char text[ADDRESS_TEXT_SIZE];
 	enum wall_map map;
 	const void *key;
