@@ -10,6 +10,13 @@
 #include "base/version.h"
 #include "cli.h"
 
+#define NO_OPTIONS                                                                                 \
+	{                                                                                          \
+		{                                                                                  \
+			NULL, NULL, NULL                                                           \
+		}                                                                                  \
+	}
+
 /* clang-format off */
 const struct verb verbs[] = {
 	{"attach", cmd_attach, "[INTERFACE…]",
@@ -32,7 +39,7 @@ const struct verb verbs[] = {
 	 "what is attached, how full the tables are, what was passed and dropped",
 	 "Faults (what Floodwall could not do, and let pass) and rules in monitor mode are marked\n"
 	 "with !!. Status 0 if the filter is attached somewhere and connections are tracked, else 1.",
-	 {{NULL}}},
+	 NO_OPTIONS},
 	{"set", cmd_set, "NAME.SETTING VALUE",
 	 "change a live setting: it counts from the next packet or request on",
 	 "NAME is a service, or host. Times have a unit (250ms, 10s, 5m, 1h), bytes may (64k, 10m),\n"
@@ -42,10 +49,10 @@ const struct verb verbs[] = {
 	 "    bpftool map update pinned /sys/fs/bpf/floodwall/settings \\\n"
 	 "        key hex 46 00 00 00 value hex 14 00 00 00 00 00 00 00\n"
 	 "where the key is service id × 64 + number of the setting, and both are little-endian.",
-	 {{NULL}}},
+	 NO_OPTIONS},
 	{"get", cmd_get, "[NAME[.SETTING]]",
 	 "live settings of a service, of the host, or of everything", NULL,
-	 {{NULL}}},
+	 NO_OPTIONS},
 	{"diff", cmd_diff, "",
 	 "how the live policy differs from the configuration",
 	 "Status 0 if it does not, 1 if it does.",
@@ -55,22 +62,22 @@ const struct verb verbs[] = {
 	 "BINDING is ADDRESS:PORT, [ADDRESS]:PORT, or *:PORT for IPv4 and IPv6. Adding a service\n"
 	 "that exists gives it these bindings. A new one has the default settings. Listeners of the\n"
 	 "configuration are services as well; they change with the configuration only.",
-	 {{NULL}}},
+	 NO_OPTIONS},
 	{"block", cmd_block, "CIDR…", "drop everything from these sources",
 	 "Blocking what is blocked replaces time and note. The allow list is asked first.",
 	 {{"for", "TIME", "until then (10m, 24h); for ever if not given"},
 	  {"note", "TEXT", "a word on why, up to 39 bytes"}}},
 	{"unblock", cmd_unblock, "CIDR…", "take sources off the block list",
 	 "Status 1 if one was not on it.",
-	 {{NULL}}},
-	{"blocks", cmd_blocks, "", "the block list", NULL, {{NULL}}},
+	 NO_OPTIONS},
+	{"blocks", cmd_blocks, "", "the block list", NULL, NO_OPTIONS},
 	{"allow", cmd_allow, "CIDR…", "ask nothing of these sources", NULL,
 	 {{"for", "TIME", "until then (10m, 24h); for ever if not given"},
 	  {"note", "TEXT", "a word on why, up to 39 bytes"}}},
 	{"unallow", cmd_unallow, "CIDR…", "take sources off the allow list",
 	 "Status 1 if one was not on it.",
-	 {{NULL}}},
-	{"allows", cmd_allows, "", "the allow list", NULL, {{NULL}}},
+	 NO_OPTIONS},
+	{"allows", cmd_allows, "", "the allow list", NULL, NO_OPTIONS},
 	{"top", cmd_top, "", "who holds the most connections, and who is dropped most",
 	 "Drops are estimated from sampled events: each one tells how many packets it stands for.\n"
 	 "With --json each refresh is an object on a line of its own.",
@@ -86,16 +93,16 @@ const struct verb verbs[] = {
 	{"rule", cmd_rule, "[REASON [monitor|enforce]]",
 	 "rules of the filter: enforced, or only counted and sampled",
 	 "In monitor mode a packet that the rule condemns is counted as \"would\" and goes on.",
-	 {{NULL}}},
+	 NO_OPTIONS},
 	{"check", cmd_check, "[FILE]", "check a configuration",
 	 "FILE is " CONFIG_PATH_DEFAULT " if not given. Every mistake is a line with file and line\n"
 	 "number. Nothing is applied. Status 0 if it is valid, 1 if not.",
-	 {{NULL}}},
-	{"reasons", cmd_reasons, "", "every reason to pass, drop, refuse or close", NULL, {{NULL}}},
+	 NO_OPTIONS},
+	{"reasons", cmd_reasons, "", "every reason to pass, drop, refuse or close", NULL, NO_OPTIONS},
 	{"completion", cmd_completion, "bash", "completion for a shell",
 	 "    floodwall completion bash > /etc/bash_completion.d/floodwall",
-	 {{NULL}}},
-	{NULL, NULL, NULL, NULL, NULL, {{NULL}}},
+	 NO_OPTIONS},
+	{NULL, NULL, NULL, NULL, NULL, NO_OPTIONS},
 };
 /* clang-format on */
 
