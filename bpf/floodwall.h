@@ -108,7 +108,7 @@ enum fw_service_kind { FW_SERVICE_FREE, FW_SERVICE_PLAIN, FW_SERVICE_LISTENER };
 struct fw_service {
 	char name[FW_NAME_SIZE]; /* [a-z0-9_-]+ */
 	__u32 kind;              /* enum fw_service_kind */
-	__u32 zero;
+	__u32 from_file; /* 1: the configuration named it, and it goes with it; 0: added by hand */
 };
 
 /* What becomes of a packet that a rule condemns; per reason in the map `modes`. */

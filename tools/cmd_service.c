@@ -9,8 +9,8 @@
 
 #define BINDINGS_MAX 128
 
-/* Listeners belong to the configuration: the proxy serves them under their id. */
-static int refuse_listener(struct cli *cli, const char *name)
+/* What the configuration names changes with it; the proxy serves its listeners under their ids. */
+static int refuse_configured(struct cli *cli, const char *name)
 {
 	struct fw_service service;
 	int id = wall_service_find(cli->wall, name, NULL);
@@ -44,7 +44,7 @@ static int add(struct cli *cli)
 	}
 	status = cli_wall(cli);
 	if (status == STATUS_OK)
-		status = refuse_listener(cli, cli->argv[1]);
+		status = refuse_configured(cli, cli->argv[1]);
 	if (status != STATUS_OK)
 		return status;
 	id = wall_service_put(cli->wall, cli->argv[1], FW_SERVICE_PLAIN, keys, count, &error);
@@ -67,7 +67,7 @@ static int drop(struct cli *cli)
 		return cli_usage(cli, "one name is needed");
 	status = cli_wall(cli);
 	if (status == STATUS_OK)
-		status = refuse_listener(cli, cli->argv[1]);
+		status = refuse_configured(cli, cli->argv[1]);
 	if (status != STATUS_OK)
 		return status;
 	result = wall_service_remove(cli->wall, cli->argv[1], &error);

@@ -60,8 +60,8 @@ const struct verb verbs[] = {
 	{"service", cmd_service, "add NAME BINDING… | remove NAME | list",
 	 "protect any TCP server of this host",
 	 "BINDING is ADDRESS:PORT, [ADDRESS]:PORT, or *:PORT for IPv4 and IPv6. Adding a service\n"
-	 "that exists gives it these bindings. A new one has the default settings. Listeners of the\n"
-	 "configuration are services as well; they change with the configuration only.",
+	 "that exists gives it these bindings. A new one has the default settings. What the\n"
+	 "configuration names is a service as well; it changes with the configuration only.",
 	 NO_OPTIONS},
 	{"block", cmd_block, "CIDR…", "drop everything from these sources",
 	 "Blocking what is blocked replaces time and note. The allow list is asked first.",

@@ -29,7 +29,7 @@ static int check_bindings(struct wall *wall, const struct config *config,
 	for (size_t i = 0; i < wanted->binding_count; i++) {
 		if (bpf_map_lookup_elem(wall->maps[MAP_BINDINGS].fd, &wanted->bindings[i], &id) < 0)
 			continue;
-		if (wall_service(wall, id, &owner) && owner.kind == FW_SERVICE_PLAIN &&
+		if (wall_service(wall, id, &owner) && !owner.from_file &&
 		    !is_in_file(config, owner.name))
 			return error_set(
 				error, -EEXIST,
@@ -42,8 +42,8 @@ static int check_bindings(struct wall *wall, const struct config *config,
 	return 0;
 }
 
-/* Whether the file's services fit beside those that stay. Listeners that go are still there while
- * the new ones come, so they count as well. */
+/* Whether the file's services fit beside the others. Those that go are still there while the new
+ * ones come, so they count as well. */
 static int check_room(struct wall *wall, const struct config *config, struct error *error)
 {
 	struct fw_service service;
@@ -77,9 +77,11 @@ static int check(struct wall *wall, const struct config *config, struct error *e
 static int apply_service(struct wall *wall, const struct config_service *wanted, bool keep_live,
 			 struct error *error)
 {
+	struct fw_service service = {.kind = wanted->kind, .from_file = 1};
 	int id = wall_service_find(wall, wanted->name, NULL), result = 0;
 	bool is_new = id < 0;
 
+	strcpy(service.name, wanted->name); /* checked to fit */
 	if (is_new)
 		id = wall_service_claim(wall, error);
 	if (id < 0)
@@ -87,30 +89,30 @@ static int apply_service(struct wall *wall, const struct config_service *wanted,
 	for (int i = 0; i < FW_SETTING_COUNT && result == 0; i++)
 		if (setting_rows[i].scope != SCOPE_HOST && (is_new || !keep_live))
 			result = wall_set(wall, (uint32_t)id, i, wanted->settings[i], error);
-	return result < 0 ? result
-			  : wall_service_write(wall, (uint32_t)id, wanted->name, wanted->kind,
-					       wanted->bindings, wanted->binding_count, error);
+	if (result == 0)
+		result = wall_service_write(wall, (uint32_t)id, &service, wanted->bindings,
+					    wanted->binding_count, error);
+	return result;
 }
 
-/* Takes away the bindings that moved or went, and the listeners that the file does not name. */
+/* Takes away the bindings that moved or went, and the services that the file does not name any
+ * more.
+ */
 static int prune(struct wall *wall, const struct config *config, struct error *error)
 {
 	const struct config_service *wanted;
-	struct fw_service service, none = {0};
+	struct fw_service service;
 	int result = 0;
 
 	for (uint32_t id = 1; id < FW_SERVICES_MAX && result == 0; id++) {
 		if (!wall_service(wall, id, &service))
 			continue;
 		wanted = config_service_find(config, service.name);
-		if (wanted) {
+		if (wanted)
 			result = wall_service_prune(wall, id, wanted->bindings,
 						    wanted->binding_count, error);
-		} else if (service.kind == FW_SERVICE_LISTENER) {
-			result = wall_service_prune(wall, id, NULL, 0, error);
-			if (result == 0)
-				result = wall_map_update(wall, MAP_SERVICES, &id, &none, error);
-		}
+		else if (service.from_file)
+			result = wall_service_forget(wall, id, error);
 	}
 	return result;
 }

@@ -90,8 +90,10 @@ void *wall_map_writable(struct wall *wall, enum wall_map map, struct error *erro
 /* A name fit for a service; −EINVAL. */
 int wall_service_name_check(const char *name, struct error *error);
 /* Writes a service's row and its bindings, and takes none away. The lock is held. */
-int wall_service_write(struct wall *wall, uint32_t id, const char *name, enum fw_service_kind kind,
+int wall_service_write(struct wall *wall, uint32_t id, const struct fw_service *service,
 		       const struct fw_service_key *bindings, size_t count, struct error *error);
+/* Takes a service away, bindings first. The lock is held. */
+int wall_service_forget(struct wall *wall, uint32_t id, struct error *error);
 /* Deletes the bindings that lead to @id, except @kept. The lock is held. */
 int wall_service_prune(struct wall *wall, uint32_t id, const struct fw_service_key *kept,
 		       size_t count, struct error *error);

@@ -93,14 +93,11 @@ int wall_service_claim(struct wall *wall, struct error *error)
 	return result < 0 ? result : (int)id;
 }
 
-int wall_service_write(struct wall *wall, uint32_t id, const char *name, enum fw_service_kind kind,
+int wall_service_write(struct wall *wall, uint32_t id, const struct fw_service *service,
 		       const struct fw_service_key *bindings, size_t count, struct error *error)
 {
-	struct fw_service service = {.kind = kind};
-	int result;
+	int result = wall_map_update(wall, MAP_SERVICES, &id, service, error);
 
-	strncpy(service.name, name, FW_NAME_SIZE - 1);
-	result = wall_map_update(wall, MAP_SERVICES, &id, &service, error);
 	for (size_t i = 0; i < count && result == 0; i++)
 		result = wall_map_update(wall, MAP_BINDINGS, &bindings[i], &id, error);
 	return result;
@@ -149,7 +146,7 @@ static int check_bindings(struct wall *wall, const char *name,
 	return 0;
 }
 
-static int forget(struct wall *wall, uint32_t id, struct error *error)
+int wall_service_forget(struct wall *wall, uint32_t id, struct error *error)
 {
 	struct fw_service none = {0};
 	int result = wall_service_prune(wall, id, NULL, 0, error);
@@ -161,6 +158,7 @@ static int put(struct wall *wall, const char *name, enum fw_service_kind kind,
 	       const struct fw_service_key *bindings, size_t count, struct error *error)
 {
 	int id, result = check_bindings(wall, name, bindings, count, error);
+	struct fw_service service = {.kind = kind};
 	bool is_new;
 
 	if (result < 0)
@@ -171,9 +169,10 @@ static int put(struct wall *wall, const char *name, enum fw_service_kind kind,
 		id = wall_service_claim(wall, error);
 	if (id < 0)
 		return id;
-	result = wall_service_write(wall, (uint32_t)id, name, kind, bindings, count, error);
+	strcpy(service.name, name);
+	result = wall_service_write(wall, (uint32_t)id, &service, bindings, count, error);
 	if (result < 0 && is_new)
-		forget(wall, (uint32_t)id, NULL);
+		wall_service_forget(wall, (uint32_t)id, NULL);
 	if (result == 0)
 		result = wall_service_prune(wall, (uint32_t)id, bindings, count, error);
 	return result < 0 ? result : id;
@@ -201,7 +200,7 @@ int wall_service_remove(struct wall *wall, const char *name, struct error *error
 	wall_lock(wall);
 	result = wall_service_find(wall, name, error);
 	if (result > 0)
-		result = forget(wall, (uint32_t)result, error);
+		result = wall_service_forget(wall, (uint32_t)result, error);
 	wall_unlock(wall);
 	return result;
 }

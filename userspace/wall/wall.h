@@ -122,10 +122,10 @@ int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error
 /* --- policy from the file (wall/apply.c) ------------------------------------------------------ */
 
 /*
- * Makes the services, bindings, settings and rule modes what @config says. Listeners that it does
- * not name are removed; services added by hand stay. With @keep_live the settings of services that
- * exist already are left alone (a restarted daemon must not undo what an operator tuned live).
- * Everything is checked before the first write.
+ * Makes the services, bindings, settings and rule modes what @config says. What an earlier
+ * file named and this one does not is removed; services added by hand stay. With @keep_live the
+ * settings of services that exist already are left alone (a restarted daemon must not undo what an
+ * operator tuned live). Everything is checked before the first write.
  */
 int wall_apply(struct wall *wall, const struct config *config, bool keep_live, struct error *error);
 
