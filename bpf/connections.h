@@ -23,14 +23,11 @@ static __always_inline struct fw_connection_bucket *connections_bucket(__u64 has
 	return bpf_map_lookup_elem(&connections, &index);
 }
 
-/* Whether the holder of @hash has @cap connections or more. A cap of 0 is none. */
+/* Whether the holder of @hash has @cap connections or more. */
 static __always_inline bool connections_at_cap(__u64 hash, __u64 cap)
 {
-	struct fw_connection_bucket *bucket;
+	struct fw_connection_bucket *bucket = connections_bucket(hash);
 
-	if (cap == 0)
-		return false;
-	bucket = connections_bucket(hash);
 	return bucket && fw_connection_count(bucket, hash) >= cap;
 }
 

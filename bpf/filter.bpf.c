@@ -29,31 +29,34 @@
 			return verdict_;                                                           \
 	} while (0)
 
-/* Concurrent connections and rates at one level: the settings' names differ by it alone. */
+/* Caps and rates at one level, for which the settings' names differ by the level alone. @hash is
+ * worked out only if there is a limit. */
+#define HASH(level) policy_hash(&packet->source.addr, packet->service, FW_LEVEL_##level)
 #define CONNECTIONS(level, hash)                                                                   \
-	(connections_at_cap(hash, policy_setting(packet->service, FW_SET_##level##_CONNECTIONS))   \
-		 ? FW_##level##_CONNECTIONS                                                        \
-		 : FW_NONE)
+	({                                                                                         \
+		__u64 cap_ = policy_setting(packet->service, FW_SET_##level##_CONNECTIONS);        \
+                                                                                                   \
+		cap_ != 0 && connections_at_cap(hash, cap_) ? FW_##level##_CONNECTIONS : FW_NONE;  \
+	})
 #define SKETCH(level, hash)                                                                        \
-	(sketch_take(hash,                                                                         \
-		     limit_of(policy_setting(packet->service, FW_SET_##level##_SYN_RATE),          \
-			      policy_setting(packet->service, FW_SET_##level##_SYN_BURST)),        \
-		     now)                                                                          \
-		 ? FW_NONE                                                                         \
-		 : FW_##level##_SYN_RATE)
+	({                                                                                         \
+		struct limit limit_ =                                                              \
+			limit_of(policy_setting(packet->service, FW_SET_##level##_SYN_RATE),       \
+				 policy_setting(packet->service, FW_SET_##level##_SYN_BURST));     \
+                                                                                                   \
+		limit_.interval_ns && !sketch_take(hash, limit_, now) ? FW_##level##_SYN_RATE      \
+								      : FW_NONE;                   \
+	})
 
 /* A connection attempt to a service: what the source holds, then how fast it comes. An earlier
  * refusal costs a later level nothing. */
 static __always_inline enum fw_verdict judge_attempt(const struct packet *packet)
 {
-	const struct fw_addr *addr = &packet->source.addr;
-	__u64 source = policy_hash(addr, packet->service, FW_LEVEL_SOURCE);
-	__u64 prefix = policy_hash(addr, packet->service, FW_LEVEL_PREFIX);
+	__u64 source = HASH(SOURCE), now;
 	struct fw_source *verified;
-	__u64 now;
 
 	JUDGE(CONNECTIONS(SOURCE, source));
-	JUDGE(CONNECTIONS(PREFIX, prefix));
+	JUDGE(CONNECTIONS(PREFIX, HASH(PREFIX)));
 	now = bpf_ktime_get_ns();
 	verified = rate_verified_source(packet);
 	if (verified) {
@@ -61,9 +64,9 @@ static __always_inline enum fw_verdict judge_attempt(const struct packet *packet
 		return FW_PASS_VERIFIED;
 	}
 	JUDGE(SKETCH(SOURCE, source));
-	JUDGE(SKETCH(PREFIX, prefix));
-	if (!fw_addr_is_v4(addr))
-		JUDGE(SKETCH(SITE, policy_hash(addr, packet->service, FW_LEVEL_SITE)));
+	JUDGE(SKETCH(PREFIX, HASH(PREFIX)));
+	if (!fw_addr_is_v4(&packet->source.addr))
+		JUDGE(SKETCH(SITE, HASH(SITE)));
 	JUDGE(rate_gate(packet->service, now));
 	return FW_PASS_SYN;
 }

@@ -44,14 +44,13 @@ static __always_inline void sketch_move(__u64 *cell, __u64 to, bool ahead)
 	}
 }
 
-/* Charges one attempt of @hash; false if it comes too early, and then it costs nothing. */
+/* Charges one attempt of @hash against @limit, which must be one; false if it comes too early, and
+ * then it costs nothing. */
 static __always_inline bool sketch_take(__u64 hash, struct limit limit, __u64 now)
 {
 	__u64 *cell[FW_SKETCH_ROWS], tat = ~0ULL, effective;
 	int row;
 
-	if (limit.interval_ns == 0)
-		return true;
 #pragma unroll
 	for (row = 0; row < FW_SKETCH_ROWS; row++) {
 		cell[row] = sketch_cell(hash, row);
