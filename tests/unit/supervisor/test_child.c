@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Children that leave, crash, and crash again; time is a parameter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "supervisor/child.h"
+
+/* Leaves at a byte or at end of file, and says by its status which of them it was. */
+static int wait_for_word(void *context, int control)
+{
+	char word;
+
+	(void)context;
+	return read(control, &word, 1) == 1 ? 10 : 11;
+}
+
+static int crash(void *context, int control)
+{
+	(void)context;
+	(void)control;
+	return 3;
+}
+
+static int wait_for_end(const struct child *child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+	return status;
+}
+
+static void test_a_dismissed_child_is_told_and_not_restarted(void **state)
+{
+	struct child child = CHILD_INIT("test");
+	int status;
+
+	(void)state;
+	assert_int_equal(child_start(&child, wait_for_word, NULL, CLOCK_SEC), 0);
+	assert_int_equal(child_wait(&child, CLOCK_SEC, 777), 777);
+	child_dismiss(&child, 5 * CLOCK_SEC);
+	assert_int_equal(child_wait(&child, 3 * CLOCK_SEC, 9 * CLOCK_SEC), 2 * CLOCK_SEC);
+	status = wait_for_end(&child);
+	assert_int_equal(WEXITSTATUS(status), 10);
+	assert_false(child_ended(&child, status, 2 * CLOCK_SEC));
+	assert_int_equal(child.pid, 0);
+	assert_int_equal(child.retry_ns, 0);
+}
+
+static void test_a_child_sees_that_the_supervisor_is_gone(void **state)
+{
+	struct child child = CHILD_INIT("test");
+
+	(void)state;
+	assert_int_equal(child_start(&child, wait_for_word, NULL, CLOCK_SEC), 0);
+	close(child.control); /* what the kernel does for a supervisor that is killed */
+	child.control = -1;
+	assert_int_equal(WEXITSTATUS(wait_for_end(&child)), 11);
+}
+
+static void test_restarts_wait_longer_each_time_up_to_ten_seconds(void **state)
+{
+	static const uint64_t waits_ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
+	struct child child = CHILD_INIT("test");
+	uint64_t now = CLOCK_SEC;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+		assert_int_equal(child_start(&child, crash, NULL, now), 0);
+		assert_true(child_ended(&child, wait_for_end(&child), now));
+		assert_int_equal(child.retry_ns - now, waits_ms[i] * CLOCK_MS);
+		now = child.retry_ns;
+		assert_int_equal(child_wait(&child, now, CLOCK_SEC), 0);
+	}
+	/* Who lived for a while is forgiven. */
+	assert_int_equal(child_start(&child, crash, NULL, now), 0);
+	now += 11 * CLOCK_SEC;
+	assert_true(child_ended(&child, wait_for_end(&child), now));
+	assert_int_equal(child.retry_ns - now, 100 * CLOCK_MS);
+}
+
+static void test_a_killed_child_counts_as_crashed(void **state)
+{
+	struct child child = CHILD_INIT("test");
+	int status;
+
+	(void)state;
+	assert_int_equal(child_start(&child, wait_for_word, NULL, CLOCK_SEC), 0);
+	child_kill(&child);
+	status = wait_for_end(&child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(child_ended(&child, status, CLOCK_SEC));
+	assert_int_not_equal(child.retry_ns, 0);
+	child_dismiss(&child, 1); /* stopping meanwhile takes the restart back */
+	assert_int_equal(child.retry_ns, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_dismissed_child_is_told_and_not_restarted),
+		cmocka_unit_test(test_a_child_sees_that_the_supervisor_is_gone),
+		cmocka_unit_test(test_restarts_wait_longer_each_time_up_to_ten_seconds),
+		cmocka_unit_test(test_a_killed_child_counts_as_crashed),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
