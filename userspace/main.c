@@ -95,43 +95,54 @@ static int open_wall(const struct config *config, struct wall **wall, struct err
 	return wall_open_or_create(wall, &sizes, config->filter.cgroup, error);
 }
 
-static int start(struct config *config, struct error *error)
+static int start(struct holdings *held, struct error *error)
 {
-	struct supervisor_start with = {.config = config, .admin = -1};
+	const struct config *config = held->config;
 	int result;
 
-	if ((result = open_wall(config, &with.wall, error)) < 0 ||
-	    (result = with.lock = lock_take(wall_pin_path("meta"), error)) < 0 ||
-	    (result = sockets_open(config, NULL, &with.sockets, error)) < 0)
+	if ((result = open_wall(config, &held->wall, error)) < 0 ||
+	    (result = held->lock = lock_take(wall_pin_path("meta"), error)) < 0 ||
+	    (result = sockets_open(config, NULL, &held->sockets, error)) < 0)
 		return result;
-	if (config->admin && (result = with.admin = sockets_open_admin(config->admin, error)) < 0)
+	if (config->admin && (result = held->admin = sockets_open_admin(config->admin, error)) < 0)
 		return result;
-	supervisor_report_tuned(with.wall, config);
-	if ((result = wall_apply(with.wall, config, true, error)) < 0)
+	supervisor_report_tuned(held->wall, config);
+	if ((result = wall_apply(held->wall, config, true, error)) < 0)
 		return result;
-	return supervisor_run(&with, error);
+	return supervisor_run(held, error);
+}
+
+static void release(struct holdings *held)
+{
+	sockets_close(&held->sockets, NULL);
+	wall_close(held->wall);
+	config_free(held->config);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
-	struct config *config;
+	struct holdings held = {.admin = -1, .lock = -1};
 	struct error error;
+	int status;
 
 	log_open("floodwalld");
-	if (config_load(options.path, &config, &error) < 0) {
+	if (config_load(options.path, &held.config, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		return EXIT_FAILURE;
 	}
-	if (options.check)
-		return check(config);
-	log_set_level((enum log_level)log_level_parse(config->log_level));
-	usage_raise_descriptors(config);
-	if (config_warnings(config, &error))
-		log_lines(LOG_LEVEL_WARNING, "configuration", error.text);
-	if (start(config, &error) < 0) {
-		log_lines(LOG_LEVEL_ERROR, "can't start", error.text);
-		return EXIT_FAILURE;
+	if (options.check) {
+		status = check(held.config);
+		release(&held);
+		return status;
 	}
-	return EXIT_SUCCESS;
+	log_set_level((enum log_level)log_level_parse(held.config->log_level));
+	usage_raise_descriptors(held.config);
+	if (config_warnings(held.config, &error))
+		log_lines(LOG_LEVEL_WARNING, "configuration", error.text);
+	status = start(&held, &error) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (status)
+		log_lines(LOG_LEVEL_ERROR, "can't start", error.text);
+	release(&held);
+	return status;
 }

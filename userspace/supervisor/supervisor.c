@@ -35,10 +35,8 @@
 #define WORKERS_HALF (FW_WORKERS_MAX / 2)
 
 struct supervisor {
-	struct config *config;
-	struct wall *wall;
-	struct sockets sockets;
-	int admin, access_log, lock, signals;
+	struct holdings *held;
+	int access_log, signals;
 	struct roster *roster;
 	struct child proxy, draining, warden;
 	uint32_t proxy_base, draining_base; /* first of their rows of the board */
@@ -56,21 +54,21 @@ static void forget_others(struct supervisor *supervisor)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (others[i]->control >= 0)
 			close(others[i]->control);
-	close(supervisor->lock);
+	close(supervisor->held->lock);
 	close(supervisor->signals);
 }
 
 /* Every socket with its worker and listener; NULL: no memory. */
 static struct proxy_socket *assign_sockets(struct supervisor *supervisor)
 {
-	const struct config *config = supervisor->config;
-	struct sockets *sockets = &supervisor->sockets;
+	const struct config *config = supervisor->held->config;
+	struct sockets *sockets = &supervisor->held->sockets;
 	struct proxy_socket *list = calloc(sockets->count + 1, sizeof(*list));
 	size_t filled = 0;
 
 	for (size_t i = 0; list && i < config->listener_count; i++) {
 		const struct config_service *listener = &config->services[i];
-		int id = wall_service_find(supervisor->wall, listener->name, NULL);
+		int id = wall_service_find(supervisor->held->wall, listener->name, NULL);
 
 		for (size_t j = 0; id >= 0 && j < sockets->count; j++) {
 			const struct listening *socket = &sockets->list[j];
@@ -100,13 +98,13 @@ static int fail(const struct error *error)
 static int run_proxy(void *context, int control)
 {
 	struct supervisor *supervisor = context;
-	struct sandbox sandbox = {.user = supervisor->config->user, .uses_maps = false};
+	struct sandbox sandbox = {.user = supervisor->held->config->user, .uses_maps = false};
 	struct error error = {"out of memory"};
 	struct proxy_options options = {
-		.config = supervisor->config,
-		.wall = supervisor->wall,
+		.config = supervisor->held->config,
+		.wall = supervisor->held->wall,
 		.sockets = assign_sockets(supervisor),
-		.socket_count = supervisor->sockets.count,
+		.socket_count = supervisor->held->sockets.count,
 		.worker_base = supervisor->proxy_base,
 		.access_log = supervisor->access_log,
 		.control = control,
@@ -115,8 +113,8 @@ static int run_proxy(void *context, int control)
 
 	log_open("floodwalld[proxy]");
 	forget_others(supervisor);
-	if (supervisor->admin >= 0)
-		close(supervisor->admin);
+	if (supervisor->held->admin >= 0)
+		close(supervisor->held->admin);
 	if (!options.sockets || sandbox_enter(&sandbox, &error) < 0 ||
 	    proxy_run(&options, &error) < 0)
 		return fail(&error);
@@ -126,19 +124,19 @@ static int run_proxy(void *context, int control)
 static int run_warden(void *context, int control)
 {
 	struct supervisor *supervisor = context;
-	struct sandbox sandbox = {.user = supervisor->config->user, .uses_maps = true};
+	struct sandbox sandbox = {.user = supervisor->held->config->user, .uses_maps = true};
 	struct error error = {""};
 	struct warden_options options = {
-		.wall = supervisor->wall,
+		.wall = supervisor->held->wall,
 		.roster = supervisor->roster,
-		.listener = supervisor->admin,
+		.listener = supervisor->held->admin,
 		.control = control,
 	};
 
 	log_open("floodwalld[warden]");
 	forget_others(supervisor);
-	for (size_t i = 0; i < supervisor->sockets.count; i++)
-		close(supervisor->sockets.list[i].fd);
+	for (size_t i = 0; i < supervisor->held->sockets.count; i++)
+		close(supervisor->held->sockets.list[i].fd);
 	if (sandbox_enter(&sandbox, &error) < 0 || warden_run(&options, &error) < 0)
 		return fail(&error);
 	return EXIT_SUCCESS;
@@ -149,7 +147,7 @@ static int run_warden(void *context, int control)
 /* What a generation that is gone can't take back itself. */
 static void clear_gauges(struct supervisor *supervisor, uint32_t base)
 {
-	volatile uint64_t *board = wall_board(supervisor->wall);
+	volatile uint64_t *board = wall_board(supervisor->held->wall);
 
 	for (uint32_t worker = base; worker < base + WORKERS_HALF; worker++)
 		for (uint32_t service = 0; service < FW_SERVICES_MAX; service++)
@@ -160,7 +158,7 @@ static void clear_gauges(struct supervisor *supervisor, uint32_t base)
 
 static void start_proxy(struct supervisor *supervisor, uint64_t now)
 {
-	if (!supervisor->config->listener_count)
+	if (!supervisor->held->config->listener_count)
 		return;
 	child_start(&supervisor->proxy, run_proxy, supervisor, now);
 	atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].starts, 1);
@@ -261,7 +259,7 @@ void supervisor_report_tuned(struct wall *wall, const struct config *config)
 
 static void open_access_log(struct supervisor *supervisor)
 {
-	const char *path = supervisor->config->access_log;
+	const char *path = supervisor->held->config->access_log;
 
 	if (supervisor->access_log > STDERR_FILENO)
 		close(supervisor->access_log);
@@ -285,21 +283,21 @@ static bool same_text(const char *a, const char *b)
 static int prepare(struct supervisor *supervisor, const struct config *config,
 		   struct sockets *sockets, int *admin, struct error *error)
 {
-	int result = sockets_open(config, &supervisor->sockets, sockets, error);
+	int result = sockets_open(config, &supervisor->held->sockets, sockets, error);
 
 	if (result < 0)
 		return result;
 	*admin = -1;
-	if (config->admin && same_text(config->admin, supervisor->config->admin))
-		*admin = supervisor->admin;
+	if (config->admin && same_text(config->admin, supervisor->held->config->admin))
+		*admin = supervisor->held->admin;
 	else if (config->admin)
 		result = *admin = sockets_open_admin(config->admin, error);
 	if (result >= 0)
-		result = wall_apply(supervisor->wall, config, false, error);
+		result = wall_apply(supervisor->held->wall, config, false, error);
 	if (result < 0) {
-		if (*admin >= 0 && *admin != supervisor->admin)
+		if (*admin >= 0 && *admin != supervisor->held->admin)
 			close(*admin);
-		sockets_close(sockets, &supervisor->sockets);
+		sockets_close(sockets, &supervisor->held->sockets);
 		return result;
 	}
 	return 0;
@@ -313,7 +311,7 @@ static void reload(struct supervisor *supervisor, uint64_t now)
 	int admin;
 
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now / 1000));
-	if (config_load(supervisor->config->path, &config, &error) < 0 ||
+	if (config_load(supervisor->held->config->path, &config, &error) < 0 ||
 	    prepare(supervisor, config, &sockets, &admin, &error) < 0) {
 		log_lines(LOG_LEVEL_ERROR, "reload", error.text);
 		log_error("reload: refused; the running configuration is kept");
@@ -324,13 +322,13 @@ static void reload(struct supervisor *supervisor, uint64_t now)
 	}
 	if (config_warnings(config, &warnings))
 		log_lines(LOG_LEVEL_WARNING, "configuration", warnings.text);
-	sockets_close(&supervisor->sockets, &sockets);
-	supervisor->sockets = sockets;
-	if (supervisor->admin >= 0 && supervisor->admin != admin)
-		close(supervisor->admin);
-	supervisor->admin = admin;
-	config_free(supervisor->config);
-	supervisor->config = config;
+	sockets_close(&supervisor->held->sockets, &sockets);
+	supervisor->held->sockets = sockets;
+	if (supervisor->held->admin >= 0 && supervisor->held->admin != admin)
+		close(supervisor->held->admin);
+	supervisor->held->admin = admin;
+	config_free(supervisor->held->config);
+	supervisor->held->config = config;
 	log_set_level((enum log_level)log_level_parse(config->log_level));
 	usage_raise_descriptors(config);
 	open_access_log(supervisor);
@@ -359,7 +357,7 @@ static void stop(struct supervisor *supervisor, uint64_t now)
 	child_dismiss(&supervisor->draining, now + DRAIN_NS + GRACE_NS);
 	child_dismiss(&supervisor->warden, now + GRACE_NS);
 	/* Nobody will take new connections: they are refused rather than left waiting. */
-	sockets_close(&supervisor->sockets, NULL);
+	sockets_close(&supervisor->held->sockets, NULL);
 }
 
 static void take_signal(struct supervisor *supervisor, uint64_t now)
@@ -397,7 +395,7 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 	if (now - supervisor->measured_ns < MEASURE_NS)
 		return;
 	supervisor->measured_ns = now;
-	attachment_publish(supervisor->wall, supervisor->roster);
+	attachment_publish(supervisor->held->wall, supervisor->roster);
 	usage_measure(&process[ROSTER_SUPERVISOR], getpid());
 	usage_measure(&process[ROSTER_PROXY], supervisor->proxy.pid);
 	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);
@@ -430,15 +428,11 @@ static int watch_signals(struct error *error)
 	return fd;
 }
 
-int supervisor_run(const struct supervisor_start *start, struct error *error)
+int supervisor_run(struct holdings *held, struct error *error)
 {
 	struct supervisor supervisor = {
-		.config = start->config,
-		.wall = start->wall,
-		.sockets = start->sockets,
-		.admin = start->admin,
+		.held = held,
 		.access_log = -1,
-		.lock = start->lock,
 		.proxy = CHILD_INIT("proxy"),
 		.draining = CHILD_INIT("proxy (draining)"),
 		.warden = CHILD_INIT("warden"),
@@ -459,9 +453,9 @@ int supervisor_run(const struct supervisor_start *start, struct error *error)
 	open_access_log(&supervisor);
 	start_proxy(&supervisor, now);
 	start_warden(&supervisor, now);
-	attachment_report(supervisor.wall, supervisor.config);
-	log_info("running: %zu listeners, %u threads", supervisor.config->listener_count,
-		 supervisor.config->threads);
+	attachment_report(held->wall, held->config);
+	log_info("running: %zu listeners, %u threads", held->config->listener_count,
+		 held->config->threads);
 	sd_notify(0, "READY=1");
 
 	ready.fd = supervisor.signals;
@@ -473,9 +467,6 @@ int supervisor_run(const struct supervisor_start *start, struct error *error)
 			take_signal(&supervisor, clock_now_ns());
 	}
 	log_info("stopped");
-	sockets_close(&supervisor.sockets, NULL);
-	wall_close(supervisor.wall);
-	config_free(supervisor.config);
 	close(supervisor.signals);
 	munmap(supervisor.roster, sizeof(*supervisor.roster));
 	return 0;

@@ -15,8 +15,8 @@
 #include "supervisor/sockets.h"
 #include "wall/wall.h"
 
-/* What the supervisor starts from; it owns all of it from then on. */
-struct supervisor_start {
+/* What the daemon holds while it runs. A reload replaces it piece by piece. */
+struct holdings {
 	struct config *config;
 	struct wall *wall;
 	struct sockets sockets;
@@ -27,7 +27,8 @@ struct supervisor_start {
 /* Says which settings were tuned live, since a start keeps them. */
 void supervisor_report_tuned(struct wall *wall, const struct config *config);
 
-/* Runs until told to stop. 0, or −errno when it could not start. */
-int supervisor_run(const struct supervisor_start *start, struct error *error);
+/* Runs until told to stop. 0, or −errno when it could not start. The caller releases what is held
+ * in the end. */
+int supervisor_run(struct holdings *held, struct error *error);
 
 #endif
