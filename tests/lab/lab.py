@@ -104,6 +104,14 @@ def wait_until(condition, what, seconds=10.0):
         time.sleep(0.02)
 
 
+def _read(path):
+    """A file of /proc; empty when its process is gone."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def cgroup_mount():
     """Where cgroup v2 is mounted, whatever the machine's layout."""
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
@@ -255,6 +263,7 @@ class Lab:
             # A veth leaves checksums out, and polls for packets only if told: a NIC does neither.
             host("ethtool", "-K", "eth0", "tx", "off", "gro", "on")
             host("ip", "link", "set", "eth0", "up")
+        self._receive_in_a_thread(edge)
         # What is sent back by XDP_TX arrives only where an XDP program runs: one that does nothing.
         internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "object",
                  BUILD / "bpf/flood.bpf.o", "program", "pass")
@@ -274,6 +283,25 @@ class Lab:
         # A way back to every address there is: without it the kernel would drop forged SYNs early.
         edge("ip", "route", "add", "default", "via", INTERNET_V4)
         edge("ip", "-6", "route", "add", "default", "via", INTERNET_V6)
+
+    @staticmethod
+    def _receive_in_a_thread(edge):
+        """Polls the edge's interface in a thread that goes before programs, as a NIC's softirq does.
+
+        Else a veth's sender does its receiver's work too, and an attack slows down with its victim.
+        """
+        def threads():
+            return {path.parent.name for path in pathlib.Path("/proc").glob("[0-9]*/comm")
+                    if _read(path).startswith("napi/eth0")}
+
+        before = threads()
+        edge("unshare", "--mount", "sh", "-c",
+             "mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/eth0/threaded")
+        for pid in threads() - before:
+            try:
+                os.setpriority(os.PRIO_PROCESS, int(pid), -15)
+            except ProcessLookupError:
+                pass  # another lab's, that has just ended
 
     # --- on the internet ---------------------------------------------------------------------
 
@@ -341,14 +369,8 @@ class Lab:
 
     def pids(self, name):
         """Processes of the edge whose command is `name`."""
-        found = []
-        for pid in (self.edge.cgroup / "cgroup.procs").read_text().split():
-            try:
-                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]:
-                    found.append(int(pid))
-            except OSError:
-                pass
-        return found
+        return [int(pid) for pid in _read(self.edge.cgroup / "cgroup.procs").split()
+                if _read(pathlib.Path(f"/proc/{pid}/comm")).strip() == name[:15]]
 
     def floodwall(self, *arguments, check=True):
         """Runs the CLI with --json; returns what it printed, or None if that was nothing."""
