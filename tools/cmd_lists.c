@@ -44,6 +44,17 @@ static void print(struct cli *cli, json_t *names, const char *verb, const char *
 		printf("%s: %s%s\n", json_string_value(name), verb, text);
 }
 
+/* Where no daemon runs nobody else removes what has expired. */
+static int add_one(struct wall *wall, enum wall_list list, const struct fw_prefix *prefix,
+		   uint64_t seconds, const char *note, struct error *error)
+{
+	int result = wall_list_add(wall, list, prefix, seconds, note, FW_NONE, error);
+
+	if (result == -ENOSPC && wall_list_expire(wall, list, NULL) > 0)
+		result = wall_list_add(wall, list, prefix, seconds, note, FW_NONE, error);
+	return result;
+}
+
 static int add_all(struct cli *cli, enum wall_list list, const struct fw_prefix *prefixes,
 		   int64_t ms)
 {
@@ -55,8 +66,7 @@ static int add_all(struct cli *cli, enum wall_list list, const struct fw_prefix 
 	int status = cli_wall(cli);
 
 	for (int i = 0; i < cli->argc && status == STATUS_OK; i++) {
-		if (wall_list_add(cli->wall, list, &prefixes[i], seconds, note, FW_NONE, &error) <
-		    0)
+		if (add_one(cli->wall, list, &prefixes[i], seconds, note, &error) < 0)
 			status = cli_fail(cli, "%s (%zu of %d were added)", error.text,
 					  json_array_size(added), cli->argc);
 		else

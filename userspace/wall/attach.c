@@ -24,6 +24,9 @@
 #include "wall/pins.h"
 #include "filter.skel.h"
 
+/* In a dispatcher: in front of programs with libxdp's default of 50, which see what may pass. */
+#define RUN_PRIORITY 10
+
 /* An interface, what it had before, and what was done to it. */
 struct place {
 	struct wall_interface *interface;
@@ -111,8 +114,10 @@ static int open_filter(struct wall *wall, struct place *place, struct error *err
 	options.prog_name = bpf_program__name(skeleton->progs.floodwall_filter);
 	place->added = xdp_program__create(&options);
 	result = (int)libxdp_get_error(place->added);
-	if (result == 0)
+	if (result == 0) {
+		xdp_program__set_run_prio(place->added, RUN_PRIORITY);
 		return 0;
+	}
 	place->added = NULL;
 	return error_set(error, result, "cannot prepare the filter: %s", strerror(-result));
 }

@@ -56,8 +56,6 @@ int wall_list_add(struct wall *wall, enum wall_list list, const struct fw_prefix
 		strcpy(entry.note, note);
 	map = place(list, prefix, &key);
 	result = wall_map_update(wall, map, key, &entry, error);
-	if (result == -ENOSPC && wall_list_expire(wall, list, NULL) > 0)
-		result = wall_map_update(wall, map, key, &entry, error);
 	return result < 0 ? error_wrap(error, result, "%s", prefix_format(prefix, text)) : 0;
 }
 

@@ -258,7 +258,7 @@ int wall_map_dump(struct wall *wall, enum wall_map map, size_t key_size, size_t 
 		  void **keys, void **values, size_t *count, struct error *error)
 {
 	const uint32_t most = 4096;
-	size_t room = 0, used = 0;
+	size_t room = 0, used = 0, interrupted = 0;
 	uint64_t cursor[4], *from = NULL; /* as large as the largest key */
 	uint32_t got;
 	void *grown;
@@ -284,10 +284,13 @@ int wall_map_dump(struct wall *wall, enum wall_map map, size_t key_size, size_t 
 					      (char *)*values + used * value_size, &got, NULL) < 0
 				 ? -errno
 				 : 0;
-		if (result == 0 || result == -ENOENT)
+		/* EINTR: a key went just when it was about to be read; the cursor is behind it. */
+		if (result == 0 || result == -ENOENT || (result == -EINTR && got > 0)) {
 			used += got;
-		from = cursor;
-	} while (result == 0);
+			from = cursor;
+		}
+		interrupted += result == -EINTR;
+	} while (result == 0 || (result == -EINTR && interrupted < 1000));
 	*count = used;
 	if (result == -ENOENT) /* the end */
 		return 0;
