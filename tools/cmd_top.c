@@ -64,7 +64,13 @@ static bool add(struct tallies *tallies, const struct fw_event *event, enum fw_l
 
 static int by_identity(const void *left, const void *right)
 {
-	return memcmp(left, right, offsetof(struct tally, count));
+	const struct tally *a = left, *b = right;
+
+	if (a->service != b->service)
+		return a->service < b->service ? -1 : 1;
+	if (a->verdict != b->verdict)
+		return a->verdict < b->verdict ? -1 : 1;
+	return memcmp(&a->prefix, &b->prefix, sizeof(a->prefix));
 }
 
 static int by_count(const void *left, const void *right)
