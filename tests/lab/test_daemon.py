@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab import BUILD, EDGE_V4, EDGE_V6, ROOT, wait_until
+from lab import BUILD, EDGE_V4, EDGE_V6, INTERNET_V4, ROOT, wait_until
 
 ADMIN = "127.0.0.1:9180"
 # AddressSanitizer must look into its own process: such builds are less closed.
@@ -52,8 +52,8 @@ class Daemon:
         body, _, status = done.stdout.rpartition("\n")
         return int(status or 0), body
 
-    def page(self, address=EDGE_V4):
-        return self.get(f"http://{address}/", host=self.lab.internet)[0]
+    def page(self, address=EDGE_V4, seconds=3):
+        return self.get(f"http://{address}/", seconds, self.lab.internet)[0]
 
     def wait_page(self):
         wait_until(lambda: self.page() == 200, "the page comes through the proxy")
@@ -395,6 +395,28 @@ def test_metrics_are_well_formed_and_true(lab):
         for name, text in labels:
             assert not re.search(r"\d+\.\d+\.\d+\.\d+|::", text), (name, text)
     assert set(before) == set(after), "series come with the configuration, not with traffic"
+
+
+def test_metrics_follow_the_filter(lab):
+    """A blocked source is counted under its reason, told as an event, and forgotten in time."""
+    daemon = Daemon(lab)
+    lab.floodwall("attach", "--config", lab.home / "floodwall.conf")
+    lab.floodwall("block", f"{INTERNET_V4}/32", "--for", "4s")
+    assert daemon.page(seconds=1) == 0
+
+    samples = daemon.metrics()
+    assert value(samples, "floodwall_table_entries", table="block_hosts") == 1
+    assert sum(count for (name, labels), count in samples.items()
+               if name == "floodwall_filter_packets_total" and ("reason", "blocked") in labels) > 0
+    events = json.loads(daemon.get(f"http://{ADMIN}/events")[1])
+    told = [event for event in events if event["reason"] == "blocked"]
+    assert told and told[0]["source"] == INTERNET_V4 and told[0]["destination_port"] == 80
+
+    daemon.wait_page()
+    wait_until(lambda: value(daemon.metrics(), "floodwall_table_entries", table="block_hosts") == 0,
+               "the warden removed the expired entry")
+    attached = "floodwall_interface_attached", frozenset({"interface": "eth0", "mode": "native"}.items())
+    wait_until(lambda: attached in daemon.metrics(), "the interface is told")
 
 
 def test_admin_pages(lab):
