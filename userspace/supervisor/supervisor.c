@@ -194,18 +194,18 @@ static void reap(struct supervisor *supervisor, uint64_t now)
 	}
 }
 
-/* Waits for a child that was just killed. */
-static void reap_killed(struct supervisor *supervisor, struct child *child)
+/* Kills a child and waits until it is gone. */
+static void end_child(struct child *child, uint64_t now)
 {
-	int status;
+	int status = 0;
 
 	if (!child->pid)
 		return;
+	child_dismiss(child, now);
 	child_kill(child);
-	child->deadline_ns = 1;
 	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	child_ended(child, status, supervisor->measured_ns);
+	child_ended(child, status, now);
 }
 
 /* The new generation takes the half of the board that the running one does not have. Whoever still
@@ -214,7 +214,7 @@ static void replace_proxy(struct supervisor *supervisor, uint64_t now)
 {
 	if (supervisor->draining.pid)
 		log_warning("proxy: the generation before the last is ended with its connections");
-	reap_killed(supervisor, &supervisor->draining);
+	end_child(&supervisor->draining, now);
 	clear_gauges(supervisor, WORKERS_HALF - supervisor->proxy_base);
 	supervisor->draining = supervisor->proxy;
 	supervisor->draining.name = "proxy (draining)";
@@ -227,7 +227,7 @@ static void replace_proxy(struct supervisor *supervisor, uint64_t now)
 
 static void replace_warden(struct supervisor *supervisor, uint64_t now)
 {
-	reap_killed(supervisor, &supervisor->warden); /* it holds nothing that could be lost */
+	end_child(&supervisor->warden, now); /* it holds nothing that could be lost */
 	start_warden(supervisor, now);
 }
 
