@@ -64,19 +64,29 @@ static void read_events(struct cli *cli, uint64_t *sequence, int reason, json_t 
 			(unsigned long long)lost);
 }
 
+static const char *word(const json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+/* A line for each: a table can't know how wide what comes will be. */
 static void print_lines(const struct cli *cli, const json_t *rows)
 {
 	const json_t *row;
 	size_t index;
 
-	if (!cli->json)
-		output_table("", columns, rows);
-	else
-		json_array_foreach(rows, index, row)
-		{
+	json_array_foreach(rows, index, row)
+	{
+		if (cli->json) {
 			json_dumpf(row, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 			putchar('\n');
+			continue;
 		}
+		printf("%s  %-20s %-8s %-12s %s -> %s  %" JSON_INTEGER_FORMAT " on %s\n",
+		       word(row, "time"), word(row, "reason"), word(row, "mode"),
+		       word(row, "service"), word(row, "source"), word(row, "destination"),
+		       json_integer_value(json_object_get(row, "count")), word(row, "interface"));
+	}
 	fflush(stdout);
 }
 

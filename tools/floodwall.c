@@ -25,7 +25,8 @@ const struct verb verbs[] = {
 	 "refuses, none is changed. A program that is not Floodwall's is never replaced. Where the\n"
 	 "filter runs already it is exchanged without a gap, and every list, count and connection\n"
 	 "stays; so this is also how to upgrade.\n"
-	 "The configuration is " CONFIG_PATH_DEFAULT " if that exists, or the one named.",
+	 "The configuration is " CONFIG_PATH_DEFAULT " if that exists, or the one named.\n"
+	 "Tables keep the sizes they were made with until floodwall detach --all.",
 	 {{"mode", "native|generic|auto", "where XDP runs: in the driver, after it, or where it can\n(auto keeps the mode of an interface that has the filter)"},
 	  {"config", "FILE", "the configuration"},
 	  {"cgroup", "PATH", "track connections of this cgroup-v2 directory only"},
@@ -110,7 +111,8 @@ static const char help_tail[] =
 	"\n"
 	"Every verb takes --json and --help. Status: 0 done; 1 the answer is no (different, "
 	"absent,\n"
-	"invalid); 2 the command line is wrong; 3 it failed, and standard error says why.\n";
+	"invalid); 2 the command line is wrong; 3 it failed, and standard error says why.\n"
+	"FLOODWALL_DEBUG=1 in the environment shows all that libbpf and libxdp have to say.\n";
 
 const struct verb *verb_find(const char *name)
 {

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import BUILD, EDGE_V4, INTERNET_V4, LabError, wait_until
+from lab import BUILD, EDGE_V4, INTERNET_V4, wait_until
 
 PINS = "/sys/fs/bpf/floodwall"
 OK, NO, USAGE, FAILED = 0, 1, 2, 3
@@ -176,6 +176,8 @@ def test_tracking_that_stopped_starts_at_zero(lab, cli):
 
 def test_errors_say_what_and_what_to_do(lab, cli):
     assert "nonesuch" in cli("attach", "nonesuch", status=FAILED)["error"]
+    assert pins(lab) is None
+    assert "/nonesuch" in cli("attach", "eth0", "--cgroup", "/nonesuch", status=FAILED)["error"]
     assert pins(lab) is None
     cli("attach", "eth0", "eth0", status=USAGE)
     cli("attach", "eth0", "--mode", "fast", status=USAGE)
@@ -384,6 +386,8 @@ def test_events_and_top_name_who_was_dropped_and_why(lab, cli):
         destination=f"{EDGE_V4}:80", source_prefix="172.16.7.0/24", sources=1, kind="syn", rate=100,
         seconds=0.1).result() and blocks(), "a new event is followed")
     assert {e["reason"] for e in blocks()} == {"blocked"}
+    text = lab.edge(BUILD / "floodwall", "events", "-n", "1").stdout.splitlines()
+    assert text[0].split()[:3] == ["TIME", "REASON", "MODE"] and text[1].split()[1] == "blocked"
 
 
 def test_a_rule_in_monitor_mode_counts_and_passes(lab, cli):

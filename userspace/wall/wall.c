@@ -184,18 +184,20 @@ int wall_open(struct wall **wall, struct error *error)
 int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, const char *cgroup,
 			struct error *error)
 {
-	int result = wall_maps_make(sizes, error);
+	int made = wall_maps_make(sizes, error), result;
 
-	if (result < 0 && result != -EEXIST)
-		return result;
+	if (made < 0 && made != -EEXIST)
+		return made;
 	result = wall_open(wall, error);
 	if (result < 0)
 		return result;
 	result = wall_track(*wall, cgroup, error);
-	if (result < 0) {
-		wall_close(*wall);
-		*wall = NULL;
-	}
+	if (result == 0)
+		return 0;
+	if (made == 0) /* nothing was there before, so nothing stays */
+		wall_remove(*wall, NULL);
+	wall_close(*wall);
+	*wall = NULL;
 	return result;
 }
 
