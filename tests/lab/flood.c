@@ -30,9 +30,11 @@
 #include "flood.h"
 #include "flood.skel.h"
 
-#define BATCH       64    /* frames between two flushes */
-#define FULL_CHUNK  65536 /* frames of one run at full speed: some tens of milliseconds */
-#define PACED_HZ    250   /* runs a second at a given rate: below this a burst */
+#define BATCH       64     /* frames between two flushes */
+#define FULL_CHUNK  65536  /* frames of one run at full speed: some tens of milliseconds */
+#define PACED_CHUNK 256    /* frames of one run at a given rate: what a veth's queue holds */
+#define PERIOD_MIN  250000 /* ns between two runs at a given rate */
+#define PERIOD_MAX  4000000
 #define THREADS_MAX 64
 #define SECONDS_MAX 3600
 
@@ -162,12 +164,21 @@ static uint64_t frames_due(const struct sender *sender, uint64_t start, uint64_t
 	return due;
 }
 
+/* Often enough that no run is a burst, and not more often. */
+static uint64_t frames_period(uint64_t rate)
+{
+	uint64_t period = rate ? PACED_CHUNK * SECOND / rate : 0;
+
+	return period < PERIOD_MIN ? PERIOD_MIN : period > PERIOD_MAX ? PERIOD_MAX : period;
+}
+
 static void *send_frames(void *context)
 {
 	struct sender *sender = context;
 	uint8_t frame[14 + 40 + FLOOD_TRANSPORT_SIZE] = {0};
 	struct xdp_md in = {.data_end = sizeof(frame), .ingress_ifindex = sender->ifindex};
-	uint64_t start = run_clock(), turn = start, forgiven = 0, now, due;
+	uint64_t start = run_clock(), turn = start, period = frames_period(sender->rate);
+	uint64_t forgiven = 0, now, due;
 
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
 		    .ctx_in = &in, .ctx_size_in = sizeof(in), .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
@@ -185,7 +196,7 @@ static void *send_frames(void *context)
 		if (sender->rate) {
 			struct timespec until;
 
-			turn += SECOND / PACED_HZ;
+			turn += period;
 			until.tv_sec = (time_t)(turn / SECOND);
 			until.tv_nsec = (long)(turn % SECOND);
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);

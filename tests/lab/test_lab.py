@@ -62,7 +62,7 @@ def test_flood_reaches_the_stack(lab, prefix, destination):
     """Without a filter every packet that the wire took is received by the kernel's TCP."""
     before = lab.edge.stack()["TcpInSegs"]
     sent = lab.flood(destination=destination, source_prefix=prefix, rate=20000, seconds=1).result()
-    assert 15000 < sent["sent"] <= 20000
+    assert 0.9 * 20000 < sent["sent"] + sent["lost"] <= 20000 and sent["sent"] > 2000
     received = lab.edge.stack()["TcpInSegs"] - before
     assert abs(received - sent["sent"]) < 50
 
