@@ -34,7 +34,8 @@ const struct verb verbs[] = {
 	{"detach", cmd_detach, "[INTERFACE…]",
 	 "take the filter off interfaces (all of them, if none is named)",
 	 "Maps stay, and connections are still tracked, so that attaching again goes on with the\n"
-	 "same lists, settings and counts. With --all everything is removed and forgotten.",
+	 "same lists, settings and counts. With --all everything is removed and forgotten; a running\n"
+	 "floodwalld has to be restarted then.",
 	 {{"all", NULL, "remove the filter, tracking and every map"}}},
 	{"status", cmd_status, "",
 	 "what is attached, how full the tables are, what was passed and dropped",

@@ -64,7 +64,8 @@ struct wall {
 	__u64 seed[2];
 };
 
-/* Serialises what reads, decides and then writes, between processes. */
+/* Serialises what reads, decides and then writes, between processes that opened the wall
+ * themselves; a forked child shares its parent's lock. */
 void wall_lock(const struct wall *wall);
 void wall_unlock(const struct wall *wall);
 

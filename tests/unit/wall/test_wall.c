@@ -216,21 +216,37 @@ static void holders_are_listed_most_connections_first(void **state)
 	assert_int_equal(usage[0].used, 5);
 }
 
+/* An address of another host whose connections are counted in the same bucket, or in another one.
+ */
+static struct fw_addr neighbour(struct wall *wall, uint32_t bucket, bool same)
+{
+	struct fw_addr found = addr("10.0.0.0");
+	uint64_t hash;
+
+	do {
+		found.word[3] = htonl(ntohl(found.word[3]) + 1);
+		hash = fw_hash(wall->seed, &found, 1, FW_LEVEL_SOURCE);
+	} while ((fw_connection_bucket_index(hash, wall->connection_mask) == bucket) != same);
+	return found;
+}
+
 static void an_owner_that_is_half_written_is_passed_over(void **state)
 {
 	struct wall *wall = wall_of(state);
 	struct fw_connection_bucket *table = wall_map_writable(wall, MAP_CONNECTIONS, &error);
 	struct fw_addr source = addr("192.0.2.1");
 	uint64_t hash = fw_hash(wall->seed, &source, 1, FW_LEVEL_SOURCE);
+	uint32_t bucket = fw_connection_bucket_index(hash, wall->connection_mask);
 	struct wall_holder *list;
 	size_t count;
 
 	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
-	table[fw_connection_bucket_index(hash, wall->connection_mask)].owner[0].addr =
-		addr("192.0.2.2");
-	must(wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, &error));
-	assert_int_equal(count, 0);
-	free(list);
+	for (int same = 0; same < 2; same++) {
+		table[bucket].owner[0].addr = neighbour(wall, bucket, same);
+		must(wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, &error));
+		assert_int_equal(count, 0);
+		free(list);
+	}
 	assert_int_equal(wall_connections(wall, &source, 1, FW_LEVEL_SOURCE), 5);
 	munmap(table, wall->maps[MAP_CONNECTIONS].size);
 }
