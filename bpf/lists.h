@@ -9,6 +9,8 @@
 #ifndef FLOODWALL_LISTS_H
 #define FLOODWALL_LISTS_H
 
+#include <stddef.h>
+#include <bpf/bpf_core_read.h>
 #include "maps.h"
 #include "packet.h"
 
@@ -39,10 +41,25 @@ static __noinline struct fw_list_entry *lists_look_past(void *list, struct fw_li
 	return NULL;
 }
 
+/* The kernel's view of a trie, as far as it concerns us; where the field is, libbpf finds out. */
+struct lpm_trie {
+	size_t n_entries;
+} __attribute__((preserve_access_index));
+
+/* A list that is not in use costs one load. */
+static __always_inline bool lists_is_empty(void *list)
+{
+	return bpf_core_field_exists(struct lpm_trie, n_entries) &&
+	       ((struct lpm_trie *)list)->n_entries == 0;
+}
+
 static __always_inline bool lists_prefix_holds(void *list, const struct packet *packet)
 {
-	struct fw_list_entry *entry = bpf_map_lookup_elem(list, &packet->source);
+	struct fw_list_entry *entry;
 
+	if (lists_is_empty(list))
+		return false;
+	entry = bpf_map_lookup_elem(list, &packet->source);
 	if (entry && !lists_entry_lives(entry))
 		entry = lists_look_past(list, entry, &packet->source);
 	if (!entry)
