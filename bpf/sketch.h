@@ -48,7 +48,7 @@ static __always_inline void sketch_move(__u64 *cell, __u64 to, bool ahead)
  * then it costs nothing. */
 static __always_inline bool sketch_take(__u64 hash, struct limit limit, __u64 now)
 {
-	__u64 *cell[FW_SKETCH_ROWS], tat = ~0ULL, effective;
+	__u64 *cell[FW_SKETCH_ROWS], tat = ~0ULL, word, effective;
 	int row;
 
 #pragma unroll
@@ -56,8 +56,9 @@ static __always_inline bool sketch_take(__u64 hash, struct limit limit, __u64 no
 		cell[row] = sketch_cell(hash, row);
 		if (!cell[row])
 			return true;
-		if (*(volatile __u64 *)cell[row] < tat)
-			tat = *cell[row];
+		word = *(volatile __u64 *)cell[row];
+		if (word < tat)
+			tat = word;
 	}
 	effective = limit_effective(limit, tat, now);
 	if (limit_refuses(limit, effective, now)) {

@@ -9,85 +9,26 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "common/place.h"
 #include "contract/address.h"
 #include "track.skel.h"
 
 enum { SERVICE = 1, PORT = 4430, BUCKETS = 64 };
 
 static const __u64 seed[2] = {3, 5};
-static char cgroup[512]; /* of this test */
 
 struct tracker {
 	struct track_bpf *skeleton;
 	struct bpf_link *link;
 };
-
-/* --- the place ------------------------------------------------------------------------------- */
-
-static const char *cgroup2_mount(void)
-{
-	static char path[256];
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	struct mntent *entry;
-
-	while (mounts && (entry = getmntent(mounts)))
-		if (strcmp(entry->mnt_type, "cgroup2") == 0) {
-			snprintf(path, sizeof(path), "%s", entry->mnt_dir);
-			endmntent(mounts);
-			return path;
-		}
-	return NULL;
-}
-
-static int move_to_cgroup(const char *directory)
-{
-	char path[600];
-	FILE *procs;
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-	procs = fopen(path, "w");
-	if (!procs || fprintf(procs, "0\n") < 0)
-		return -1;
-	return fclose(procs);
-}
-
-static int enter_own_place(void **state)
-{
-	const char *mount = cgroup2_mount();
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	int fd;
-
-	(void)state;
-	if (!mount)
-		return -1;
-	snprintf(cgroup, sizeof(cgroup), "%s/fw-test-track-%d", mount, getpid());
-	if (mkdir(cgroup, 0755) != 0 || move_to_cgroup(cgroup) != 0 || unshare(CLONE_NEWNET) != 0)
-		return -1;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) != 0)
-		return -1;
-	return close(fd);
-}
-
-static int leave_own_place(void **state)
-{
-	(void)state;
-	return move_to_cgroup(cgroup2_mount()) != 0 || rmdir(cgroup) != 0;
-}
 
 /* --- the tracker ----------------------------------------------------------------------------- */
 
@@ -114,7 +55,7 @@ static void bind_service(struct tracker *tracker, const char *address)
 static int setup(void **state)
 {
 	struct tracker *tracker = calloc(1, sizeof(*tracker));
-	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(place_cgroup(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	tracker->skeleton = track_bpf__open();
 	memcpy((void *)tracker->skeleton->rodata->fw_seed, seed, sizeof(seed));
@@ -585,5 +526,5 @@ int main(void)
 		test(a_slot_names_its_holder_and_is_freed_after_the_last),
 	};
 
-	return cmocka_run_group_tests_name("track", tests, enter_own_place, leave_own_place);
+	return cmocka_run_group_tests_name("track", tests, place_enter, place_leave);
 }
