@@ -288,7 +288,7 @@ class Lab:
 
     @staticmethod
     def _receive_in_a_thread(edge):
-        """Polls the edge's interface in a thread that goes before programs, as a NIC's softirq does.
+        """Polls the edge's interface in a thread that goes before programs, as a NIC's interrupt does.
 
         Else a veth's sender does its receiver's work too, and an attack slows down with its victim.
         Floods are sent from another CPU, where there is one.
@@ -302,7 +302,7 @@ class Lab:
              "mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/eth0/threaded")
         for pid in threads() - before:
             try:
-                os.setpriority(os.PRIO_PROCESS, int(pid), -20)
+                os.sched_setscheduler(int(pid), os.SCHED_FIFO, os.sched_param(1))
                 os.sched_setaffinity(int(pid), {CPUS[-1]})
             except ProcessLookupError:
                 pass  # another lab's, that has just ended
