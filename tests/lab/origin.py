@@ -141,8 +141,11 @@ class Client(Peer):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connection.settimeout(seconds)
         # Refused at accept, a connection may be reset before this thread hears that it was made.
-        with contextlib.suppress(ConnectionResetError):
+        self.refused = False
+        try:
             connection.connect(("127.0.0.1", port))
+        except ConnectionResetError:
+            self.refused = True
         super().__init__(connection)
 
     def __enter__(self):
@@ -163,11 +166,11 @@ class Client(Peer):
 
     def ended(self):
         """How the proxy ended it: "closed", "reset", or the bytes it sent instead."""
+        if self.refused:
+            return "reset"
         try:
             data = self.socket.recv(65536)
-        except (ConnectionResetError, OSError) as error:
-            if isinstance(error, TimeoutError):
-                raise
+        except ConnectionResetError:
             return "reset"
         return data if data else "closed"
 

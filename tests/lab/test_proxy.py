@@ -55,12 +55,20 @@ class Edge:
         return int(re.findall(r"floodwalld: proxy: process (\d+) started",
                               self.daemon.err.read_text())[-1])
 
-    def count(self, reason, service="web"):
+    def _metric(self, name, **labels):
         with urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/metrics", timeout=10) as answer:
             text = answer.read().decode()
-        found = re.search(rf'^floodwall_proxy_verdicts_total\{{service="{service}",reason="{reason}"'
-                          rf'[^}}]*\}} (\d+)', text, re.M)
-        return int(found[1]) if found else 0
+        wanted = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        found = re.search(rf"^floodwall_{name}\{{{wanted}[^}}]*\}} (\d+)", text, re.M)
+        assert found, f"no floodwall_{name} of {labels} among the metrics"
+        return int(found[1])
+
+    def count(self, reason, service="web"):
+        return self._metric("proxy_verdicts_total", service=service, reason=reason)
+
+    def wait_alone(self):
+        """Until the connections of earlier stories have gone."""
+        wait_until(lambda: self._metric("connections_active", service="web") == 0, "no client is left")
 
     def log(self):
         text = self.log_path.read_text()
@@ -335,7 +343,8 @@ def test_bodies_pass_whole_in_bounded_memory(edge, size):
             client.buffer = b""
         sender.join()
         assert seen == size and good
-    assert resident() < before + (4 << 20)
+    # AddressSanitizer keeps what was freed for a while, up to 256 MiB.
+    assert resident() < before + ((300 if "sanitize" in BUILD.parts else 4) << 20)
 
 
 def test_a_link_that_the_server_closed_is_not_the_clients_trouble(edge):
@@ -627,6 +636,7 @@ def test_the_upstreams_cap_is_kept(edge, counted):
 # --- connections that are not admitted, requests that are not understood --------------------------
 
 def test_the_cap_of_a_source_is_exact(edge, counted):
+    edge.wait_alone()
     counted.expect("source_connections")
     with edge.tuned(source__connections="5"), contextlib.ExitStack() as stack:
         held = [stack.enter_context(Client(WEB)) for _ in range(5)]
@@ -642,6 +652,7 @@ def test_the_cap_of_a_source_is_exact(edge, counted):
 
 
 def test_the_cap_of_a_listener(edge, counted):
+    edge.wait_alone()
     counted.expect("listener_connections")
     with edge.tuned(max_connections="4"), contextlib.ExitStack() as stack:
         for _ in range(4):
@@ -802,7 +813,7 @@ def test_few_descriptors_serve_some_and_refuse_the_rest():
             client.socket.settimeout(5 if client in clients else 0.05)
             try:
                 outcomes[client.response()[0]] += 1
-            except ConnectionResetError:
+            except (ConnectionResetError, EOFError):
                 outcomes["refused"] += 1
             except TimeoutError:
                 outcomes["waiting"] += 1
