@@ -406,7 +406,7 @@ def test_a_relay_closes_each_way_by_itself(edge, counted):
 
 def test_a_relay_waits_for_its_reader(edge):
     """A reader that pauses loses nothing, and holds no more than two sockets' and one buffer's worth."""
-    total = 20 << 20
+    total = 4 << 20
 
     def answer(peer):
         for _ in range(total >> 16):
