@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import urllib.request
 
+from machine import Watch
 from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -29,7 +30,8 @@ ROUNDS, SECONDS = 15, 1  # many short turns: a slow spell of the machine hits al
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
 STATUS_PORT = 8009
-SATURATED = 0.95  # share of its core
+SATURATED = 0.95  # share of its core that a proxy must use for per_s to be about it
+QUIET = 0.05  # share of both cores that other work may have
 # Case → what its requests say besides the request line and Host.
 CASES = {"keepalive": [], "connections": ["Connection: close"]}
 
@@ -129,12 +131,15 @@ def measure(case, subject, server, core, seconds):
             "cpu_us": (cpu / 1e3 / done, "us")}, cpu / 1e3 / result["duration_us"]
 
 
-def idle_notes(busy):
-    """Where the proxy's core had time to spare, per_s says more about the load than about it."""
-    return [f"{case}: {subject} was busy for only {statistics.median(shares):.0%} of the time: "
-            "the load's core, or other work on this machine, set the pace; compare cpu_us"
-            for (case, subject), shares in busy.items()
-            if subject != "direct" and statistics.median(shares) < SATURATED]
+def notes(busy, others):
+    """What a reader of the table must know: whether the figures are about the proxies at all."""
+    if others > QUIET:
+        yield f"other work took {others:.0%} of the two cores: measure again on a quiet machine"
+    for (case, subject), shares in busy.items():
+        share = statistics.median(shares)
+        if subject != "direct" and share < SATURATED:
+            yield (f"{case}: {subject} was busy for only {share:.0%} of the time, so something "
+                   "else set the pace: per_s hides the difference, cpu_us shows it")
 
 
 def run(record, quick):
@@ -146,18 +151,18 @@ def run(record, quick):
     prepare_namespace()
     try:
         start_servers(cores[0], cores[1], servers)
+        watch = Watch(cores[:2], servers)
         for case in CASES:
             for turn in range(rounds + 1):
                 for subject in PORTS:
                     warm_up = turn == 0
-                    figures, share = measure(case, subject, servers[subject], cores[1],
-                                             seconds)
+                    figures, share = measure(case, subject, servers[subject], cores[1], seconds)
                     if not warm_up:
                         busy.setdefault((case, subject), []).append(share)
                         for metric, (value, unit) in figures.items():
                             record(case, subject, metric, value, unit)
+        return list(notes(busy, watch.others()))
     finally:
         for server in reversed(servers.values()):
             server.stop()
         CGROUP.rmdir()
-    return idle_notes(busy)
