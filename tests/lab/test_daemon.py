@@ -444,7 +444,6 @@ def test_a_silent_scraper_is_no_obstacle(lab):
 
 # --- where it is put -----------------------------------------------------------------------------
 
-@pytest.mark.skipif(SANITIZED, reason="only the usual build is installed")
 def test_install_puts_everything_in_its_place_and_keeps_a_configuration(tmp_path):
     def install():
         subprocess.run(["make", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/fw"],
