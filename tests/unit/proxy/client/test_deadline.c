@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "proxy/client/deadline.h"
+#include "proxy/client/exchange.h"
+
+#define BEGUN (100 * CLOCK_SEC)
+
+static struct listener listener;
+static struct client client;
+static struct exchange exchange;
+static struct upstream_link link;
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&client, 0, sizeof(client));
+	memset(&exchange, 0, sizeof(exchange));
+	memset(&link, 0, sizeof(link));
+	for (int i = 0; i < FW_SETTING_COUNT; i++)
+		listener.live.value[i] = setting_rows[i].initial;
+	client.listener = &listener;
+	client.since_ns = BEGUN;
+	exchange.client = &client;
+	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
+	exchange.link = &link;
+	exchange.request_body.done = true;
+	return 0;
+}
+
+/* Not a nanosecond before @after_ms, and for that reason. */
+static void assert_due(uint64_t after_ms, enum fw_verdict reason)
+{
+	uint64_t at_ns = BEGUN + after_ms * CLOCK_MS, next_ns;
+
+	assert_int_equal(deadline_judge(&client, at_ns - 1, &next_ns), FW_NONE);
+	assert_true(next_ns <= at_ns);
+	assert_int_equal(deadline_judge(&client, at_ns, &next_ns), reason);
+}
+
+static void each_phase_has_its_own(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_HEAD;
+	assert_due(10000, FW_HEADER_TIMEOUT);
+	client.phase = CLIENT_IDLE;
+	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
+	client.phase = CLIENT_LINGER;
+	assert_due(2000, FW_DONE);
+	client.exchange = &exchange;
+	client.phase = CLIENT_RELAY;
+	assert_due(600000, FW_IDLE_TIMEOUT);
+}
+
+static void an_edit_counts_from_then_on(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_HEAD;
+	listener.live.value[FW_SET_TIMEOUT_HEADER] = 50;
+	assert_due(50, FW_HEADER_TIMEOUT);
+}
+
+static void an_exchange_waits_for_one_after_the_other(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	link.connecting = true;
+	assert_due(5000, FW_CONNECT_TIMEOUT);
+	link.connecting = false;
+	assert_due(60000, FW_FIRST_BYTE_TIMEOUT);
+	exchange.request_body.done = false;
+	assert_due(300000, FW_BODY_TIMEOUT);
+	exchange.request_body.done = exchange.answered = true;
+	assert_due(600000, FW_IDLE_TIMEOUT);
+	listener.live.value[FW_SET_TIMEOUT_REQUEST] = 1000;
+	assert_due(1000, FW_REQUEST_TIMEOUT);
+}
+
+/* A reader that takes nothing: too slow after the grace, unless no rate is asked; then stopped. */
+static void a_reader_is_slow_before_it_has_stopped(void **state)
+{
+	uint64_t next_ns;
+
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.answered = true;
+	exchange.taken_ns = BEGUN;
+	rate_wait(&exchange.send, true, 0, BEGUN);
+	assert_int_equal(deadline_judge(&client, BEGUN + 5 * CLOCK_SEC, &next_ns), FW_NONE);
+	assert_int_equal(next_ns, BEGUN + 6 * CLOCK_SEC); /* rates are looked at each second */
+	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_SEND_RATE);
+	listener.live.value[FW_SET_MIN_RATE_SEND] = 0;
+	assert_due(30000, FW_WRITE_TIMEOUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(each_phase_has_its_own, begin),
+		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
+		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),
+		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

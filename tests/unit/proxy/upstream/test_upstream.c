@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/clock.h"
+#include "contract/address.h"
+#include "proxy/upstream/upstream.h"
+
+enum { SERVERS = 3 };
+
+static struct loop loop;
+static struct pool_budget budget = {.limit = 1 << 20};
+static struct config_server servers[SERVERS];
+static struct config_upstream config;
+static struct upstream_shared *shared;
+static struct upstream_pool *pool;
+static int listeners[SERVERS];
+
+/* The servers really listen: connections to them succeed by themselves. */
+static int begin(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	for (int i = 0; i < SERVERS; i++) {
+		address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		address.sin_port = 0;
+		listeners[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(bind(listeners[i], (struct sockaddr *)&address, size), 0);
+		assert_int_equal(listen(listeners[i], 16), 0);
+		getsockname(listeners[i], (struct sockaddr *)&address, &size);
+		servers[i].address = (char *)"server";
+		servers[i].addr =
+			address_from_sockaddr((struct sockaddr *)&address, &servers[i].port);
+	}
+	config = (struct config_upstream){.name = (char *)"app",
+					  .servers = servers,
+					  .server_count = SERVERS,
+					  .max_connections = 4,
+					  .keepalive = 64,
+					  .keepalive_ms = 30000};
+	shared = upstream_shared_create(&config, 1);
+	pool = upstream_pool_create(shared, &loop, &budget);
+	assert_non_null(pool);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	upstream_pool_close(pool);
+	loop_destroy(&loop);
+	upstream_pool_free(pool);
+	upstream_shared_free(shared);
+	for (int i = 0; i < SERVERS; i++)
+		close(listeners[i]);
+	assert_int_equal(budget.used, 0);
+	return 0;
+}
+
+static void hear(struct source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+}
+
+static struct upstream_link *take(struct upstream_wish *wish, int expected)
+{
+	struct upstream_link *link = NULL;
+	uint32_t failures;
+
+	wish->handle = hear;
+	assert_int_equal(upstream_take(pool, wish, &link, &failures), expected);
+	return link;
+}
+
+static struct upstream_link *take_any(void)
+{
+	struct upstream_wish wish = {0};
+
+	return take(&wish, 0);
+}
+
+static void servers_take_turns(void **state)
+{
+	struct upstream_link *link[SERVERS];
+
+	(void)state;
+	for (uint32_t i = 0; i < SERVERS; i++) {
+		link[i] = take_any();
+		assert_int_equal(link[i]->server, i);
+	}
+	for (int i = 0; i < SERVERS; i++)
+		upstream_close(link[i]);
+}
+
+static void a_link_is_used_again(void **state)
+{
+	struct upstream_wish wish = {.tried = 6}; /* the first server only */
+	struct upstream_link *first = take(&wish, 0), *second;
+
+	(void)state;
+	assert_false(first->reused);
+	upstream_give(first);
+	assert_int_equal(upstream_idle(pool), 1);
+	wish = (struct upstream_wish){.tried = 6, .fresh = true};
+	second = take(&wish, 0);
+	assert_ptr_not_equal(first, second);
+	wish = (struct upstream_wish){.tried = 6};
+	assert_ptr_equal(take(&wish, 0), first);
+	assert_true(first->reused);
+	assert_int_equal(upstream_idle(pool), 0);
+	upstream_close(first);
+	upstream_close(second);
+}
+
+/* What can still be read was not asked for: such a link is never lent again. */
+static void a_link_with_something_left_is_closed(void **state)
+{
+	struct upstream_link *link = take_any();
+
+	(void)state;
+	link->stream.state |= STREAM_READABLE;
+	upstream_give(link);
+	assert_int_equal(upstream_idle(pool), 0);
+}
+
+static void the_cap_holds(void **state)
+{
+	struct upstream_wish wish = {0};
+	struct upstream_link *link[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		link[i] = take_any();
+	assert_null(take(&wish, -EBUSY));
+	upstream_close(link[0]);
+	link[0] = take_any();
+	for (int i = 0; i < 4; i++)
+		upstream_close(link[i]);
+}
+
+static void a_server_that_refused_is_passed_over_for_a_while(void **state)
+{
+	struct upstream_link *link = take_any();
+	unsigned int seen = 0;
+
+	(void)state;
+	assert_int_equal(link->server, 0);
+	upstream_failed(link);
+	for (int i = 0; i < 6; i++) {
+		link = take_any();
+		assert_int_not_equal(link->server, 0);
+		upstream_close(link);
+	}
+	loop.now_ns += 3 * CLOCK_SEC;
+	for (int i = 0; i < SERVERS; i++) {
+		link = take_any();
+		seen |= 1U << link->server;
+		upstream_close(link);
+	}
+	assert_int_equal(seen, 7);
+}
+
+/* Everyone refused: they are tried all the same, each once. */
+static void when_all_are_down_each_is_tried_once(void **state)
+{
+	struct upstream_wish wish = {0};
+
+	(void)state;
+	for (int i = 0; i < SERVERS; i++)
+		upstream_failed(take_any());
+	for (int i = 0; i < SERVERS; i++)
+		upstream_failed(take(&wish, 0));
+	assert_int_equal(wish.tried, 7);
+	assert_null(take(&wish, -ECONNREFUSED));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(servers_take_turns, begin, end),
+		cmocka_unit_test_setup_teardown(a_link_is_used_again, begin, end),
+		cmocka_unit_test_setup_teardown(a_link_with_something_left_is_closed, begin, end),
+		cmocka_unit_test_setup_teardown(the_cap_holds, begin, end),
+		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
+						begin, end),
+		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
