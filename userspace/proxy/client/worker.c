@@ -48,8 +48,10 @@ static void tick(struct timer *timer)
 	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
 		idle += upstream_idle(worker->pools[i]);
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
-	board_set(worker->board, METRIC_LOOP_TURNS, worker->loop.turns);
-	board_set(worker->board, METRIC_LOOP_BUSY, worker->loop.busy_ns);
+	/* Added, not set: a row outlives the proxy that wrote it last. */
+	board_add(worker->board, METRIC_LOOP_TURNS, worker->loop.turns);
+	board_add(worker->board, METRIC_LOOP_BUSY, worker->loop.busy_ns);
+	worker->loop.turns = worker->loop.busy_ns = 0;
 	access_log_flush(&worker->log);
 	timer_arm(&worker->loop.wheel, timer, worker->loop.now_ns + TICK_NS);
 }

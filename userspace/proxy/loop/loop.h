@@ -31,8 +31,8 @@ struct loop {
 	int epoll;
 	int waker; /* eventfd */
 	bool stopped;
-	uint64_t now_ns; /* CLOCK_MONOTONIC, of this turn */
-	uint64_t turns, busy_ns;
+	uint64_t now_ns;         /* CLOCK_MONOTONIC, of this turn */
+	uint64_t turns, busy_ns; /* since the owner last set them to 0 */
 	struct wheel wheel;
 	struct list ready, closed;
 	/* Called within the loop's thread after loop_wake(). */
