@@ -103,7 +103,7 @@ static __noinline void emit_would(const struct packet *packet, enum fw_verdict v
 static __always_inline bool emit_enforces(const struct packet *packet, enum fw_verdict verdict)
 {
 	__u32 index = verdict;
-	__u32 *mode = bpf_map_lookup_elem(&modes, &index);
+	__u64 *mode = bpf_map_lookup_elem(&modes, &index);
 
 	if ((!mode || *mode != FW_MODE_MONITOR) &&
 	    (packet->service == FW_HOST_SERVICE ||

@@ -53,15 +53,22 @@ static __always_inline bool lists_is_empty(void *list)
 	       ((struct lpm_trie *)list)->n_entries == 0;
 }
 
-static __always_inline bool lists_prefix_holds(void *list, const struct packet *packet)
+static __always_inline struct fw_list_entry *lists_find(void *list, const struct packet *packet)
 {
 	struct fw_list_entry *entry;
 
 	if (lists_is_empty(list))
-		return false;
+		return NULL;
 	entry = bpf_map_lookup_elem(list, &packet->source);
 	if (entry && !lists_entry_lives(entry))
 		entry = lists_look_past(list, entry, &packet->source);
+	return entry;
+}
+
+static __always_inline bool lists_prefix_holds(void *list, const struct packet *packet)
+{
+	struct fw_list_entry *entry = lists_find(list, packet);
+
 	if (!entry)
 		return false;
 	entry->packets++;
@@ -81,6 +88,12 @@ static __always_inline bool lists_host_holds(void *list, const struct packet *pa
 static __always_inline bool lists_allow(const struct packet *packet)
 {
 	return lists_prefix_holds(&allow, packet);
+}
+
+/* The same for a whole connection, which is no packet that the entry decided. */
+static __always_inline bool lists_exempt(const struct packet *packet)
+{
+	return lists_find(&allow, packet) != NULL;
 }
 
 static __always_inline enum fw_verdict lists_block(const struct packet *packet)

@@ -33,12 +33,13 @@ struct {
 	__type(value, __u64);
 } settings SEC(".maps");
 
-/* enum fw_mode per reason. */
+/* enum fw_mode per reason. mmap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FW_VERDICTS_MAX);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } modes SEC(".maps");
 
 /* What a service id stands for. */

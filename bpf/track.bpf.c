@@ -5,8 +5,8 @@
  * A completed handshake proves that the source receives our packets: it is marked as verified, and
  * counted at its source and prefix until the socket closes (by either side, by reset, by time-out,
  * or with its process). What was counted is remembered with the socket, so a close undoes exactly
- * that; TIME_WAIT is no longer a connection. Whatever fails is counted, and the connection lives
- * on.
+ * that; TIME_WAIT is no longer a connection. Sources on the allow list are not counted. Whatever
+ * fails is counted, and the connection lives on.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -15,6 +15,7 @@
 #include "maps.h"
 #include "policy.h"
 #include "packet.h"
+#include "lists.h"
 #include "service.h"
 #include "connections.h"
 #include "emit.h"
@@ -116,6 +117,8 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 	if (packet.service == FW_HOST_SERVICE)
 		return;
 	track_verify(&packet);
+	if (lists_exempt(&packet))
+		return; /* nothing is asked of it, so no cap may meet it at accept either */
 
 	/* First whatever makes the close come back to us: a count that nothing undoes is worse than
 	 * none. */

@@ -161,6 +161,25 @@ def test_the_cap_of_a_source_is_exact(edge, counted):
     assert edge.wait_logged(reason="source_connections")["source"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("exempted, restored", [
+    (("allow", "127.0.0.1"), ("unallow", "127.0.0.1")),
+    (("rule", "source_connections", "monitor"), ("rule", "source_connections", "enforce")),
+], ids=["allow list", "monitor mode"])
+def test_who_is_exempt_in_the_filter_is_exempt_at_accept(edge, counted, exempted, restored):
+    edge.wait_alone()
+    counted.expect("source_connections")
+    with edge.tuned(source__connections="5"), contextlib.ExitStack() as stack:
+        edge.lab.floodwall(*exempted)
+        stack.callback(edge.lab.floodwall, *restored)
+        for _ in range(8):
+            stack.enter_context(Client(WEB))
+        time.sleep(0.1)
+        with Origin(8000, answer_simply), Client(WEB) as ninth:
+            ninth.get()
+            assert ninth.response()[0] == 200
+    counted("source_connections", 0)
+
+
 def test_the_cap_of_a_listener(edge, counted):
     edge.wait_alone()
     counted.expect("listener_connections")

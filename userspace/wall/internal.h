@@ -56,7 +56,7 @@ struct wall {
 	struct wall_map_handle maps[MAP_COUNT];
 	/* Views of the mappings. */
 	volatile struct fw_meta *meta;                     /* read-only */
-	volatile uint64_t *settings;                       /* read-only */
+	volatile uint64_t *settings, *modes;               /* read-only */
 	volatile struct fw_connection_bucket *connections; /* read-only */
 	volatile struct fw_event *events;                  /* read-only */
 	volatile uint64_t *board;

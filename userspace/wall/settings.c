@@ -30,16 +30,14 @@ const volatile uint64_t *wall_settings_table(struct wall *wall)
 
 enum fw_mode wall_rule_mode(struct wall *wall, enum fw_verdict verdict)
 {
-	uint32_t index = verdict, mode = FW_MODE_ENFORCE;
-
-	wall_map_lookup(wall, MAP_MODES, &index, &mode, NULL);
-	return mode == FW_MODE_MONITOR ? FW_MODE_MONITOR : FW_MODE_ENFORCE;
+	return wall->modes[verdict] == FW_MODE_MONITOR ? FW_MODE_MONITOR : FW_MODE_ENFORCE;
 }
 
 int wall_set_rule_mode(struct wall *wall, enum fw_verdict verdict, enum fw_mode mode,
 		       struct error *error)
 {
-	uint32_t index = verdict, value = mode;
+	uint32_t index = verdict;
+	uint64_t value = mode;
 
 	if (verdict_rows[verdict].action != FW_ACTION_DROP)
 		return error_set(error, -EINVAL,

@@ -108,11 +108,9 @@ static int map_memories(struct wall *wall, struct error *error)
 		enum wall_map map;
 		int protection;
 	} mapped[] = {
-		{MAP_META, PROT_READ},
-		{MAP_SETTINGS, PROT_READ},
-		{MAP_CONNECTIONS, PROT_READ},
-		{MAP_EVENTS, PROT_READ},
-		{MAP_BOARD, PROT_READ | PROT_WRITE},
+		{MAP_META, PROT_READ},   {MAP_SETTINGS, PROT_READ},
+		{MAP_MODES, PROT_READ},  {MAP_CONNECTIONS, PROT_READ},
+		{MAP_EVENTS, PROT_READ}, {MAP_BOARD, PROT_READ | PROT_WRITE},
 	};
 	int result = 0;
 
@@ -122,6 +120,7 @@ static int map_memories(struct wall *wall, struct error *error)
 		return result;
 	wall->meta = wall->maps[MAP_META].memory;
 	wall->settings = wall->maps[MAP_SETTINGS].memory;
+	wall->modes = wall->maps[MAP_MODES].memory;
 	wall->connections = wall->maps[MAP_CONNECTIONS].memory;
 	wall->events = wall->maps[MAP_EVENTS].memory;
 	wall->board = wall->maps[MAP_BOARD].memory;

@@ -84,6 +84,7 @@ int wall_set(struct wall *wall, uint32_t service, enum fw_setting setting, uint6
  * thread. */
 const volatile uint64_t *wall_settings_table(struct wall *wall);
 
+/* One load, any thread. */
 enum fw_mode wall_rule_mode(struct wall *wall, enum fw_verdict verdict);
 int wall_set_rule_mode(struct wall *wall, enum fw_verdict verdict, enum fw_mode mode,
 		       struct error *error);

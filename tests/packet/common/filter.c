@@ -236,7 +236,8 @@ void filter_set(struct filter *filter, uint32_t service, enum fw_setting setting
 
 void filter_set_mode(struct filter *filter, enum fw_verdict verdict, enum fw_mode mode)
 {
-	uint32_t index = verdict, value = mode;
+	uint32_t index = verdict;
+	uint64_t value = mode;
 
 	filter_write(filter, "modes", &index, &value);
 }

@@ -11,14 +11,18 @@
 
 enum { ACCEPTS_PER_TURN = 64 };
 
-/* Connections of @source at @level over the cap? The kernel has counted this one already. */
+/*
+ * Connections of @source at @level over the cap? The kernel has counted this one already, and none
+ * of a source on the allow list. @rule in monitor mode: the filter has counted it as such.
+ */
 static bool is_over(const struct listener *listener, const struct fw_addr *source,
-		    enum fw_setting setting, enum fw_level level)
+		    enum fw_setting setting, enum fw_level level, enum fw_verdict rule)
 {
+	struct wall *wall = listener->worker->shared->options->wall;
 	uint64_t cap = listener->live.value[setting];
 
-	return cap && wall_connections(listener->worker->shared->options->wall, source,
-				       listener->service, level) > cap;
+	return cap && wall_connections(wall, source, listener->service, level) > cap &&
+	       wall_rule_mode(wall, rule) == FW_MODE_ENFORCE;
 }
 
 /*
@@ -38,9 +42,11 @@ static enum fw_verdict judge(const struct listener *listener, const struct fw_ad
 		return FW_LISTENER_CONNECTIONS;
 	if (live[FW_SET_MONITOR])
 		return FW_NONE;
-	if (is_over(listener, source, FW_SET_SOURCE_CONNECTIONS, FW_LEVEL_SOURCE))
+	if (is_over(listener, source, FW_SET_SOURCE_CONNECTIONS, FW_LEVEL_SOURCE,
+		    FW_SOURCE_CONNECTIONS))
 		return FW_SOURCE_CONNECTIONS;
-	if (is_over(listener, source, FW_SET_PREFIX_CONNECTIONS, FW_LEVEL_PREFIX))
+	if (is_over(listener, source, FW_SET_PREFIX_CONNECTIONS, FW_LEVEL_PREFIX,
+		    FW_PREFIX_CONNECTIONS))
 		return FW_PREFIX_CONNECTIONS;
 	return FW_NONE;
 }
