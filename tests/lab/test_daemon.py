@@ -419,6 +419,29 @@ def test_metrics_follow_the_filter(lab):
     wait_until(lambda: attached in daemon.metrics(), "the interface is told")
 
 
+def test_looking_after_the_filter_costs_no_descriptor(lab):
+    """The supervisor looks again and again where the filter runs: at each reload, and every five seconds."""
+    lab.floodwall("attach", "--config", lab.configure(CONFIG))
+    daemon = Daemon(lab)
+    supervisor = min(lab.pids("floodwalld"))
+
+    def held():
+        return len(list(pathlib.Path(f"/proc/{supervisor}/fd").iterdir()))
+
+    def attached():
+        return any(name == "floodwall_interface_attached" for name, _ in daemon.metrics())
+
+    daemon.reload(CONFIG, says="reload: done")
+    wait_until(attached, "the metrics know that the filter is attached")
+    before = held()
+    for _ in range(5):
+        daemon.reload(CONFIG, says="reload: done")
+        wait_until(lambda: daemon.page() == 200, "the page comes through the new proxy")
+    assert held() <= before + 1  # a pipe to whoever still drains
+    lab.floodwall("detach")
+    wait_until(lambda: not attached(), "and that it is not any more")
+
+
 def test_admin_pages(lab):
     daemon = Daemon(lab)
     assert daemon.get(f"http://{ADMIN}/healthz") == (200, "ok\n")

@@ -62,6 +62,7 @@ struct wall {
 	volatile uint64_t *board;
 	uint32_t connection_mask;
 	__u64 seed[2];
+	struct sights *sights; /* of interfaces, by wall_interfaces(); NULL: none yet */
 };
 
 /* Serialises what reads, decides and then writes, between processes that opened the wall

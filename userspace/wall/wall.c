@@ -232,6 +232,7 @@ void wall_close(struct wall *wall)
 	}
 	if (wall->directory >= 0)
 		close(wall->directory);
+	free(wall->sights);
 	free(wall);
 }
 

@@ -79,16 +79,17 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	return FLOW_MOVED;
 }
 
+/* What was relayed over a used link would go on where somebody else's request ended. */
 enum flow exchange_connect(struct exchange *exchange)
 {
-	return connect_anew(exchange, false, FW_UPSTREAM_UNREACHABLE);
+	return connect_anew(exchange, exchange->is_tcp, FW_UPSTREAM_UNREACHABLE);
 }
 
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 {
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
 	upstream_failed(exchange->link);
-	return connect_anew(exchange, false, verdict);
+	return connect_anew(exchange, exchange->is_tcp, verdict);
 }
 
 /* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
