@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A line is put together on the stack and written at once. Nothing is buffered, so that the last
- * words of a process that dies are there to read.
+ * words of a process that dies are there to read. And nobody waits for whoever reads: a line that a
+ * full pipe or socket does not take is lost, and told as a number later.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +32,8 @@ static const struct {
 };
 
 static const char *process_name = "floodwalld";
-static bool to_journal;
+static bool to_journal, to_socket;
+static atomic_uint lost; /* lines, not told yet */
 static atomic_int threshold = LOG_LEVEL_INFO;
 
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream; it is inherited even where
@@ -44,10 +48,29 @@ static bool stderr_is_journal(void)
 	       !fstat(STDERR_FILENO, &status) && status.st_dev == device && status.st_ino == inode;
 }
 
+/* A pipe is opened anew, so that not to wait concerns nobody else who writes there. */
+static void stop_waiting(void)
+{
+	struct stat status;
+	int own;
+
+	if (fstat(STDERR_FILENO, &status) < 0)
+		return;
+	to_socket = S_ISSOCK(status.st_mode);
+	if (!S_ISFIFO(status.st_mode))
+		return;
+	own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (own < 0)
+		return;
+	dup2(own, STDERR_FILENO);
+	close(own);
+}
+
 void log_open(const char *name)
 {
 	process_name = name;
 	to_journal = stderr_is_journal();
+	stop_waiting();
 }
 
 void log_set_level(enum log_level level)
@@ -82,13 +105,35 @@ static size_t put_head(char *line, size_t size, enum log_level level)
 	return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
 }
 
+static bool put_line(const char *line, size_t length)
+{
+	if (to_socket)
+		return send(STDERR_FILENO, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return write(STDERR_FILENO, line, length) >= 0;
+}
+
+/* Before the next line, since it belongs there. */
+static void tell_lost(void)
+{
+	unsigned int count = atomic_exchange(&lost, 0);
+	char line[LINE_SIZE];
+	size_t length;
+
+	if (!count)
+		return;
+	length = put_head(line, sizeof(line), LOG_LEVEL_WARNING);
+	length += (size_t)snprintf(line + length, sizeof(line) - length,
+				   "%u lines were lost: nobody read them\n", count);
+	if (!put_line(line, length))
+		atomic_fetch_add(&lost, count);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	int saved = errno;
 	char line[LINE_SIZE];
 	size_t length;
 	va_list args;
-	ssize_t ignored;
 	int added;
 
 	if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
@@ -102,8 +147,9 @@ void log_write(enum log_level level, const char *format, ...)
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	line[length++] = '\n';
-	ignored = write(STDERR_FILENO, line, length);
-	(void)ignored; /* there is nowhere left to say that it failed */
+	tell_lost();
+	if (!put_line(line, length))
+		atomic_fetch_add(&lost, 1);
 	errno = saved;
 }
 

@@ -6,7 +6,8 @@
  *
  * Where the journal listens the line starts with its priority instead ("<4>floodwalld[proxy]: …"):
  * it keeps the time itself. A line is one write(), so those of several threads and processes never
- * mix. Left out: the access log, and anything a client could make arbitrarily frequent.
+ * mix; one that is not taken at once is lost, and counted. Left out: the access log, and anything a
+ * client could make arbitrarily frequent.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
