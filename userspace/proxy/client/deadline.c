@@ -79,6 +79,11 @@ static void consider_relay(struct judgement *judgement, const struct client *cli
 	if (rate_is_waiting(&exchange->send))
 		consider(judgement, exchange->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
 			 FW_WRITE_TIMEOUT);
+	/* The client is gone, for the kernel too, which counts it no more; the server has as long
+	 * to take its last words as a client has. */
+	if (stream_is(&client->stream, STREAM_BROKEN))
+		consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
+			 FW_DONE);
 	consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
 		 FW_IDLE_TIMEOUT);
 }
