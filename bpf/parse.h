@@ -148,6 +148,8 @@ static __always_inline bool parse_is_extension(__u8 proto)
  * stepped over; a first fragment must hold the entire chain (RFC 7112).
  *
  * A global function, so that the verifier looks at it once and not once for every way to get here.
+ * Unrolled, because a loop is refused by the verifier of Linux 6.1 ("back-edge") where the compiler
+ * lets one turn fall through into the next, and only it knows where it does.
  */
 __noinline enum fw_verdict parse_extensions(struct xdp_md *ctx, struct packet *packet,
 					    struct parse_walk *walk)
@@ -159,6 +161,7 @@ __noinline enum fw_verdict parse_extensions(struct xdp_md *ctx, struct packet *p
 
 	if (!packet || !walk)
 		return FW_BAD_HEADER;
+#pragma unroll
 	for (i = 0; i < PARSE_EXTENSIONS; i++) {
 		proto = packet->destination.proto;
 		if (!parse_is_extension(proto))
