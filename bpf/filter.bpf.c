@@ -65,8 +65,6 @@ static __always_inline enum fw_verdict judge_attempt(const struct packet *packet
 	}
 	JUDGE(SKETCH(SOURCE, source));
 	JUDGE(SKETCH(PREFIX, HASH(PREFIX)));
-	if (!fw_addr_is_v4(&packet->source.addr))
-		JUDGE(SKETCH(SITE, HASH(SITE)));
 	JUDGE(rate_gate(packet->service, now));
 	return FW_PASS_SYN;
 }

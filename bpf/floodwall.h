@@ -68,11 +68,13 @@ struct fw_addr {
 	__be32 word[4];
 };
 
-/* How much of an address a count or rate is about. */
+/*
+ * How much of an address a count or rate is about. An IPv6 host has a whole /64 to call from (RFC
+ * 4291 section 2.5.1, RFC 8981), so that, and not an address, is what stands for one source.
+ */
 enum fw_level {
-	FW_LEVEL_SOURCE, /* one address */
-	FW_LEVEL_PREFIX, /* IPv4 /24, IPv6 /64 */
-	FW_LEVEL_SITE,   /* IPv6 /48; none for IPv4 */
+	FW_LEVEL_SOURCE, /* IPv4 address, IPv6 /64 */
+	FW_LEVEL_PREFIX, /* IPv4 /24, IPv6 /48: what one customer of a network may have */
 };
 
 /* A CIDR block. Length counts bits of the 128: an IPv4 /24 is 120. Host bits are zero. */
@@ -123,7 +125,7 @@ struct fw_counter {
 
 /* A source that proved that it receives our packets, with its exact rate for one service. */
 struct fw_source_key {
-	struct fw_addr addr;
+	struct fw_addr addr; /* at FW_LEVEL_SOURCE */
 	__u32 service;
 };
 
@@ -240,19 +242,25 @@ static inline int fw_addr_is_v4(const struct fw_addr *addr)
 	       addr->word[2] == (__be32)__builtin_bswap32(0x0000ffff);
 }
 
-/* The prefix of @addr at @level. IPv4 has no site level: its prefix serves. Little-endian hosts
- * only, as is the build. */
+/* Bits of the 128 that count at @level, as in struct fw_prefix. */
+static inline __u32 fw_level_length(const struct fw_addr *addr, enum fw_level level)
+{
+	if (fw_addr_is_v4(addr))
+		return level == FW_LEVEL_SOURCE ? 128 : 120;
+	return level == FW_LEVEL_SOURCE ? 64 : 48;
+}
+
+/* @addr with only those bits. Little-endian hosts only, as is the build. */
 static inline struct fw_addr fw_addr_at_level(struct fw_addr addr, enum fw_level level)
 {
-	if (level == FW_LEVEL_SOURCE)
-		return addr;
 	if (fw_addr_is_v4(&addr)) {
-		addr.word[3] &= (__be32)__builtin_bswap32(0xffffff00);
+		if (level == FW_LEVEL_PREFIX)
+			addr.word[3] &= (__be32)__builtin_bswap32(0xffffff00);
 		return addr;
 	}
 	addr.word[3] = 0;
 	addr.word[2] = 0;
-	if (level == FW_LEVEL_SITE)
+	if (level == FW_LEVEL_PREFIX)
 		addr.word[1] &= (__be32)__builtin_bswap32(0xffff0000);
 	return addr;
 }

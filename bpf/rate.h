@@ -41,7 +41,10 @@ static __always_inline bool rate_take(__u64 *cell, struct limit limit, __u64 now
 /* The source's entry for the packet's service, or NULL: it is not verified. */
 static __always_inline struct fw_source *rate_verified_source(const struct packet *packet)
 {
-	struct fw_source_key key = {.addr = packet->source.addr, .service = packet->service};
+	struct fw_source_key key = {
+		.addr = fw_addr_at_level(packet->source.addr, FW_LEVEL_SOURCE),
+		.service = packet->service,
+	};
 
 	return bpf_map_lookup_elem(&sources, &key);
 }

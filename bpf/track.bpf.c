@@ -63,7 +63,10 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 /* A source keeps the rate it has used up: a new proof is no new burst. */
 static __always_inline void track_verify(const struct packet *packet)
 {
-	struct fw_source_key key = {.addr = packet->source.addr, .service = packet->service};
+	struct fw_source_key key = {
+		.addr = fw_addr_at_level(packet->source.addr, FW_LEVEL_SOURCE),
+		.service = packet->service,
+	};
 	struct fw_source *known = bpf_map_lookup_elem(&sources, &key);
 	struct fw_source fresh = {.verified_ns = bpf_ktime_get_ns()};
 	long failure;

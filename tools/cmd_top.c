@@ -41,7 +41,6 @@ static int find_level(const char *name)
 static bool add(struct tallies *tallies, const struct fw_event *event, enum fw_level level)
 {
 	struct tally *grown;
-	bool v4 = fw_addr_is_v4(&event->source);
 
 	if (tallies->count == tallies->room) {
 		tallies->room = tallies->room * 2 + BATCH;
@@ -51,9 +50,7 @@ static bool add(struct tallies *tallies, const struct fw_event *event, enum fw_l
 		tallies->list = grown;
 	}
 	tallies->list[tallies->count++] = (struct tally){
-		.prefix = {.length = level == FW_LEVEL_SOURCE ? 128
-				     : v4                     ? 120
-							      : 64,
+		.prefix = {.length = fw_level_length(&event->source, level),
 			   .addr = fw_addr_at_level(event->source, level)},
 		.service = event->service,
 		.verdict = event->verdict,

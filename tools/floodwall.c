@@ -83,7 +83,7 @@ const struct verb verbs[] = {
 	{"top", cmd_top, "", "who holds the most connections, and who is dropped most",
 	 "Drops are estimated from sampled events: each one tells how many packets it stands for.\n"
 	 "With --json each refresh is an object on a line of its own.",
-	 {{"by", "source|prefix", "address, or its /24 or /64"},
+	 {{"by", "source|prefix", "IPv4 address or IPv6 /64; or its /24 or /48"},
 	  {"n", "N", "lines of each table (10)"},
 	  {"once", NULL, "print once and end"},
 	  {"interval", "TIME", "between refreshes (2s)"}}},

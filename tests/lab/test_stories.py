@@ -46,10 +46,10 @@ while True:
 class Family:
     """The same story's addresses in one family."""
 
-    def __init__(self, name, edge, clients, subnet, site, dark):
+    def __init__(self, name, edge, clients, subnet, live, dark):
         self.name, self.edge, self.clients = name, edge, clients
         self.subnet = subnet  # a prefix that the filter sees as one
-        self.site = site  # live, for attackers with whole connections
+        self.live = live  # live, for attackers with whole connections
         self.dark = dark  # wider: every packet from another prefix
 
     def __repr__(self):
@@ -60,7 +60,7 @@ class Family:
 
 
 V4 = Family("v4", EDGE_V4, CLIENTS_V4, "172.16.5.0/24", "10.66.0.0/16", "172.16.0.0/12")
-V6 = Family("v6", f"[{EDGE_V6}]", CLIENTS_V6, "2001:db8:4000:5::/64", "2001:db8:1066::/64",
+V6 = Family("v6", f"[{EDGE_V6}]", CLIENTS_V6, "2001:db8:4000::/48", "2001:db8:1066::/48",
             "2001:db8:4000::/36")
 both_families = pytest.mark.parametrize("family", [V4, V6], ids=repr)
 
@@ -124,7 +124,7 @@ def test_flood_of_nonsense(lab, family, kind, reason):
 @both_families
 def test_tuning_takes_effect_at_the_next_packet(lab, family):
     """A limit set by the CLI, and then by the bpftool line that the CLI gave, is obeyed at once."""
-    protect(lab, web="source { syn_rate = 0 } prefix { syn_rate = 0 } site { syn_rate = 0 }")
+    protect(lab, web="source { syn_rate = 0 } prefix { syn_rate = 0 }")
     lab.flood(destination=family.at(80), source_prefix=family.subnet, sources=1, rate=2000,
               seconds=20)
 
@@ -147,7 +147,7 @@ def test_tuning_takes_effect_at_the_next_packet(lab, family):
 def test_connections_are_counted_exactly(lab, family):
     """Every accept counts and every end is taken off: FIN, RST, and the death of the server."""
     server = protect(lab)
-    hold = dict(destination=family.at(9000), source_prefix=family.site, seconds=60)
+    hold = dict(destination=family.at(9000), source_prefix=family.live, seconds=60)
     assert lab.holders("other") == {}
     first = lab.attack(**hold, sources=3, connections=60)
     wait_until(lambda: list(lab.holders("other").values()) == [20, 20, 20], "three sources hold 20 each")
@@ -168,7 +168,7 @@ def test_connections_are_counted_exactly(lab, family):
 def test_cap_is_enforced_at_the_handshake(lab, family):
     """Past its cap a source's SYNs are dropped; it keeps what it has, and others connect."""
     protect(lab, other="source { connections = 10  syn_rate = 0 }")
-    attack = lab.attack(destination=family.at(9000), source_prefix=family.site, sources=2,
+    attack = lab.attack(destination=family.at(9000), source_prefix=family.live, sources=2,
                         connections=100, patience=1, seconds=4)
     wait_until(lambda: lab.drops().get("source_connections", 0) > 50, "SYNs over the cap are dropped")
     assert sorted(lab.holders("other").values()) == [10, 10]
@@ -184,11 +184,21 @@ def test_cap_is_enforced_at_the_handshake(lab, family):
 def test_prefix_cap(lab, family):
     """A prefix has a cap of its own, however many addresses share it."""
     protect(lab, other="prefix { connections = 30 }")
-    attack = lab.attack(destination=family.at(9000), source_prefix=family.site, sources=50,
+    attack = lab.attack(destination=family.at(9000), source_prefix=family.live, sources=50,
                         connections=200, patience=1, seconds=3)
     wait_until(lambda: lab.drops().get("prefix_connections", 0) > 50, "the prefix is at its cap")
     assert list(lab.holders("other", by="prefix").values()) == [30]
     assert attack.result()["held_peak"] == 30
+
+
+def test_an_ipv6_network_is_one_source(lab):
+    """Who has one IPv6 address has a /64 full of them: changing it gains no connection."""
+    protect(lab, other="source { connections = 10  syn_rate = 0 }")
+    attack = lab.attack(destination=V6.at(9000), source_prefix="2001:db8:1066:7::/64", sources=50,
+                        connections=100, patience=1, seconds=3)
+    wait_until(lambda: lab.drops().get("source_connections", 0) > 50, "the network is at its cap")
+    assert lab.holders("other") == {"2001:db8:1066:7::/64": 10}
+    assert attack.result()["held_peak"] == 10
 
 
 @both_families
@@ -285,7 +295,7 @@ def test_filter_outlives_every_process(lab):
         listener web { bind = {"0.0.0.0:80", "[::]:80"}  route "/" { upstream = "app" } }
         upstream app { server { address = "127.0.0.1:8000" } }
         """, attach=True)
-    lab.attack(destination=V4.at(80), source_prefix=V4.site, sources=10, connections=300, seconds=60)
+    lab.attack(destination=V4.at(80), source_prefix=V4.live, sources=10, connections=300, seconds=60)
     flood = lab.flood(destination=V4.at(80), source_prefix=V4.subnet, rate=50000, seconds=8)
     wait_until(lambda: sum(lab.holders("web").values()) == 300, "300 connections are held")
     for pid in lab.pids("floodwalld"):

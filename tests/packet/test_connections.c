@@ -96,6 +96,7 @@ static void a_cap_of_zero_is_none(void **state)
 	struct filter *filter = *state;
 
 	filter_set(filter, SERVICE, FW_SET_SOURCE_CONNECTIONS, 0);
+	filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTIONS, 0);
 	for_each_family(family)
 	{
 		filter_hold(filter, family->client, SERVICE, FW_LEVEL_SOURCE, 1000000);

@@ -26,7 +26,6 @@ static int setup(void **state)
 	for (service = SERVICE; service <= OTHER_SERVICE; service++) {
 		filter_set(filter, service, FW_SET_SOURCE_SYN_RATE, 0);
 		filter_set(filter, service, FW_SET_PREFIX_SYN_RATE, 0);
-		filter_set(filter, service, FW_SET_SITE_SYN_RATE, 0);
 		filter_set(filter, service, FW_SET_SERVICE_SYN_RATE, 0);
 	}
 	return 0;

@@ -26,7 +26,6 @@ static int setup(void **state)
 	for (service = SERVICE; service <= OTHER_SERVICE; service++) {
 		filter_set(filter, service, FW_SET_SOURCE_SYN_RATE, 0);
 		filter_set(filter, service, FW_SET_PREFIX_SYN_RATE, 0);
-		filter_set(filter, service, FW_SET_SITE_SYN_RATE, 0);
 	}
 	return 0;
 }
@@ -101,24 +100,21 @@ static void a_prefix_shares_one_rate(void **state)
 	}
 }
 
-/* /64s of one /48; IPv4 has no such level. */
-static void a_site_shares_one_rate(void **state)
+/* Whoever has an IPv6 address has a /64 full of them. */
+static void an_ipv6_network_is_one_source(void **state)
 {
 	const struct family *family = &families[1];
 	struct filter *filter = *state;
 	char source[64];
 	int i;
 
-	limit(SITE, 10);
+	limit(SOURCE, 10);
 	for (i = 0; i < 10; i++) {
-		snprintf(source, sizeof(source), "2001:db8:113:%x::%x", i * 0x1111, i + 1);
+		snprintf(source, sizeof(source), "2001:db8:113:5::%x", i * 0x1111 + 1);
 		attempt(PASS_SYN, source);
 	}
-	attempt(SITE_SYN_RATE, family->client);
-	attempt(PASS_SYN, family->stranger);
-	family = &families[0];
-	for (i = 0; i < 20; i++)
-		attempt(PASS_SYN, family->client);
+	attempt(SOURCE_SYN_RATE, family->client);
+	attempt(PASS_SYN, family->neighbour);
 }
 
 /* Refused at its own level, a source uses up nothing that its neighbours share. */
@@ -129,7 +125,6 @@ static void an_earlier_refusal_costs_later_levels_nothing(void **state)
 
 	limit(SOURCE, 2);
 	limit(PREFIX, 3);
-	limit(SITE, 5);
 	limit(SERVICE, 8);
 	for_each_family(family)
 	{
@@ -162,7 +157,7 @@ static void thousand_sources_are_told_apart_and_none_is_missed(void **state)
 				struct frame syn = frame(.source = families[family].client,
 							 .destination = families[family].server,
 							 .flags = FRAME_SYN);
-				uint8_t *last = family ? frame_ipv6(&syn)->saddr.s6_addr + 14
+				uint8_t *last = family ? frame_ipv6(&syn)->saddr.s6_addr + 6
 						       : (uint8_t *)&frame_ipv4(&syn)->saddr + 2;
 
 				last[0] = i >> 8;
@@ -212,7 +207,7 @@ int main(void)
 		test(an_unverified_source_has_its_burst_and_then_its_rate),
 		test(sources_and_services_do_not_share),
 		test(a_prefix_shares_one_rate),
-		test(a_site_shares_one_rate),
+		test(an_ipv6_network_is_one_source),
 		test(an_earlier_refusal_costs_later_levels_nothing),
 		test(thousand_sources_are_told_apart_and_none_is_missed),
 		test(cells_from_the_far_future_recover),

@@ -395,8 +395,10 @@ static void a_handshake_verifies_its_source_and_keeps_its_rate(void **state)
 
 	for_each_place(place)
 	{
-		struct fw_source_key key = {.addr = filter_address(place->address),
-					    .service = SERVICE};
+		struct fw_source_key key = {
+			.addr = fw_addr_at_level(filter_address(place->address), FW_LEVEL_SOURCE),
+			.service = SERVICE,
+		};
 
 		bind_service(tracker, place->wildcard);
 		listener = listen_at(place->address);
@@ -494,7 +496,7 @@ static void a_slot_names_its_holder_and_is_freed_after_the_last(void **state)
 		pair = pair_open(listener, place->address);
 		expect_held(tracker, place->address, 1);
 		bucket = bucket_of(tracker, place->address, FW_LEVEL_SOURCE, &hash);
-		addr = filter_address(place->address);
+		addr = fw_addr_at_level(filter_address(place->address), FW_LEVEL_SOURCE);
 		for (i = 0; bucket->slot[i] != (fw_connection_fingerprint(hash) | 1); i++)
 			assert_true(i < FW_CONNECTION_SLOTS - 1);
 		assert_memory_equal(&bucket->owner[i].addr, &addr, sizeof(addr));

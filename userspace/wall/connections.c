@@ -31,15 +31,6 @@ static bool is_held_by(struct wall *wall, uint32_t index, uint64_t word,
 	       fw_connection_fingerprint(hash) == (word & ~FW_CONNECTION_COUNT_MASK);
 }
 
-static uint32_t level_length(const struct fw_addr *addr, enum fw_level level)
-{
-	if (level == FW_LEVEL_SOURCE)
-		return 128;
-	if (fw_addr_is_v4(addr))
-		return 120;
-	return level == FW_LEVEL_PREFIX ? 64 : 48;
-}
-
 /* Two slots of a bucket may count the same holder: adds to the one listed since @first. */
 static bool add_to_listed(struct wall_holder *list, size_t first, size_t count,
 			  const struct wall_holder *holder)
@@ -69,7 +60,7 @@ static size_t list_bucket(struct wall *wall, uint32_t index, enum fw_level level
 		    !is_held_by(wall, index, bucket.slot[i], owner))
 			continue;
 		holder = (struct wall_holder){
-			.prefix = {.length = level_length(&owner->addr, level),
+			.prefix = {.length = fw_level_length(&owner->addr, level),
 				   .addr = owner->addr},
 			.service = owner->service,
 			.level = level,

@@ -79,9 +79,18 @@ bool prefix_parse(const char *text, struct prefix *prefix)
 	return true;
 }
 
+/* Bits of the address that tell hosts apart. Every IPv6 host has a network of its own: only then
+ * does the edge take it for one. A prefix that is narrower than a network has hosts within it. */
+static unsigned int host_end(const struct prefix *prefix)
+{
+	if (prefix->family == AF_INET)
+		return 32;
+	return prefix->length < 64 ? 64 : 128;
+}
+
 uint64_t prefix_hosts(const struct prefix *prefix)
 {
-	unsigned int host_bits = (prefix->family == AF_INET ? 32 : 128) - prefix->length;
+	unsigned int host_bits = host_end(prefix) - prefix->length;
 
 	if (host_bits == 0)
 		return 1;
@@ -90,7 +99,7 @@ uint64_t prefix_hosts(const struct prefix *prefix)
 
 void prefix_host(const struct prefix *prefix, uint64_t index, uint8_t address[16])
 {
-	int last = prefix->family == AF_INET ? 3 : 15;
+	int last = (int)host_end(prefix) / 8 - 1;
 	uint64_t carry = index + 1;
 
 	memcpy(address, prefix->address, 16);
@@ -101,6 +110,8 @@ void prefix_host(const struct prefix *prefix, uint64_t index, uint8_t address[16
 		address[i] = (uint8_t)carry;
 		carry >>= 8;
 	}
+	if (last == 7)
+		address[15] |= 1; /* ::1 of its network */
 }
 
 int connect_from(const uint8_t source[16], const struct endpoint *destination, int receive_buffer)

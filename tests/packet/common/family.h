@@ -8,8 +8,8 @@ struct family {
 	const char *server;        /* where services listen */
 	const char *other;         /* another address of the host */
 	const char *client;        /* a source … */
-	const char *neighbour;     /* … another of the same prefix (/24, /64) … */
-	const char *stranger;      /* … and one of another prefix and site */
+	const char *neighbour;     /* … another of the same prefix (/24, /48) … */
+	const char *stranger;      /* … and one of another prefix */
 	const char *prefix;        /* that holds client and neighbour */
 	const char *wider;         /* that holds prefix, but not stranger */
 	const char *client_prefix; /* that holds client alone */
@@ -29,10 +29,10 @@ static const struct family families[] = {
 	 .server = "2001:db8:1::1",
 	 .other = "2001:db8:1::2",
 	 .client = "2001:db8:113:5::7",
-	 .neighbour = "2001:db8:113:5::8",
+	 .neighbour = "2001:db8:113:6::8",
 	 .stranger = "2001:db8:9999::9",
-	 .prefix = "2001:db8:113:5::/64",
-	 .wider = "2001:db8:113::/48",
+	 .prefix = "2001:db8:113::/48",
+	 .wider = "2001:db8::/36",
 	 .client_prefix = "2001:db8:113:5::7/128"},
 };
 

@@ -295,7 +295,10 @@ uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const
 
 void filter_verify(struct filter *filter, const char *source, uint32_t service)
 {
-	struct fw_source_key key = {.addr = filter_address(source), .service = service};
+	struct fw_source_key key = {
+		.addr = fw_addr_at_level(filter_address(source), FW_LEVEL_SOURCE),
+		.service = service,
+	};
 	struct fw_source value = {.verified_ns = filter_now()};
 
 	filter_write(filter, "sources", &key, &value);

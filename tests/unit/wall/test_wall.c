@@ -189,7 +189,7 @@ static void holders_are_listed_most_connections_first(void **state)
 
 	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
 	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 4, 3); /* two CPUs claimed a slot each */
-	hold(wall, "2001:db8::1", 2, FW_LEVEL_SOURCE, 7, 6);
+	hold(wall, "2001:db8::", 2, FW_LEVEL_SOURCE, 7, 6);
 	hold(wall, "192.0.2.0", 1, FW_LEVEL_PREFIX, 9, 1);
 	hold(wall, "2001:db8::", 2, FW_LEVEL_PREFIX, 7, 2);
 	must(wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, &error));
@@ -203,7 +203,7 @@ static void holders_are_listed_most_connections_first(void **state)
 	must(wall_holders(wall, FW_LEVEL_PREFIX, &list, &count, &error));
 	assert_int_equal(count, 2);
 	assert_int_equal(list[0].prefix.length, 120);
-	assert_int_equal(list[1].prefix.length, 64);
+	assert_int_equal(list[1].prefix.length, 48);
 	free(list);
 
 	assert_int_equal(wall_connections(wall, &one, 1, FW_LEVEL_SOURCE), 9);
