@@ -12,6 +12,7 @@
 #include "packet.h"
 #include "parse.h"
 #include "lists.h"
+#include "listed.h"
 #include "sanity.h"
 #include "service.h"
 #include "connections.h"
@@ -76,6 +77,7 @@ static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *
 		return FW_PASS_OTHER;
 	if (lists_allow(packet))
 		return FW_PASS_ALLOWED;
+	JUDGE(listed_judge(packet));
 	JUDGE(lists_block(packet));
 	JUDGE(sanity_fragment(packet));
 	JUDGE(sanity_source(packet));

@@ -56,6 +56,8 @@ enum {
 	FW_EVENTS_MAX = 8192,
 	FW_WORKERS_MAX = 32,
 	FW_METRICS_MAX = 32,
+	FW_LISTS_MAX = 64,         /* named lists */
+	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
 };
 
 #define FW_HOST_SERVICE 0
@@ -93,6 +95,119 @@ struct fw_list_entry {
 	char note[FW_NOTE_SIZE];
 	__u32 length; /* of the entry's own prefix, in bits of the 128: where the filter looks on
 			 for a wider prefix once this entry has expired */
+};
+
+/*
+ * The listing: every named list, compiled into one image that takes its predecessor's place whole.
+ *
+ * The image is an array of cache lines. What the lists say of an address is cut into ranges, each
+ * of which has one rule; the ranges are the leaves of search trees whose node is one line, so that
+ * a lookup costs a line for each level and nothing depends on how many lists there are.
+ *
+ *     line 0                  head
+ *     FW_LINE_LISTS …         a row for each list; its index is the list's id
+ *     FW_LINE_V4 …            a reference for each IPv4 /16
+ *     FW_LINE_RULES …         rules; rule 0: on no list
+ *     …                       nodes
+ *     fw_list.entries_line …  each list's entries, sorted: what the next image is compiled from
+ *
+ * A reference is a rule, or a kind and the line of a node. A node's `end[i]` is the last key of its
+ * i-th part (the last part's end is implied; unused ones are all ones), so the part that holds a
+ * key is the number of ends below it. Keys are the lower 16 bits of an IPv4 address; of an IPv6
+ * address the upper 64 bits, and below a leaf that refers to another node, the lower 64.
+ */
+enum fw_list_action { FW_LIST_BLOCK, FW_LIST_ALLOW };
+
+enum {
+	FW_LINE_SIZE = 64,
+	FW_LINE_LISTS = 1, /* two lines each */
+	FW_LINE_V4 = FW_LINE_LISTS + 2 * FW_LISTS_MAX,
+	FW_LINE_RULES = FW_LINE_V4 + 65536 / 16, /* two rules each */
+};
+
+#define FW_REF_BRANCH (1u << 31)
+#define FW_REF_LEAF   (1u << 30)
+#define FW_REF_NODE   (FW_REF_BRANCH | FW_REF_LEAF) /* neither: a rule */
+
+enum {
+	FW_V4_LEAF = 16, /* parts of a node */
+	FW_V4_BRANCH = 16,
+	FW_V6_LEAF = 6,
+	FW_V6_BRANCH = 8,
+	FW_V4_DEPTH = 4,  /* nodes on a way at most: 16^4 parts below a /16 … */
+	FW_V6_DEPTH = 24, /* … and 6 × 8^11 in each half of an IPv6 address */
+};
+
+struct fw_v4_leaf {
+	__u16 end[FW_V4_LEAF];
+	__u16 rule[FW_V4_LEAF];
+};
+
+struct fw_v4_branch {
+	__u16 end[FW_V4_BRANCH];
+	__u32 children; /* reference to the first; the others follow */
+	__u32 zero[7];
+};
+
+struct fw_v6_leaf {
+	__u64 end[FW_V6_LEAF - 1];
+	__u32 ref[FW_V6_LEAF];
+};
+
+struct fw_v6_branch {
+	__u64 end[FW_V6_BRANCH - 1];
+	__u32 children;
+	__u32 zero;
+};
+
+/* Until when a list that allows, and then one that blocks, decides. Times are CLOCK_MONOTONIC;
+ * 0: none does, ~0: for ever. */
+struct fw_list_rule {
+	__u64 allow_until_ns;
+	__u64 block_until_ns;
+	__u32 allow_list; /* id of the list that the packet is counted for */
+	__u32 block_list;
+	__u64 zero;
+};
+
+struct fw_list {
+	char name[FW_NAME_SIZE]; /* "": the row is free */
+	__u64 loaded_ns;         /* CLOCK_REALTIME */
+	__u32 action;            /* enum fw_list_action */
+	__u32 entries_line;
+	__u32 entries;
+	__u32 entries_v4; /* of them */
+	__u32 given;      /* entries that were given, before … */
+	__u32 duplicates; /* … those given twice, */
+	__u32 covered;    /* those inside another one, */
+	__u32 expired;    /* and those that have expired since, were left out */
+	__u64 zero[7];
+};
+
+/* A list's entry as it is kept. */
+struct fw_listed {
+	struct fw_addr addr;
+	__u32 length;    /* bits of the 128 */
+	__u32 expires_s; /* CLOCK_MONOTONIC, seconds; 0: never */
+};
+
+struct fw_listing {
+	__u32 lines;
+	__u32 rules;
+	__u32 root_v6;       /* reference */
+	__u32 granularity_s; /* expiries are rounded up to multiples of this */
+	__u64 compiled_ns;   /* CLOCK_MONOTONIC */
+	__u64 zero[5];
+};
+
+union fw_line {
+	struct fw_listing head;
+	__u32 ref[16];
+	struct fw_list_rule rule[2];
+	struct fw_v4_leaf v4_leaf;
+	struct fw_v4_branch v4_branch;
+	struct fw_v6_leaf v6_leaf;
+	struct fw_v6_branch v6_branch;
 };
 
 /* Where a service listens. An unspecified address of its family (::ffff:0.0.0.0, ::) matches every

@@ -85,6 +85,30 @@ struct {
 	__type(value, struct fw_list_entry);
 } block_prefixes SEC(".maps");
 
+/* Named lists, compiled: struct fw_listing. Empty while there are none. An array that is mapped
+ * begins at a page, so each of its elements, a union fw_line, is one cache line. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, FW_LINE_SIZE);
+		});
+} listing SEC(".maps");
+
+/* Packets that each named list decided, per CPU and list id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FW_LISTS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} list_packets SEC(".maps");
+
 /* Verified sources. Sized at load; the least recently used give way. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -22,6 +22,8 @@
 	MAP(ALLOW, allow)                                                                          \
 	MAP(BLOCK_HOSTS, block_hosts)                                                              \
 	MAP(BLOCK_PREFIXES, block_prefixes)                                                        \
+	MAP(LISTING, listing)                                                                      \
+	MAP(LIST_PACKETS, list_packets)                                                            \
 	MAP(SOURCES, sources)                                                                      \
 	MAP(SKETCH, sketch)                                                                        \
 	MAP(GATES, gates)                                                                          \
