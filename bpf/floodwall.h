@@ -106,15 +106,15 @@ struct fw_list_entry {
  *
  *     line 0                  head
  *     FW_LINE_LISTS …         a row for each list; its index is the list's id
- *     FW_LINE_V4 …            a reference for each IPv4 /16
- *     FW_LINE_RULES …         rules; rule 0: on no list
+ *     FW_LINE_V4 …            a reference for each IPv4 /17
+ *     FW_LINE_RULES …         rules
  *     …                       nodes
  *     fw_list.entries_line …  each list's entries, sorted: what the next image is compiled from
  *
  * A reference is a rule, or a kind and the line of a node. A node's `end[i]` is the last key of its
  * i-th part (the last part's end is implied; unused ones are all ones), so the part that holds a
- * key is the number of ends below it. Keys are the lower 16 bits of an IPv4 address; of an IPv6
- * address the upper 64 bits, and below a leaf that refers to another node, the lower 64.
+ * key is the number of ends below it. Keys are the lower 15 bits of an IPv4 address, so that four
+ * ends can be compared at once in a word; of an IPv6 address the upper 64 bits, and below a leaf that refers to another node, the lower 64.
  */
 enum fw_list_action { FW_LIST_BLOCK, FW_LIST_ALLOW };
 
@@ -122,7 +122,16 @@ enum {
 	FW_LINE_SIZE = 64,
 	FW_LINE_LISTS = 1, /* two lines each */
 	FW_LINE_V4 = FW_LINE_LISTS + 2 * FW_LISTS_MAX,
-	FW_LINE_RULES = FW_LINE_V4 + 65536 / 16, /* two rules each */
+	FW_LINE_RULES = FW_LINE_V4 + (1 << 17) / 16, /* two rules each */
+};
+
+/* Rules that say the same in every image, so that nobody need look: listed nowhere, blocked for ever
+ * by a list, allowed for ever by a list. */
+enum {
+	FW_RULE_NONE,
+	FW_RULE_BLOCK,
+	FW_RULE_ALLOW = FW_RULE_BLOCK + FW_LISTS_MAX,
+	FW_RULE_OTHER = FW_RULE_ALLOW + FW_LISTS_MAX,
 };
 
 #define FW_REF_BRANCH (1u << 31)
@@ -134,17 +143,20 @@ enum {
 	FW_V4_BRANCH = 16,
 	FW_V6_LEAF = 6,
 	FW_V6_BRANCH = 8,
-	FW_V4_DEPTH = 4,  /* nodes on a way at most: 16^4 parts below a /16 … */
+	FW_V4_DEPTH = 4,  /* nodes on a way at most: 16^4 parts below a /17 … */
 	FW_V6_DEPTH = 24, /* … and 6 × 8^11 in each half of an IPv6 address */
 };
 
 struct fw_v4_leaf {
-	__u16 end[FW_V4_LEAF];
+	union {
+		__u16 end[FW_V4_LEAF];
+		__u64 ends[FW_V4_LEAF / 4];
+	};
 	__u16 rule[FW_V4_LEAF];
 };
 
 struct fw_v4_branch {
-	__u16 end[FW_V4_BRANCH];
+	__u16 end[FW_V4_BRANCH]; /* as a leaf's */
 	__u32 children; /* reference to the first; the others follow */
 	__u32 zero[7];
 };

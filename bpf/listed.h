@@ -13,22 +13,38 @@
 #include "maps.h"
 #include "packet.h"
 
-/* 1 if @end is below @key, else 0. Keys of a flood are random: a branch would be mispredicted half
- * the time. The empty asm keeps the compiler from making one. */
-static __always_inline __u32 listed_below_16(__u16 end, __u16 key)
+/*
+ * How many of a node's ends are below @key: which part of it holds the key. Keys of a flood are
+ * random, and a branch would be mispredicted half the time, so there is none: the upper bit of a
+ * lane of 16 is free, and says whether it was.
+ */
+static __always_inline __u32 listed_part_v4(const union fw_line *line, __u32 key)
 {
-	__u64 difference = (__u64)end - key;
+	const __u64 each = 0x0001000100010001ULL;
+	__u64 keys = ((key | 0x8000) - 1) * each, below = 0;
+	int i;
 
-	asm("" : "+r"(difference));
-	return difference >> 63;
+#pragma unroll
+	for (i = 0; i < FW_V4_LEAF / 4; i++)
+		below += (keys - line->v4_leaf.ends[i]) >> 15 & each;
+	return below * each >> 48;
 }
 
-static __always_inline __u32 listed_below_64(__u64 end, __u64 key)
+/* The same of @count ends of 64 bits. The empty asm keeps the compiler from making a branch. */
+static __always_inline __u32 listed_part_v6(const __u64 *end, int count, __u64 key)
 {
-	__u64 borrow = (~end & key) | ((~end | key) & (end - key));
+	__u64 borrow;
+	__u32 below = 0;
+	int i;
 
-	asm("" : "+r"(borrow));
-	return borrow >> 63;
+#pragma unroll
+	for (i = 0; i < count; i++) {
+		borrow = (~end[i] & key) | ((~end[i] | key) & (end[i] - key));
+		borrow >>= 63;
+		below += borrow;
+		asm volatile("" : "+r"(below));
+	}
+	return below;
 }
 
 static __always_inline const union fw_line *listed_line(void *image, __u32 index)
@@ -39,21 +55,18 @@ static __always_inline const union fw_line *listed_line(void *image, __u32 index
 /* Number of the rule for an IPv4 address in host order. */
 static __always_inline __u32 listed_rule_v4(void *image, __u32 address)
 {
-	const union fw_line *line = listed_line(image, FW_LINE_V4 + (address >> 20));
+	const union fw_line *line = listed_line(image, FW_LINE_V4 + (address >> 19));
 	__u32 ref, part;
-	int i, j;
+	int i;
 
 	if (!line)
-		return 0;
-	ref = line->ref[address >> 16 & 15];
+		return FW_RULE_NONE;
+	ref = line->ref[address >> 15 & 15];
 	for (i = 0; i < FW_V4_DEPTH && ref & FW_REF_NODE; i++) {
 		line = listed_line(image, ref & ~FW_REF_NODE);
 		if (!line)
-			return 0;
-		part = 0;
-#pragma unroll
-		for (j = 0; j < FW_V4_LEAF - 1; j++)
-			part += listed_below_16(line->v4_leaf.end[j], address);
+			return FW_RULE_NONE;
+		part = listed_part_v4(line, address & 0x7fff);
 		ref = ref & FW_REF_BRANCH ? line->v4_branch.children + part
 					  : line->v4_leaf.rule[part & (FW_V4_LEAF - 1)];
 	}
@@ -67,27 +80,22 @@ static __noinline __u32 listed_rule_v6(void *image, const struct fw_addr *addr)
 	__u64 low = bpf_be64_to_cpu((__u64)addr->word[3] << 32 | addr->word[2]);
 	const union fw_line *line = listed_line(image, 0);
 	__u32 ref, part;
-	int i, j;
+	int i;
 
 	if (!line)
-		return 0;
+		return FW_RULE_NONE;
 	ref = line->head.root_v6;
 	for (i = 0; i < FW_V6_DEPTH && ref & FW_REF_NODE; i++) {
 		line = listed_line(image, ref & ~FW_REF_NODE);
 		if (!line)
-			return 0;
-		part = 0;
+			return FW_RULE_NONE;
 		if (ref & FW_REF_BRANCH) {
-#pragma unroll
-			for (j = 0; j < FW_V6_BRANCH - 1; j++)
-				part += listed_below_64(line->v6_branch.end[j], key);
-			ref = line->v6_branch.children + part;
+			ref = line->v6_branch.children +
+			      listed_part_v6(line->v6_branch.end, FW_V6_BRANCH - 1, key);
 		} else {
-#pragma unroll
-			for (j = 0; j < FW_V6_LEAF - 1; j++)
-				part += listed_below_64(line->v6_leaf.end[j], key);
+			part = listed_part_v6(line->v6_leaf.end, FW_V6_LEAF - 1, key);
 			if (part >= FW_V6_LEAF)
-				return 0;
+				return FW_RULE_NONE;
 			ref = line->v6_leaf.ref[part];
 			key = low;
 		}
@@ -100,31 +108,34 @@ static __always_inline bool listed_lasts(__u64 until_ns)
 	return until_ns == ~0ULL || (until_ns && until_ns > bpf_ktime_get_coarse_ns());
 }
 
-static __always_inline void listed_count(__u32 list)
+/* Counts the packet for the list that decides. */
+static __always_inline enum fw_verdict listed_decide(__u32 list, enum fw_verdict verdict)
 {
 	__u64 *packets = bpf_map_lookup_elem(&list_packets, &list);
 
 	if (packets)
 		(*packets)++;
+	return verdict;
 }
 
 /* A list that allows decides before one that blocks, as long as it lasts. */
 static __always_inline enum fw_verdict listed_apply(void *image, __u32 number)
 {
-	const union fw_line *line = listed_line(image, FW_LINE_RULES + number / 2);
+	const union fw_line *line;
 	const struct fw_list_rule *rule;
 
+	if (number < FW_RULE_ALLOW)
+		return listed_decide(number - FW_RULE_BLOCK, FW_LISTED);
+	if (number < FW_RULE_OTHER)
+		return listed_decide(number - FW_RULE_ALLOW, FW_PASS_ALLOWED);
+	line = listed_line(image, FW_LINE_RULES + number / 2);
 	if (!line)
 		return FW_NONE;
 	rule = &line->rule[number & 1];
-	if (listed_lasts(rule->allow_until_ns)) {
-		listed_count(rule->allow_list);
-		return FW_PASS_ALLOWED;
-	}
-	if (listed_lasts(rule->block_until_ns)) {
-		listed_count(rule->block_list);
-		return FW_LISTED;
-	}
+	if (listed_lasts(rule->allow_until_ns))
+		return listed_decide(rule->allow_list, FW_PASS_ALLOWED);
+	if (listed_lasts(rule->block_until_ns))
+		return listed_decide(rule->block_list, FW_LISTED);
 	return FW_NONE;
 }
 
@@ -138,7 +149,7 @@ static __always_inline enum fw_verdict listed_judge(const struct packet *packet)
 		return FW_NONE;
 	number = fw_addr_is_v4(source) ? listed_rule_v4(image, bpf_ntohl(source->word[3]))
 				       : listed_rule_v6(image, source);
-	return number ? listed_apply(image, number) : FW_NONE;
+	return number == FW_RULE_NONE ? FW_NONE : listed_apply(image, number);
 }
 
 #endif

@@ -29,6 +29,9 @@
 #include <bpf/libbpf.h>
 #include "floodwall.h"
 #include "filter.skel.h"
+#include "lpm.skel.h"
+#include "common/prefixes.h"
+#include "sources.skel.h"
 #include "trivial.skel.h"
 
 #define PORT_OPEN      443
@@ -320,17 +323,54 @@ enum subject {
 	TRIVIAL,
 	XDP_FILTER,    /* as `xdp-filter load` loads it */
 	XDP_FILTER_IP, /* as `xdp-filter load --features ipv4,ipv6` does: addresses alone */
+	LPM_TRIE,      /* the least program with an LPM trie, which holds the same list */
 	SUBJECT_COUNT,
 };
 
 static const char *const subject_names[SUBJECT_COUNT] = {
-	[FLOODWALL] = "floodwall",
-	[TRIVIAL] = "trivial",
-	[XDP_FILTER] = "xdp-filter",
-	[XDP_FILTER_IP] = "xdp-filter-ip",
+	[FLOODWALL] = "floodwall",         [TRIVIAL] = "trivial",   [XDP_FILTER] = "xdp-filter",
+	[XDP_FILTER_IP] = "xdp-filter-ip", [LPM_TRIE] = "lpm-trie",
 };
 
 static int programs[SUBJECT_COUNT];
+static struct lpm_bpf *lpm;
+static struct sources_bpf *sources;
+
+/* Hands packets with ever new sources on to the subjects. */
+static void sources_open(void)
+{
+	sources = sources_bpf__open_and_load();
+	if (!sources)
+		fail("the kernel refused the program that varies sources: %s", strerror(errno));
+	for (__u32 i = 0; i < SUBJECT_COUNT; i++)
+		put(sources->maps.subjects, &i, &programs[i]);
+}
+
+/* The list is in force in the filter and in the trie, and sources are drawn from it. The peers that
+ * hold no lists keep their one address. */
+static void list_load(const struct prefixes *list)
+{
+	struct fw_addr source;
+	int err;
+
+	lpm_bpf__destroy(lpm);
+	lpm = lpm_bpf__open_and_load();
+	if (!lpm)
+		fail("the kernel refused the LPM trie: %s", strerror(errno));
+	programs[LPM_TRIE] = xdp_program(lpm->obj);
+	err = prefixes_fill_trie(list,
+				 bpf_map__fd(list->v6 ? lpm->maps.trie_v6 : lpm->maps.trie_v4));
+	if (err)
+		fail("filling the trie: %s", strerror(-err));
+	err = prefixes_install(list, bpf_map__fd(filter->maps.listing));
+	if (err)
+		fail("loading %zu prefixes: %s", list->count, strerror(-err));
+	for (__u32 i = 0; i < bpf_map__max_entries(sources->maps.pool); i++) {
+		source = prefixes_draw(list);
+		put(sources->maps.pool, &i, &source);
+	}
+	put(sources->maps.subjects, &(__u32){LPM_TRIE}, &programs[LPM_TRIE]);
+}
 
 static void subjects_open(void)
 {
@@ -338,6 +378,11 @@ static void subjects_open(void)
 	programs[TRIVIAL] = trivial_open();
 	programs[XDP_FILTER] = xdp_filter_open("xdpfilt_alw_all.o");
 	programs[XDP_FILTER_IP] = xdp_filter_open("xdpfilt_alw_ip.o");
+	lpm = lpm_bpf__open_and_load();
+	if (!lpm)
+		fail("the kernel refused the LPM trie: %s", strerror(errno));
+	programs[LPM_TRIE] = xdp_program(lpm->obj);
+	sources_open();
 }
 
 /* --- measuring ------------------------------------------------------------------------------- */
@@ -350,19 +395,43 @@ struct bench_case {
 	enum xdp_action action; /* of all subjects but the trivial one, which passes everything */
 	enum fw_verdict reason; /* for which Floodwall does so */
 	bool floodwall_only;    /* no peer knows such a thing; the trivial program still runs */
+	bool random;            /* another source of the list in force for every packet */
 };
 
 static const struct bench_case cases[] = {
 	{"established_pass", CLIENT_4, SERVER_4, PORT_OPEN, false, XDP_PASS, FW_PASS_ESTABLISHED,
-	 false},
+	 false, false},
 	{"established_pass_v6", CLIENT_6, SERVER_6, PORT_OPEN, false, XDP_PASS, FW_PASS_ESTABLISHED,
+	 false, false},
+	{"blocked_drop_1", BLOCKED_4, SERVER_4, PORT_OPEN, false, XDP_DROP, FW_BLOCKED, false,
 	 false},
-	{"blocked_drop_1", BLOCKED_4, SERVER_4, PORT_OPEN, false, XDP_DROP, FW_BLOCKED, false},
-	{"blocked_drop_1_v6", BLOCKED_6, SERVER_6, PORT_OPEN, false, XDP_DROP, FW_BLOCKED, false},
+	{"blocked_drop_1_v6", BLOCKED_6, SERVER_6, PORT_OPEN, false, XDP_DROP, FW_BLOCKED, false,
+	 false},
 	{"syn_pass_verified", VERIFIED_4, SERVER_4, PORT_OPEN, true, XDP_PASS, FW_PASS_VERIFIED,
-	 true},
+	 true, false},
 	{"syn_drop_rate", FLOODER_4, SERVER_4, PORT_STRICT, true, XDP_DROP, FW_SOURCE_SYN_RATE,
-	 true},
+	 true, false},
+};
+
+/* With lists of so many prefixes in force. */
+static const struct list_case {
+	size_t prefixes;
+	struct bench_case c;
+} list_cases[] = {
+#define LIST_CASE(count, name, random, blocked, server)                                            \
+	{                                                                                          \
+		count,                                                                             \
+		{                                                                                  \
+			name, blocked, server, PORT_OPEN, false, XDP_DROP, FW_LISTED, random,      \
+				random                                                             \
+		}                                                                                  \
+	}
+	LIST_CASE(100000, "blocked_drop_100k", false, BLOCKED_4, SERVER_4),
+	LIST_CASE(100000, "blocked_drop_100k_random", true, BLOCKED_4, SERVER_4),
+	LIST_CASE(1000000, "blocked_drop_1m", false, BLOCKED_4, SERVER_4),
+	LIST_CASE(1000000, "blocked_drop_1m_random", true, BLOCKED_4, SERVER_4),
+	LIST_CASE(100000, "blocked_drop_100k_v6", false, BLOCKED_6, SERVER_6),
+	LIST_CASE(100000, "blocked_drop_100k_random_v6", true, BLOCKED_6, SERVER_6),
 };
 
 /* CPU time of this thread: what ran in between on the same CPU does not count. */
@@ -385,7 +454,10 @@ static double measure(const struct bench_case *c, enum subject subject, struct p
 	int err;
 
 	start = now_ns();
-	err = bpf_prog_test_run_opts(programs[subject], &opts);
+	if (c->random)
+		sources->bss->subject = subject;
+	err = bpf_prog_test_run_opts(
+		c->random ? bpf_program__fd(sources->progs.sources) : programs[subject], &opts);
 	spent = now_ns() - start;
 	if (err)
 		fail("%s: BPF_PROG_RUN of %s: %s", c->name, subject_names[subject], strerror(-err));
@@ -398,22 +470,57 @@ static double measure(const struct bench_case *c, enum subject subject, struct p
 	return (double)spent / repeat;
 }
 
-static void run_case(const struct bench_case *c, unsigned int rounds, unsigned int repeat)
+/* Whether the subject has what the case is about. */
+static bool takes_part(const struct bench_case *c, enum subject subject, bool listed)
+{
+	switch (subject) {
+	case FLOODWALL:
+	case TRIVIAL:
+		return true;
+	case LPM_TRIE:
+		return listed;
+	default: /* of a list xdp-filter holds one address, always the same */
+		return !c->floodwall_only && !c->random;
+	}
+}
+
+/* @listed: a source that Floodwall and the trie drop because of a list; NULL: no list is in force.
+ */
+static void run_case(const struct bench_case *c, const char *listed, unsigned int rounds,
+		     unsigned int repeat)
 {
 	struct packet packet = packet_make(c->source, c->server, c->port, c->syn);
+	struct packet from_list =
+		packet_make(listed ? listed : c->source, c->server, c->port, c->syn);
 	enum subject subject;
 	unsigned int round;
 	double ns;
 
 	for (round = 0; round <= rounds; round++) {
 		for (subject = 0; subject < SUBJECT_COUNT; subject++) {
-			if (c->floodwall_only && subject > TRIVIAL)
+			if (!takes_part(c, subject, listed))
 				continue;
-			ns = measure(c, subject, &packet, round ? repeat : WARM_UP);
+			ns = measure(c, subject,
+				     subject == FLOODWALL || subject == LPM_TRIE ? &from_list
+										 : &packet,
+				     round ? repeat : WARM_UP);
 			if (round) /* the first one only warms up */
 				printf("%s\t%s\t%.2f\n", c->name, subject_names[subject], ns);
 		}
 	}
+}
+
+static void run_list_case(const struct list_case *l, unsigned int rounds, unsigned int repeat)
+{
+	struct prefixes list = prefixes_make(l->prefixes, strchr(l->c.source, ':'));
+	struct fw_addr source = prefixes_draw(&list);
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(list.v6 ? AF_INET6 : AF_INET, list.v6 ? &source.word[0] : &source.word[3], text,
+		  sizeof(text));
+	list_load(&list);
+	prefixes_free(&list);
+	run_case(&l->c, text, rounds, repeat);
 }
 
 /* One CPU for all, and a kernel that does not time every BPF program by itself. */
@@ -446,6 +553,8 @@ int main(int argc, char **argv)
 	prepare_host();
 	subjects_open();
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		run_case(&cases[i], rounds, repeat);
+		run_case(&cases[i], NULL, rounds, repeat);
+	for (i = 0; i < sizeof(list_cases) / sizeof(list_cases[0]); i++)
+		run_list_case(&list_cases[i], rounds, repeat);
 	return 0;
 }

@@ -42,10 +42,18 @@ int64_t image_take(struct image *image, size_t lines)
 	return (int64_t)first;
 }
 
+/* Ends that are not used are the last key. */
+static void clear_ends(union fw_line *line, enum image_tree tree)
+{
+	memset(line, 0xff, sizeof(*line));
+	for (int i = 0; i < FW_V4_LEAF && tree == IMAGE_V4; i++)
+		line->v4_leaf.end[i] = 0x7fff;
+}
+
 static void fill_leaf(union fw_line *line, enum image_tree tree, const struct image_part *parts,
 		      size_t count)
 {
-	memset(line, 0xff, sizeof(*line)); /* ends that are not used */
+	clear_ends(line, tree);
 	for (size_t i = 0; i < count; i++) {
 		if (tree == IMAGE_V4) {
 			line->v4_leaf.end[i] = (uint16_t)parts[i].end;
@@ -61,7 +69,7 @@ static void fill_leaf(union fw_line *line, enum image_tree tree, const struct im
 static void fill_branch(union fw_line *line, enum image_tree tree, const struct image_part *parts,
 			size_t count)
 {
-	memset(line, 0xff, sizeof(*line));
+	clear_ends(line, tree);
 	if (tree == IMAGE_V4)
 		line->v4_branch.children = parts[0].ref;
 	else
@@ -113,8 +121,8 @@ int64_t image_tree(struct image *image, enum image_tree tree, struct image_part 
 
 static uint32_t find_v4(const struct image *image, uint32_t address)
 {
-	uint32_t ref = image->lines[FW_LINE_V4 + (address >> 20)].ref[address >> 16 & 15], part;
-	uint16_t key = (uint16_t)address;
+	uint32_t ref = image->lines[FW_LINE_V4 + (address >> 19)].ref[address >> 15 & 15], part;
+	uint32_t key = address & 0x7fff;
 	const union fw_line *line;
 
 	while (ref & FW_REF_NODE) {

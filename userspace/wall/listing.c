@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From ranges to an image. A /16 of IPv4 with but one rule needs no tree, nor does a /64 of IPv6 to
+ * From ranges to an image. A /17 of IPv4 with but one rule needs no tree, nor does a /64 of IPv6 to
  * which no longer prefix belongs; the rest is in trees of the size that it takes.
  */
 #include <errno.h>
@@ -11,19 +11,19 @@
 
 static int place_v4(struct image *image, const struct range_list *ranges)
 {
-	struct image_part *parts = malloc(65536 * sizeof(*parts));
+	struct image_part *parts = malloc((1 << 15) * sizeof(*parts));
 	const struct range *range = ranges->range, *end = range + ranges->count;
 	int64_t ref = 0;
 
-	for (uint32_t site = 0; parts && ref >= 0 && site < 65536; site++) {
-		uint32_t last = site << 16 | 0xffff;
+	for (uint32_t site = 0; parts && ref >= 0 && site < 1 << 17; site++) {
+		uint32_t last = site << 15 | 0x7fff;
 		size_t count = 0;
 
 		for (;; range++) {
 			bool goes_on = range + 1 == end || (uint32_t)range[1].lower > last;
 
 			parts[count++] = (struct image_part){
-				.end = goes_on ? 0xffff : ((uint32_t)range[1].lower - 1) & 0xffff,
+				.end = goes_on ? 0x7fff : ((uint32_t)range[1].lower - 1) & 0x7fff,
 				.ref = range->rule};
 			if (goes_on)
 				break;

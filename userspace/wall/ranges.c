@@ -119,11 +119,18 @@ static int64_t rules_number(struct rules *rules, const struct fw_list_rule *rule
 	}
 }
 
+/* Those that every image has. */
 static void rules_clear(struct rules *rules)
 {
 	memset(rules->slots, 0, RULES_HASH * sizeof(*rules->slots));
 	rules->count = 0;
-	rules_number(rules, &(struct fw_list_rule){0}); /* rule 0: on no list */
+	rules_number(rules, &(struct fw_list_rule){.zero = 0});
+	for (uint32_t list = 0; list < FW_LISTS_MAX; list++)
+		rules_number(rules,
+			     &(struct fw_list_rule){.block_until_ns = FOREVER, .block_list = list});
+	for (uint32_t list = 0; list < FW_LISTS_MAX; list++)
+		rules_number(rules,
+			     &(struct fw_list_rule){.allow_until_ns = FOREVER, .allow_list = list});
 }
 
 /* What @rule becomes where an entry lies on top: of each action the one that lasts longest. */

@@ -20,8 +20,8 @@ struct range_list {
 };
 
 struct ranges {
-	struct range_list v4, v6;   /* each begins with its family's first address */
-	struct fw_list_rule *rules; /* [0]: on no list */
+	struct range_list v4, v6; /* each begins with its family's first address */
+	struct fw_list_rule *rules;
 	uint32_t rules_count;
 	uint32_t granularity_s;
 };

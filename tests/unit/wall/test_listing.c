@@ -321,11 +321,11 @@ static void nothing_listed_is_an_image_that_finds_nothing(void **state)
 	image = compile();
 	assert_unlisted(&image, "192.0.2.1");
 	assert_unlisted(&image, "2001:db8::1");
-	assert_int_equal(image.lines[0].head.rules, 1);
+	assert_int_equal(image.lines[0].head.rules, FW_RULE_OTHER);
 	image_free(&image);
 }
 
-/* Every other address of a /16, and of a /112: the deepest trees there are. */
+/* Every other address of two /17, and of a /112: the deepest trees there are. */
 static void a_comb_has_as_many_parts_as_addresses(void **state)
 {
 	struct fw_listed *entries = list(0, FW_LIST_BLOCK, 65536);
