@@ -106,6 +106,7 @@ int cmd_detach(struct cli *cli);
 int cmd_diff(struct cli *cli);
 int cmd_events(struct cli *cli);
 int cmd_get(struct cli *cli);
+int cmd_list(struct cli *cli);
 int cmd_reasons(struct cli *cli);
 int cmd_rule(struct cli *cli);
 int cmd_service(struct cli *cli);

@@ -49,29 +49,44 @@ int listing_install(int listing, const struct image *image, struct error *error)
 	return result;
 }
 
-int listing_map(int listing, struct image *image, struct error *error)
+/* The image in force. −ENOENT: there is none; −EAGAIN: it went just now. */
+static int open_image(int listing)
+{
+	uint32_t slot = 0, id;
+	int map;
+
+	if (bpf_map_lookup_elem(listing, &slot, &id) < 0)
+		return -errno;
+	map = bpf_map_get_fd_by_id(id);
+	return map >= 0 ? map : errno == ENOENT ? -EAGAIN : -errno;
+}
+
+static int map_image(int map, struct image *image)
 {
 	struct bpf_map_info info = {0};
-	uint32_t slot = 0, id, size = sizeof(info);
-	int map = -1, result = 0;
+	uint32_t size = sizeof(info);
 	void *memory;
 
+	if (bpf_obj_get_info_by_fd(map, &info, &size) < 0)
+		return -errno;
+	memory = mmap(NULL, (size_t)info.max_entries * FW_LINE_SIZE, PROT_READ, MAP_SHARED, map, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*image = (struct image){memory, info.max_entries, info.max_entries};
+	return 0;
+}
+
+int listing_map(int listing, struct image *image, struct error *error)
+{
+	int map, result;
+
 	*image = (struct image){NULL};
-	if (bpf_map_lookup_elem(listing, &slot, &id) < 0)
-		return errno == ENOENT ? 0
-				       : error_set(error, -errno, "cannot read the lists: %s",
-						   strerror(errno));
-	map = bpf_map_get_fd_by_id(id);
-	if (map < 0 || bpf_obj_get_info_by_fd(map, &info, &size) < 0)
-		result = -errno;
-	if (result == 0) {
-		memory = mmap(NULL, (size_t)info.max_entries * FW_LINE_SIZE, PROT_READ, MAP_SHARED,
-			      map, 0);
-		if (memory == MAP_FAILED)
-			result = -errno;
-		else
-			*image = (struct image){memory, info.max_entries, info.max_entries};
-	}
+	do
+		map = open_image(listing);
+	while (map == -EAGAIN);
+	if (map == -ENOENT)
+		return 0;
+	result = map < 0 ? map : map_image(map, image);
 	if (map >= 0)
 		close(map);
 	return result == 0

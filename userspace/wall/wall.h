@@ -120,6 +120,42 @@ int wall_list_each(struct wall *wall, enum wall_list list,
 /* Removes what has expired. Returns how many. */
 int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error);
 
+/* --- named lists (wall/named.c) --------------------------------------------------------------- */
+
+/* Lists of any size that are loaded whole and replaced whole; struct fw_listing. */
+struct wall_named {
+	struct fw_list row;
+	uint64_t expiring; /* entries that are not for ever */
+	uint64_t packets;  /* that the list decided since its name was first loaded */
+};
+
+struct wall_listing {
+	struct wall_named list[FW_LISTS_MAX];
+	size_t count;
+	uint64_t bytes;         /* kernel memory of all lists together */
+	uint32_t granularity_s; /* seconds that expiries are rounded up to */
+};
+
+/*
+ * Loads a list, in place of the one of that name if there is one, and says what it is now. Every
+ * packet sees the lists as they were before or as they are after. @entries are reordered. On an
+ * error nothing has changed. −EINVAL: not a name; −ENOSPC: FW_LISTS_MAX; −ENOMEM.
+ */
+int wall_named_load(struct wall *wall, const char *name, enum fw_list_action action,
+		    struct fw_listed *entries, size_t count, struct wall_named *loaded,
+		    struct error *error);
+int wall_named_drop(struct wall *wall, const char *name, struct error *error); /* −ENOENT */
+/* Gives back the memory of entries that have expired (they count no more as it is). Returns how
+ * many there were. */
+int wall_named_expire(struct wall *wall, struct error *error);
+int wall_named_all(struct wall *wall, struct wall_listing *listing, struct error *error);
+int wall_named_find(struct wall *wall, const char *name, struct wall_named *named,
+		    struct error *error); /* −ENOENT */
+/* Calls @each for every entry, in order, until it returns non-zero, which is returned. −ENOENT. */
+int wall_named_each(struct wall *wall, const char *name,
+		    int (*each)(void *context, const struct fw_listed *entry), void *context,
+		    struct error *error);
+
 /* --- policy from the file (wall/apply.c) ------------------------------------------------------ */
 
 /*
