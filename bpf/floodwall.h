@@ -114,7 +114,8 @@ struct fw_list_entry {
  * A reference is a rule, or a kind and the line of a node. A node's `end[i]` is the last key of its
  * i-th part (the last part's end is implied; unused ones are all ones), so the part that holds a
  * key is the number of ends below it. Keys are the lower 15 bits of an IPv4 address, so that four
- * ends can be compared at once in a word; of an IPv6 address the upper 64 bits, and below a leaf that refers to another node, the lower 64.
+ * ends can be compared at once in a word; of an IPv6 address the upper 64 bits, and below a leaf
+ * that refers to another node, the lower 64.
  */
 enum fw_list_action { FW_LIST_BLOCK, FW_LIST_ALLOW };
 
@@ -125,8 +126,8 @@ enum {
 	FW_LINE_RULES = FW_LINE_V4 + (1 << 17) / 16, /* two rules each */
 };
 
-/* Rules that say the same in every image, so that nobody need look: listed nowhere, blocked for ever
- * by a list, allowed for ever by a list. */
+/* Rules that say the same in every image, so that nobody need look: listed nowhere, blocked for
+ * ever by a list, allowed for ever by a list. */
 enum {
 	FW_RULE_NONE,
 	FW_RULE_BLOCK,
@@ -157,7 +158,7 @@ struct fw_v4_leaf {
 
 struct fw_v4_branch {
 	__u16 end[FW_V4_BRANCH]; /* as a leaf's */
-	__u32 children; /* reference to the first; the others follow */
+	__u32 children;          /* reference to the first; the others follow */
 	__u32 zero[7];
 };
 

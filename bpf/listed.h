@@ -108,38 +108,36 @@ static __always_inline bool listed_lasts(__u64 until_ns)
 	return until_ns == ~0ULL || (until_ns && until_ns > bpf_ktime_get_coarse_ns());
 }
 
-/* Counts the packet for the list that decides. */
-static __always_inline enum fw_verdict listed_decide(__u32 list, enum fw_verdict verdict)
-{
-	__u64 *packets = bpf_map_lookup_elem(&list_packets, &list);
-
-	if (packets)
-		(*packets)++;
-	return verdict;
-}
-
-/* A list that allows decides before one that blocks, as long as it lasts. */
-static __always_inline enum fw_verdict listed_apply(void *image, __u32 number)
+/* What a rule comes to now, and by which list. One that allows decides before one that blocks, as
+ * long as it lasts. */
+static __always_inline enum fw_verdict listed_apply(void *image, __u32 number, __u32 *list)
 {
 	const union fw_line *line;
 	const struct fw_list_rule *rule;
 
-	if (number < FW_RULE_ALLOW)
-		return listed_decide(number - FW_RULE_BLOCK, FW_LISTED);
-	if (number < FW_RULE_OTHER)
-		return listed_decide(number - FW_RULE_ALLOW, FW_PASS_ALLOWED);
+	if (number == FW_RULE_NONE)
+		return FW_NONE;
+	if (number < FW_RULE_ALLOW) {
+		*list = number - FW_RULE_BLOCK;
+		return FW_LISTED;
+	}
+	if (number < FW_RULE_OTHER) {
+		*list = number - FW_RULE_ALLOW;
+		return FW_PASS_ALLOWED;
+	}
 	line = listed_line(image, FW_LINE_RULES + number / 2);
 	if (!line)
 		return FW_NONE;
 	rule = &line->rule[number & 1];
-	if (listed_lasts(rule->allow_until_ns))
-		return listed_decide(rule->allow_list, FW_PASS_ALLOWED);
-	if (listed_lasts(rule->block_until_ns))
-		return listed_decide(rule->block_list, FW_LISTED);
-	return FW_NONE;
+	if (listed_lasts(rule->allow_until_ns)) {
+		*list = rule->allow_list;
+		return FW_PASS_ALLOWED;
+	}
+	*list = rule->block_list;
+	return listed_lasts(rule->block_until_ns) ? FW_LISTED : FW_NONE;
 }
 
-static __always_inline enum fw_verdict listed_judge(const struct packet *packet)
+static __always_inline enum fw_verdict listed_find(const struct packet *packet, __u32 *list)
 {
 	const struct fw_addr *source = &packet->source.addr;
 	__u32 zero = 0, number;
@@ -149,7 +147,27 @@ static __always_inline enum fw_verdict listed_judge(const struct packet *packet)
 		return FW_NONE;
 	number = fw_addr_is_v4(source) ? listed_rule_v4(image, bpf_ntohl(source->word[3]))
 				       : listed_rule_v6(image, source);
-	return number == FW_RULE_NONE ? FW_NONE : listed_apply(image, number);
+	return listed_apply(image, number, list);
+}
+
+/* Passes what a list allows, condemns what one blocks, and counts the packet for that list. */
+static __always_inline enum fw_verdict listed_judge(const struct packet *packet)
+{
+	__u32 list = 0;
+	enum fw_verdict verdict = listed_find(packet, &list);
+	__u64 *packets = verdict != FW_NONE ? bpf_map_lookup_elem(&list_packets, &list) : NULL;
+
+	if (packets)
+		(*packets)++;
+	return verdict;
+}
+
+/* Whether nothing is asked of a connection's source; as lists_exempt(). */
+static __always_inline bool listed_exempt(const struct packet *packet)
+{
+	__u32 list = 0;
+
+	return listed_find(packet, &list) == FW_PASS_ALLOWED;
 }
 
 #endif

@@ -5,7 +5,7 @@
  * A completed handshake proves that the source receives our packets: it is marked as verified, and
  * counted at its source and prefix until the socket closes (by either side, by reset, by time-out,
  * or with its process). What was counted is remembered with the socket, so a close undoes exactly
- * that; TIME_WAIT is no longer a connection. Sources on the allow list are not counted. Whatever
+ * that; TIME_WAIT is no longer a connection. Sources that a list allows are not counted. Whatever
  * fails is counted, and the connection lives on.
  */
 #include <linux/bpf.h>
@@ -16,6 +16,7 @@
 #include "policy.h"
 #include "packet.h"
 #include "lists.h"
+#include "listed.h"
 #include "service.h"
 #include "connections.h"
 #include "emit.h"
@@ -120,7 +121,7 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 	if (packet.service == FW_HOST_SERVICE)
 		return;
 	track_verify(&packet);
-	if (lists_exempt(&packet))
+	if (lists_exempt(&packet) || listed_exempt(&packet))
 		return; /* nothing is asked of it, so no cap may meet it at accept either */
 
 	/* First whatever makes the close come back to us: a count that nothing undoes is worse than
