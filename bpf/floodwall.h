@@ -107,15 +107,18 @@ struct fw_list_entry {
  *     line 0                  head
  *     FW_LINE_LISTS …         a row for each list; its index is the list's id
  *     FW_LINE_V4 …            a reference for each IPv4 /17
+ *     FW_LINE_V6 …            a reference for each IPv6 /15
  *     FW_LINE_RULES …         rules
  *     …                       nodes
  *     fw_list.entries_line …  each list's entries, sorted: what the next image is compiled from
  *
- * A reference is a rule, or a kind and the line of a node. A node's `end[i]` is the last key of its
- * i-th part (the last part's end is implied; unused ones are all ones), so the part that holds a
- * key is the number of ends below it. Keys are the lower 15 bits of an IPv4 address, so that four
- * ends can be compared at once in a word; of an IPv6 address the upper 64 bits, and below a leaf
- * that refers to another node, the lower 64.
+ * A reference is a rule, or a kind and the line of a node. Below the tables an address is looked up
+ * by digits of 15 bits (IPv4 has one, IPv6 eight, the last one filled up with zeros). Each has a
+ * tree of its own, and from its leaf it goes on with the next digit's, if it must. A node's
+ * `end[i]` is the last value of its i-th part, so the part that holds a digit is the number of ends
+ * below it; with 15 bits four of them can be compared at once in a word. Ends that are not used are
+ * the last value there is. Where but one block of addresses differs from what is around it, a node
+ * of its own says so and cuts the way short.
  */
 enum fw_list_action { FW_LIST_BLOCK, FW_LIST_ALLOW };
 
@@ -123,7 +126,8 @@ enum {
 	FW_LINE_SIZE = 64,
 	FW_LINE_LISTS = 1, /* two lines each */
 	FW_LINE_V4 = FW_LINE_LISTS + 2 * FW_LISTS_MAX,
-	FW_LINE_RULES = FW_LINE_V4 + (1 << 17) / 16, /* two rules each */
+	FW_LINE_V6 = FW_LINE_V4 + (1 << 17) / 16,
+	FW_LINE_RULES = FW_LINE_V6 + (1 << 15) / 16, /* two rules each */
 };
 
 /* Rules that say the same in every image, so that nobody need look: listed nowhere, blocked for
@@ -135,42 +139,46 @@ enum {
 	FW_RULE_OTHER = FW_RULE_ALLOW + FW_LISTS_MAX,
 };
 
-#define FW_REF_BRANCH (1u << 31)
 #define FW_REF_LEAF   (1u << 30)
-#define FW_REF_NODE   (FW_REF_BRANCH | FW_REF_LEAF) /* neither: a rule */
+#define FW_REF_BRANCH (2u << 30)
+#define FW_REF_BLOCK  (3u << 30)
+#define FW_REF_KIND   (3u << 30) /* 0: a rule */
 
 enum {
-	FW_V4_LEAF = 16, /* parts of a node */
-	FW_V4_BRANCH = 16,
-	FW_V6_LEAF = 6,
-	FW_V6_BRANCH = 8,
-	FW_V4_DEPTH = 4,  /* nodes on a way at most: 16^4 parts below a /17 … */
-	FW_V6_DEPTH = 24, /* … and 6 × 8^11 in each half of an IPv6 address */
+	FW_DIGIT_BITS = 15,
+	FW_DIGIT_MAX = (1 << FW_DIGIT_BITS) - 1,
+	FW_BRANCH_PARTS = 16,
+	FW_V4_LEAF_PARTS = 16,
+	FW_V6_LEAF_PARTS = 10,
+	FW_V4_DEPTH = 4,         /* nodes on a way at most: 16^4 parts … */
+	FW_V6_DEPTH = 8 * 4 + 1, /* … and 10 × 16^3 of each digit */
 };
 
-struct fw_v4_leaf {
+struct fw_branch {
 	union {
-		__u16 end[FW_V4_LEAF];
-		__u64 ends[FW_V4_LEAF / 4];
+		__u16 end[FW_BRANCH_PARTS];
+		__u64 ends[FW_BRANCH_PARTS / 4];
 	};
-	__u16 rule[FW_V4_LEAF];
-};
-
-struct fw_v4_branch {
-	__u16 end[FW_V4_BRANCH]; /* as a leaf's */
-	__u32 children;          /* reference to the first; the others follow */
+	__u32 children; /* reference to the first; the others follow */
 	__u32 zero[7];
 };
 
-struct fw_v6_leaf {
-	__u64 end[FW_V6_LEAF - 1];
-	__u32 ref[FW_V6_LEAF];
+struct fw_v4_leaf {
+	__u16 end[FW_V4_LEAF_PARTS];
+	__u16 rule[FW_V4_LEAF_PARTS];
 };
 
-struct fw_v6_branch {
-	__u64 end[FW_V6_BRANCH - 1];
-	__u32 children;
-	__u32 zero;
+struct fw_v6_leaf {
+	__u16 end[12];
+	__u32 ref[FW_V6_LEAF_PARTS];
+};
+
+/* Rules of the addresses that are @addr under the mask, and of the others. */
+struct fw_v6_block {
+	__u64 upper, lower; /* host order */
+	__u64 upper_mask, lower_mask;
+	__u32 inside, outside;
+	__u64 zero[3];
 };
 
 /* Until when a list that allows, and then one that blocks, decides. Times are CLOCK_MONOTONIC;
@@ -207,20 +215,19 @@ struct fw_listed {
 struct fw_listing {
 	__u32 lines;
 	__u32 rules;
-	__u32 root_v6;       /* reference */
-	__u32 granularity_s; /* expiries are rounded up to multiples of this */
 	__u64 compiled_ns;   /* CLOCK_MONOTONIC */
-	__u64 zero[5];
+	__u32 granularity_s; /* expiries are rounded up to multiples of this */
+	__u32 zero[11];
 };
 
 union fw_line {
 	struct fw_listing head;
 	__u32 ref[16];
 	struct fw_list_rule rule[2];
+	struct fw_branch branch;
 	struct fw_v4_leaf v4_leaf;
-	struct fw_v4_branch v4_branch;
 	struct fw_v6_leaf v6_leaf;
-	struct fw_v6_branch v6_branch;
+	struct fw_v6_block v6_block;
 };
 
 /* Where a service listens. An unspecified address of its family (::ffff:0.0.0.0, ::) matches every

@@ -14,37 +14,20 @@
 #include "packet.h"
 
 /*
- * How many of a node's ends are below @key: which part of it holds the key. Keys of a flood are
- * random, and a branch would be mispredicted half the time, so there is none: the upper bit of a
- * lane of 16 is free, and says whether it was.
+ * How many of a node's first @count ends are below @digit: which part of it holds the digit. Those
+ * of a flood are random, and a branch would be mispredicted half the time, so there is none: the
+ * upper bit of a lane of 16 is free, and says whether it was.
  */
-static __always_inline __u32 listed_part_v4(const union fw_line *line, __u32 key)
+static __always_inline __u32 listed_part(const union fw_line *line, int count, __u32 digit)
 {
 	const __u64 each = 0x0001000100010001ULL;
-	__u64 keys = ((key | 0x8000) - 1) * each, below = 0;
+	__u64 digits = ((digit | 0x8000) - 1) * each, below = 0;
 	int i;
 
 #pragma unroll
-	for (i = 0; i < FW_V4_LEAF / 4; i++)
-		below += (keys - line->v4_leaf.ends[i]) >> 15 & each;
+	for (i = 0; i < count / 4; i++)
+		below += (digits - line->branch.ends[i]) >> 15 & each;
 	return below * each >> 48;
-}
-
-/* The same of @count ends of 64 bits. The empty asm keeps the compiler from making a branch. */
-static __always_inline __u32 listed_part_v6(const __u64 *end, int count, __u64 key)
-{
-	__u64 borrow;
-	__u32 below = 0;
-	int i;
-
-#pragma unroll
-	for (i = 0; i < count; i++) {
-		borrow = (~end[i] & key) | ((~end[i] | key) & (end[i] - key));
-		borrow >>= 63;
-		below += borrow;
-		asm volatile("" : "+r"(below));
-	}
-	return below;
 }
 
 static __always_inline const union fw_line *listed_line(void *image, __u32 index)
@@ -52,52 +35,66 @@ static __always_inline const union fw_line *listed_line(void *image, __u32 index
 	return bpf_map_lookup_elem(image, &index);
 }
 
+/* A reference from one of the tables. */
+static __always_inline __u32 listed_start(void *image, __u32 table, __u32 index)
+{
+	const union fw_line *line = listed_line(image, table + index / 16);
+
+	return line ? line->ref[index % 16] : FW_RULE_NONE;
+}
+
 /* Number of the rule for an IPv4 address in host order. */
 static __always_inline __u32 listed_rule_v4(void *image, __u32 address)
 {
-	const union fw_line *line = listed_line(image, FW_LINE_V4 + (address >> 19));
-	__u32 ref, part;
+	__u32 ref = listed_start(image, FW_LINE_V4, address >> FW_DIGIT_BITS), part;
+	const union fw_line *line;
 	int i;
 
-	if (!line)
-		return FW_RULE_NONE;
-	ref = line->ref[address >> 15 & 15];
-	for (i = 0; i < FW_V4_DEPTH && ref & FW_REF_NODE; i++) {
-		line = listed_line(image, ref & ~FW_REF_NODE);
+	for (i = 0; i < FW_V4_DEPTH && ref & FW_REF_KIND; i++) {
+		line = listed_line(image, ref & ~FW_REF_KIND);
 		if (!line)
 			return FW_RULE_NONE;
-		part = listed_part_v4(line, address & 0x7fff);
-		ref = ref & FW_REF_BRANCH ? line->v4_branch.children + part
-					  : line->v4_leaf.rule[part & (FW_V4_LEAF - 1)];
+		part = listed_part(line, FW_BRANCH_PARTS, address & FW_DIGIT_MAX);
+		ref = ref & FW_REF_BRANCH ? line->branch.children + part
+					  : line->v4_leaf.rule[part % FW_V4_LEAF_PARTS];
 	}
 	return ref;
 }
 
-/* The same for an IPv6 address. The upper half's tree may lead to one of the lower half. */
+/* The same for an IPv6 address. */
 static __noinline __u32 listed_rule_v6(void *image, const struct fw_addr *addr)
 {
-	__u64 key = bpf_be64_to_cpu((__u64)addr->word[1] << 32 | addr->word[0]);
-	__u64 low = bpf_be64_to_cpu((__u64)addr->word[3] << 32 | addr->word[2]);
-	const union fw_line *line = listed_line(image, 0);
-	__u32 ref, part;
+	const __u64 upper = bpf_be64_to_cpu((__u64)addr->word[1] << 32 | addr->word[0]);
+	const __u64 lower = bpf_be64_to_cpu((__u64)addr->word[3] << 32 | addr->word[2]);
+	const int rest = 64 - FW_DIGIT_BITS; /* bits behind a digit */
+	__u64 next = upper << FW_DIGIT_BITS | lower >> rest, after = lower << FW_DIGIT_BITS;
+	__u32 ref = listed_start(image, FW_LINE_V6, upper >> rest), part;
+	const union fw_line *line;
 	int i;
 
-	if (!line)
-		return FW_RULE_NONE;
-	ref = line->head.root_v6;
-	for (i = 0; i < FW_V6_DEPTH && ref & FW_REF_NODE; i++) {
-		line = listed_line(image, ref & ~FW_REF_NODE);
+	for (i = 0; i < FW_V6_DEPTH && ref & FW_REF_KIND; i++) {
+		line = listed_line(image, ref & ~FW_REF_KIND);
 		if (!line)
 			return FW_RULE_NONE;
-		if (ref & FW_REF_BRANCH) {
-			ref = line->v6_branch.children +
-			      listed_part_v6(line->v6_branch.end, FW_V6_BRANCH - 1, key);
-		} else {
-			part = listed_part_v6(line->v6_leaf.end, FW_V6_LEAF - 1, key);
-			if (part >= FW_V6_LEAF)
+		switch (ref & FW_REF_KIND) {
+		case FW_REF_BRANCH:
+			ref = line->branch.children +
+			      listed_part(line, FW_BRANCH_PARTS, next >> rest);
+			break;
+		case FW_REF_LEAF:
+			part = listed_part(line, 12, next >> rest);
+			if (part >= FW_V6_LEAF_PARTS)
 				return FW_RULE_NONE;
 			ref = line->v6_leaf.ref[part];
-			key = low;
+			next = next << FW_DIGIT_BITS | after >> rest;
+			after <<= FW_DIGIT_BITS;
+			break;
+		default:
+			return (upper & line->v6_block.upper_mask) == line->v6_block.upper &&
+					       (lower & line->v6_block.lower_mask) ==
+						       line->v6_block.lower
+				       ? line->v6_block.inside
+				       : line->v6_block.outside;
 		}
 	}
 	return ref;

@@ -432,6 +432,7 @@ static const struct list_case {
 	LIST_CASE(1000000, "blocked_drop_1m_random", true, BLOCKED_4, SERVER_4),
 	LIST_CASE(100000, "blocked_drop_100k_v6", false, BLOCKED_6, SERVER_6),
 	LIST_CASE(100000, "blocked_drop_100k_random_v6", true, BLOCKED_6, SERVER_6),
+	LIST_CASE(1000000, "blocked_drop_1m_v6", false, BLOCKED_6, SERVER_6),
 };
 
 /* CPU time of this thread: what ran in between on the same CPU does not count. */

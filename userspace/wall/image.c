@@ -42,44 +42,21 @@ int64_t image_take(struct image *image, size_t lines)
 	return (int64_t)first;
 }
 
-/* Ends that are not used are the last key. */
-static void clear_ends(union fw_line *line, enum image_tree tree)
+static void fill_node(union fw_line *line, uint32_t kind, enum image_tree tree,
+		      const struct image_part *parts, size_t count)
 {
-	memset(line, 0xff, sizeof(*line));
-	for (int i = 0; i < FW_V4_LEAF && tree == IMAGE_V4; i++)
-		line->v4_leaf.end[i] = 0x7fff;
-}
+	size_t ends = kind == FW_REF_LEAF && tree == IMAGE_V6 ? 12 : FW_BRANCH_PARTS;
 
-static void fill_leaf(union fw_line *line, enum image_tree tree, const struct image_part *parts,
-		      size_t count)
-{
-	clear_ends(line, tree);
-	for (size_t i = 0; i < count; i++) {
-		if (tree == IMAGE_V4) {
-			line->v4_leaf.end[i] = (uint16_t)parts[i].end;
-			line->v4_leaf.rule[i] = (uint16_t)parts[i].ref;
-		} else {
-			if (i < FW_V6_LEAF - 1)
-				line->v6_leaf.end[i] = parts[i].end;
-			line->v6_leaf.ref[i] = parts[i].ref;
-		}
-	}
-}
-
-static void fill_branch(union fw_line *line, enum image_tree tree, const struct image_part *parts,
-			size_t count)
-{
-	clear_ends(line, tree);
-	if (tree == IMAGE_V4)
-		line->v4_branch.children = parts[0].ref;
-	else
-		line->v6_branch.children = parts[0].ref;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < ends; i++)
+		line->branch.end[i] = (uint16_t)(i < count ? parts[i].end : FW_DIGIT_MAX);
+	for (size_t i = 0; i < count && kind == FW_REF_LEAF; i++) {
 		if (tree == IMAGE_V4)
-			line->v4_branch.end[i] = (uint16_t)parts[i].end;
-		else if (i < FW_V6_BRANCH - 1)
-			line->v6_branch.end[i] = parts[i].end;
+			line->v4_leaf.rule[i] = (uint16_t)parts[i].ref;
+		else
+			line->v6_leaf.ref[i] = parts[i].ref;
 	}
+	if (kind == FW_REF_BRANCH)
+		line->branch.children = parts[0].ref;
 }
 
 /* One level: a node for every @width parts, which become the parts of the next level. */
@@ -95,10 +72,7 @@ static int64_t make_level(struct image *image, enum image_tree tree, uint32_t ki
 	for (size_t i = 0; i < nodes; i++) {
 		in_node = i + 1 < nodes ? width : count - i * width;
 		line = &image->lines[first + (int64_t)i];
-		if (kind == FW_REF_LEAF)
-			fill_leaf(line, tree, parts + i * width, in_node);
-		else
-			fill_branch(line, tree, parts + i * width, in_node);
+		fill_node(line, kind, tree, parts + i * width, in_node);
 		parts[i] = (struct image_part){.end = parts[i * width + in_node - 1].end,
 					       .ref = kind | (uint32_t)(first + (int64_t)i)};
 	}
@@ -108,59 +82,74 @@ static int64_t make_level(struct image *image, enum image_tree tree, uint32_t ki
 int64_t image_tree(struct image *image, enum image_tree tree, struct image_part *parts,
 		   size_t count)
 {
-	size_t branch = tree == IMAGE_V4 ? FW_V4_BRANCH : FW_V6_BRANCH;
+	size_t leaf = tree == IMAGE_V4 ? FW_V4_LEAF_PARTS : FW_V6_LEAF_PARTS;
 	int64_t nodes = (int64_t)count;
 
 	if (count > 1)
-		nodes = make_level(image, tree, FW_REF_LEAF,
-				   tree == IMAGE_V4 ? FW_V4_LEAF : FW_V6_LEAF, parts, count);
+		nodes = make_level(image, tree, FW_REF_LEAF, leaf, parts, count);
 	while (nodes > 1)
-		nodes = make_level(image, tree, FW_REF_BRANCH, branch, parts, (size_t)nodes);
+		nodes = make_level(image, tree, FW_REF_BRANCH, FW_BRANCH_PARTS, parts,
+				   (size_t)nodes);
 	return nodes < 0 ? nodes : (int64_t)parts[0].ref;
+}
+
+static uint32_t part_of(const union fw_line *line, uint32_t digit)
+{
+	uint32_t part = 0;
+
+	while (line->branch.end[part] < digit) /* the last one's is no smaller */
+		part++;
+	return part;
 }
 
 static uint32_t find_v4(const struct image *image, uint32_t address)
 {
-	uint32_t ref = image->lines[FW_LINE_V4 + (address >> 19)].ref[address >> 15 & 15], part;
-	uint32_t key = address & 0x7fff;
+	uint32_t index = address >> FW_DIGIT_BITS, digit = address & FW_DIGIT_MAX, part;
+	uint32_t ref = image->lines[FW_LINE_V4 + index / 16].ref[index % 16];
 	const union fw_line *line;
 
-	while (ref & FW_REF_NODE) {
-		line = &image->lines[ref & ~FW_REF_NODE];
-		for (part = 0; part < FW_V4_LEAF - 1 && line->v4_leaf.end[part] < key; part++)
-			;
-		ref = ref & FW_REF_BRANCH ? line->v4_branch.children + part
-					  : line->v4_leaf.rule[part];
+	while (ref & FW_REF_KIND) {
+		line = &image->lines[ref & ~FW_REF_KIND];
+		part = part_of(line, digit);
+		ref = ref & FW_REF_BRANCH ? line->branch.children + part : line->v4_leaf.rule[part];
 	}
 	return ref;
 }
 
-static uint32_t find_v6(const struct image *image, const struct fw_addr *addr)
+/* The @nth digit of the address, from 0 on. */
+static uint32_t digit_of(unsigned __int128 address, uint32_t nth)
 {
-	uint32_t ref = image->lines[0].head.root_v6, part;
-	const union fw_line *line;
-	uint64_t half[2], key;
+	return (uint32_t)((address << (nth * FW_DIGIT_BITS)) >> (128 - FW_DIGIT_BITS));
+}
 
-	memcpy(half, addr, sizeof(half));
-	key = be64toh(half[0]);
-	while (ref & FW_REF_NODE) {
-		line = &image->lines[ref & ~FW_REF_NODE];
-		part = 0;
-		if (ref & FW_REF_BRANCH) {
-			while (part < FW_V6_BRANCH - 1 && line->v6_branch.end[part] < key)
-				part++;
-			ref = line->v6_branch.children + part;
-		} else {
-			while (part < FW_V6_LEAF - 1 && line->v6_leaf.end[part] < key)
-				part++;
-			ref = line->v6_leaf.ref[part];
-			key = be64toh(half[1]);
-		}
+static uint32_t find_v6(const struct image *image, uint64_t upper, uint64_t lower)
+{
+	unsigned __int128 address = (unsigned __int128)upper << 64 | lower;
+	uint32_t index = digit_of(address, 0), nth = 1;
+	uint32_t ref = image->lines[FW_LINE_V6 + index / 16].ref[index % 16];
+	const union fw_line *line;
+
+	while (ref & FW_REF_KIND) {
+		line = &image->lines[ref & ~FW_REF_KIND];
+		if ((ref & FW_REF_KIND) == FW_REF_BLOCK)
+			return (upper & line->v6_block.upper_mask) == line->v6_block.upper &&
+					       (lower & line->v6_block.lower_mask) ==
+						       line->v6_block.lower
+				       ? line->v6_block.inside
+				       : line->v6_block.outside;
+		if (ref & FW_REF_BRANCH)
+			ref = line->branch.children + part_of(line, digit_of(address, nth));
+		else
+			ref = line->v6_leaf.ref[part_of(line, digit_of(address, nth++))];
 	}
 	return ref;
 }
 
 uint32_t image_find(const struct image *image, const struct fw_addr *addr)
 {
-	return fw_addr_is_v4(addr) ? find_v4(image, ntohl(addr->word[3])) : find_v6(image, addr);
+	uint64_t half[2];
+
+	memcpy(half, addr, sizeof(half));
+	return fw_addr_is_v4(addr) ? find_v4(image, ntohl(addr->word[3]))
+				   : find_v6(image, be64toh(half[0]), be64toh(half[1]));
 }

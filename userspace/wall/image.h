@@ -17,12 +17,12 @@ struct image {
 	uint32_t count, room;
 };
 
-/* How the keys of a tree are kept. */
+/* Whose leaves a tree has. */
 enum image_tree { IMAGE_V4, IMAGE_V6 };
 
-/* A part of the key space: up to @end, what @ref leads to. */
+/* A part of a digit's values: up to @end, what @ref leads to. */
 struct image_part {
-	uint64_t end; /* last key */
+	uint32_t end; /* last value */
 	uint32_t ref;
 };
 
@@ -30,7 +30,7 @@ void image_free(struct image *image);
 /* @lines more, all zero. Returns the first one's index; −ENOMEM. */
 int64_t image_take(struct image *image, size_t lines);
 /*
- * A tree over @parts, which are in order and end at the last key there is; they are used up.
+ * A tree over @parts, which are in order, the last one up to FW_DIGIT_MAX; they are used up.
  * Returns a reference to it: the only part's own, if there is but one. −ENOMEM.
  */
 int64_t image_tree(struct image *image, enum image_tree tree, struct image_part *parts,

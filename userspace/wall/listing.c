@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From ranges to an image. A /17 of IPv4 with but one rule needs no tree, nor does a /64 of IPv6 to
- * which no longer prefix belongs; the rest is in trees of the size that it takes.
+ * From ranges to an image. What has but one rule needs no tree, and what differs from its
+ * surroundings in one block alone needs no more than a node; the rest is in trees of the size that
+ * it takes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,21 +10,24 @@
 #include "base/clock.h"
 #include "wall/ranges.h"
 
+typedef unsigned __int128 u128;
+
 static int place_v4(struct image *image, const struct range_list *ranges)
 {
-	struct image_part *parts = malloc((1 << 15) * sizeof(*parts));
+	struct image_part *parts = malloc((FW_DIGIT_MAX + 1) * sizeof(*parts));
 	const struct range *range = ranges->range, *end = range + ranges->count;
 	int64_t ref = 0;
 
 	for (uint32_t site = 0; parts && ref >= 0 && site < 1 << 17; site++) {
-		uint32_t last = site << 15 | 0x7fff;
+		uint32_t last = site << FW_DIGIT_BITS | FW_DIGIT_MAX;
 		size_t count = 0;
 
 		for (;; range++) {
 			bool goes_on = range + 1 == end || (uint32_t)range[1].lower > last;
 
 			parts[count++] = (struct image_part){
-				.end = goes_on ? 0x7fff : ((uint32_t)range[1].lower - 1) & 0x7fff,
+				.end = goes_on ? FW_DIGIT_MAX
+					       : ((uint32_t)range[1].lower - 1) & FW_DIGIT_MAX,
 				.ref = range->rule};
 			if (goes_on)
 				break;
@@ -37,74 +41,146 @@ static int place_v4(struct image *image, const struct range_list *ranges)
 	return !parts ? -ENOMEM : ref < 0 ? (int)ref : 0;
 }
 
-/* The tree of one /64, whose ranges from @i on begin inside it; @before is what it begins with.
- * Advances *@i past them. */
-static int64_t place_lower(struct image *image, const struct range_list *ranges, size_t *i,
-			   uint32_t before, struct image_part *parts)
-{
-	const struct range *range = ranges->range;
-	uint64_t upper = range[*i].upper;
-	size_t count = 0;
+/* Part of the IPv6 addresses: those whose first @digits digits are the same. The ranges from @begin
+ * to @end begin in it, and what @before says lasts until the first of them does. */
+struct region {
+	u128 first;
+	uint32_t digits;
+	const struct range *begin, *end;
+	uint32_t before;
+};
 
-	for (; *i < ranges->count && range[*i].upper == upper; (*i)++) {
-		parts[count++] = (struct image_part){range[*i].lower - 1, before};
-		before = range[*i].rule;
-	}
-	parts[count++] = (struct image_part){UINT64_MAX, before};
-	return image_tree(image, IMAGE_V6, parts, count);
+static u128 start_of(const struct range *range)
+{
+	return (u128)range->upper << 64 | range->lower;
 }
 
-/* The parts of the upper half. Where a range begins inside a /64, that is a part with a tree of its
- * own. Returns how many; −ENOMEM. */
-static int64_t place_upper(struct image *image, const struct range_list *ranges,
-			   struct image_part *parts, struct image_part *lower)
+/* How many bits of the address come behind @digits digits. */
+static uint32_t bits_behind(uint32_t digits)
 {
-	const struct range *range = ranges->range;
-	uint32_t rule = 0;
-	uint64_t upper, begun = 0; /* where the part being made begins */
-	size_t count = 0, i = 0;
-	int64_t ref;
+	return digits * FW_DIGIT_BITS < 128 ? 128 - digits * FW_DIGIT_BITS : 0;
+}
 
-	while (i < ranges->count) {
-		upper = range[i].upper;
-		if (upper > begun)
-			parts[count++] = (struct image_part){upper - 1, rule};
-		begun = upper;
-		if (range[i].lower == 0) {
-			rule = range[i++].rule;
-			/* Unless more begin inside, the part goes on beyond this /64. */
-			if (i == ranges->count || range[i].upper != upper)
-				continue;
-		}
-		ref = place_lower(image, ranges, &i, rule, lower);
+static uint32_t digit_of(u128 address, uint32_t nth)
+{
+	return (uint32_t)((address << (nth * FW_DIGIT_BITS)) >> (128 - FW_DIGIT_BITS));
+}
+
+/* Whether these are the addresses of one prefix. */
+static bool is_block(u128 first, u128 last)
+{
+	u128 differ = first ^ last;
+
+	return (differ & (differ + 1)) == 0 && (first & differ) == 0;
+}
+
+/* If one block is all that differs in the region, a node that says so; else 0. */
+static int64_t place_block(struct image *image, const struct region *region)
+{
+	u128 last = region->first + (((u128)1 << bits_behind(region->digits)) - 1), mask;
+	u128 cut = start_of(region->begin), from = region->first, to = cut - 1;
+	uint32_t inside = region->before, outside = region->begin->rule;
+	union fw_line *line;
+	int64_t index;
+
+	if (region->end - region->begin == 2 && region->begin[1].rule == region->before) {
+		from = cut;
+		to = start_of(&region->begin[1]) - 1;
+	} else if (region->end - region->begin != 1) {
+		return 0;
+	} else if (!is_block(from, to)) {
+		from = cut;
+		to = last;
+	}
+	if (!is_block(from, to))
+		return 0;
+	if (from == cut) {
+		inside = region->begin->rule;
+		outside = region->before;
+	}
+	index = image_take(image, 1);
+	if (index < 0)
+		return index;
+	mask = ~(from ^ to);
+	line = &image->lines[index];
+	line->v6_block = (struct fw_v6_block){.upper = (uint64_t)(from >> 64),
+					      .lower = (uint64_t)from,
+					      .upper_mask = (uint64_t)(mask >> 64),
+					      .lower_mask = (uint64_t)mask,
+					      .inside = inside,
+					      .outside = outside};
+	return FW_REF_BLOCK | index;
+}
+
+static int64_t cut_region(struct image *image, struct region region, struct image_part *parts);
+
+/* A reference to all that is said of the region. @parts has room for each digit that is left. */
+static int64_t place_region(struct image *image, struct region region, struct image_part *parts)
+{
+	int64_t result;
+
+	if (region.begin < region.end && start_of(region.begin) == region.first)
+		region.before = region.begin++->rule;
+	if (region.begin == region.end)
+		return region.before;
+	result = place_block(image, &region);
+	if (result != 0)
+		return result;
+	result = cut_region(image, region, parts);
+	return result < 0 ? result : image_tree(image, IMAGE_V6, parts, (size_t)result);
+}
+
+/* Cuts the region by its next digit. Where a range begins behind a digit's first address, that
+ * value is a region of its own. Returns how many parts there are; −ENOMEM. */
+static int64_t cut_region(struct image *image, struct region region, struct image_part *parts)
+{
+	const struct range *range = region.begin, *inner;
+	uint32_t behind = bits_behind(region.digits + 1), begun = 0, digit;
+	size_t count = 0;
+	int64_t ref;
+	u128 first;
+
+	while (range < region.end) {
+		digit = digit_of(start_of(range), region.digits);
+		first = start_of(range) >> behind << behind;
+		for (inner = range;
+		     inner < region.end && start_of(inner) >> behind == first >> behind;)
+			inner++;
+		if (digit > begun)
+			parts[count++] = (struct image_part){digit - 1, region.before};
+		ref = place_region(
+			image,
+			(struct region){first, region.digits + 1, range, inner, region.before},
+			parts + count);
 		if (ref < 0)
 			return ref;
-		rule = range[i - 1].rule;
-		parts[count++] = (struct image_part){upper, (uint32_t)ref};
-		if (upper == UINT64_MAX)
-			return (int64_t)count;
-		begun = upper + 1;
+		range = inner;
+		region.before = range[-1].rule;
+		begun = digit + 1;
+		/* What lasts beyond this value is one part with it. */
+		if (ref == region.before)
+			begun = digit;
+		else
+			parts[count++] = (struct image_part){digit, (uint32_t)ref};
 	}
-	parts[count++] = (struct image_part){UINT64_MAX, rule};
+	if (begun <= FW_DIGIT_MAX)
+		parts[count++] = (struct image_part){FW_DIGIT_MAX, region.before};
 	return (int64_t)count;
 }
 
 static int place_v6(struct image *image, const struct range_list *ranges)
 {
-	/* Every range ends one part of the upper half, and those inside a /64 end two. */
-	struct image_part *parts = malloc((2 * ranges->count + 1) * sizeof(*parts));
-	struct image_part *lower = malloc((ranges->count + 1) * sizeof(*lower));
-	int64_t ref = -ENOMEM;
+	/* On the way down every digit's parts may be in the making. */
+	struct image_part *parts = malloc(10 * (FW_DIGIT_MAX + 1) * sizeof(*parts));
+	struct region all = {.begin = ranges->range, .end = ranges->range + ranges->count};
+	int64_t count = parts ? cut_region(image, all, parts) : -ENOMEM;
+	uint32_t index = 0;
 
-	if (parts && lower)
-		ref = place_upper(image, ranges, parts, lower);
-	if (ref >= 0)
-		ref = image_tree(image, IMAGE_V6, parts, (size_t)ref);
-	if (ref >= 0)
-		image->lines[0].head.root_v6 = (uint32_t)ref;
+	for (int64_t i = 0; i < count; i++)
+		for (; index <= parts[i].end; index++)
+			image->lines[FW_LINE_V6 + index / 16].ref[index % 16] = parts[i].ref;
 	free(parts);
-	free(lower);
-	return ref < 0 ? (int)ref : 0;
+	return count < 0 ? (int)count : 0;
 }
 
 static int place_rules(struct image *image, const struct ranges *ranges)
