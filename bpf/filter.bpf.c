@@ -21,7 +21,7 @@
 #include "sketch.h"
 #include "emit.h"
 
-/* Ends the packet's way if the stage condemns it and its rule is enforced. */
+/* Ends the packet's way if the stage decides it, and its rule is enforced. */
 #define JUDGE(stage)                                                                               \
 	do {                                                                                       \
 		enum fw_verdict verdict_ = (stage);                                                \

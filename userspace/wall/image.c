@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct fw_list_rule) * 2 == FW_LINE_SIZE, "two rules a lin
 void image_free(struct image *image)
 {
 	free(image->lines);
-	*image = (struct image){NULL};
+	*image = (struct image){.lines = NULL};
 }
 
 int64_t image_take(struct image *image, size_t lines)

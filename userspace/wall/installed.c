@@ -80,7 +80,7 @@ int listing_map(int listing, struct image *image, struct error *error)
 {
 	int map, result;
 
-	*image = (struct image){NULL};
+	*image = (struct image){.lines = NULL};
 	do
 		map = open_image(listing);
 	while (map == -EAGAIN);
@@ -98,5 +98,5 @@ void listing_unmap(struct image *image)
 {
 	if (image->lines)
 		munmap(image->lines, (size_t)image->count * FW_LINE_SIZE);
-	*image = (struct image){NULL};
+	*image = (struct image){.lines = NULL};
 }

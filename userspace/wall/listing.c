@@ -256,7 +256,7 @@ int listing_compile(const struct listing_source sources[FW_LISTS_MAX], uint64_t 
 	struct ranges ranges;
 	int result = ranges_cut(sources, now_s, &ranges);
 
-	*image = (struct image){NULL};
+	*image = (struct image){.lines = NULL};
 	if (result == 0) {
 		result = place(image, &ranges, sources, now_s);
 		ranges_free(&ranges);
