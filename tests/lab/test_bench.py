@@ -25,10 +25,12 @@ def test_packet_suite_writes_a_row_for_every_subject(tmp_path):
     assert all(row["metric"] == row["unit"] == "ns" and row["value"] > 0 for row in rows)
     named = [(row["case"], row["subject"]) for row in rows]
     assert len(named) == len(set(named)), "a row is a median, so there is one of each"
-    for case in ("established_pass", "established_pass_v6", "blocked_drop_1"):
+    for case in ("established_pass", "established_pass_v6", "blocked_drop_1", "blocked_drop_100k",
+                 "blocked_drop_1m"):
         subjects = {subject for name, subject in named if name == case}
         assert {"floodwall", "trivial", "xdp-filter"} <= subjects
         assert f"packet {case}: ns" in result.stdout
+    assert {("blocked_drop_100k_random", "floodwall"), ("blocked_drop_100k_random", "lpm-trie")} <= set(named)
 
 
 def test_without_a_suite_all_are_listed():
