@@ -44,7 +44,7 @@ def test_a_million_entries_replaced_under_traffic(lab, cli):
     second = file_of(lab, "second", generated(MILLION, 2, everyone))
     protect(lab)
     # The gates would refuse a flood that the lists let through; here it has to be seen.
-    for limit in ("source.syn_rate", "prefix.syn_rate", "site.syn_rate"):
+    for limit in ("source.syn_rate", "prefix.syn_rate"):
         cli("set", f"other.{limit}", 0)
 
     loaded = cli("list", "load", "bad", first)
