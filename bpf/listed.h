@@ -9,25 +9,31 @@
 #ifndef FLOODWALL_LISTED_H
 #define FLOODWALL_LISTED_H
 
+#include <stddef.h>
 #include <bpf/bpf_endian.h>
 #include "maps.h"
 #include "packet.h"
 
-/*
- * How many of a node's first @count ends are below @digit: which part of it holds the digit. Those
- * of a flood are random, and a branch would be mispredicted half the time, so there is none: the
- * upper bit of a lane of 16 is free, and says whether it was.
- */
-static __always_inline __u32 listed_part(const union fw_line *line, int count, __u32 digit)
-{
-	const __u64 each = 0x0001000100010001ULL;
-	__u64 digits = ((digit | 0x8000) - 1) * each, below = 0;
-	int i;
+#define LISTED_LANES 0x0001000100010001ULL
 
-#pragma unroll
-	for (i = 0; i < count / 4; i++)
-		below += (digits - line->branch.ends[i]) >> 15 & each;
-	return below * each >> 48;
+/* In each lane of 16 bits 1 if the end there is below the digit, else 0. The digits of a flood are
+ * random, and a branch would be mispredicted half the time, so there is none: the upper bit of a
+ * lane is free, and says whether the lane below it was enough. */
+static __always_inline __u64 listed_below(__u64 ends, __u64 digits)
+{
+	return (digits - ends) >> 15 & LISTED_LANES;
+}
+
+/* Which part of a node holds the digit: how many of its ends are below. @short_node, 0 or 1: it has
+ * but twelve. */
+static __always_inline __u32 listed_part(const union fw_line *line, __u32 digit, __u64 short_node)
+{
+	const __u64 *ends = line->branch.ends;
+	__u64 digits = ((digit | 0x8000) - 1) * LISTED_LANES, below;
+
+	below = listed_below(ends[0], digits) + listed_below(ends[1], digits) +
+		listed_below(ends[2], digits) + (listed_below(ends[3], digits) & (short_node - 1));
+	return below * LISTED_LANES >> 48;
 }
 
 static __always_inline const union fw_line *listed_line(void *image, __u32 index)
@@ -54,21 +60,29 @@ static __always_inline __u32 listed_rule_v4(void *image, __u32 address)
 		line = listed_line(image, ref & ~FW_REF_KIND);
 		if (!line)
 			return FW_RULE_NONE;
-		part = listed_part(line, FW_BRANCH_PARTS, address & FW_DIGIT_MAX);
+		part = listed_part(line, address & FW_DIGIT_MAX, 0);
 		ref = ref & FW_REF_BRANCH ? line->branch.children + part
 					  : line->v4_leaf.rule[part % FW_V4_LEAF_PARTS];
 	}
 	return ref;
 }
 
-/* The same for an IPv6 address. */
+/* The words of a line at which a branch says where its children are, and a leaf of IPv6 what each
+ * part leads to. */
+enum {
+	LISTED_CHILDREN = offsetof(struct fw_branch, children) / sizeof(__u32),
+	LISTED_REFS = offsetof(struct fw_v6_leaf, ref) / sizeof(__u32),
+};
+
+/* The same for an IPv6 address. Leaf and branch are one way through the code: that is no more
+ * work for the processor, and a fraction of it for the kernel's verifier. */
 static __noinline __u32 listed_rule_v6(void *image, const struct fw_addr *addr)
 {
 	const __u64 upper = bpf_be64_to_cpu((__u64)addr->word[1] << 32 | addr->word[0]);
 	const __u64 lower = bpf_be64_to_cpu((__u64)addr->word[3] << 32 | addr->word[2]);
 	const int rest = 64 - FW_DIGIT_BITS; /* bits behind a digit */
 	__u64 next = upper << FW_DIGIT_BITS | lower >> rest, after = lower << FW_DIGIT_BITS;
-	__u32 ref = listed_start(image, FW_LINE_V6, upper >> rest), part;
+	__u32 ref = listed_start(image, FW_LINE_V6, upper >> rest), part, is_leaf, word;
 	const union fw_line *line;
 	int i;
 
@@ -76,26 +90,20 @@ static __noinline __u32 listed_rule_v6(void *image, const struct fw_addr *addr)
 		line = listed_line(image, ref & ~FW_REF_KIND);
 		if (!line)
 			return FW_RULE_NONE;
-		switch (ref & FW_REF_KIND) {
-		case FW_REF_BRANCH:
-			ref = line->branch.children +
-			      listed_part(line, FW_BRANCH_PARTS, next >> rest);
-			break;
-		case FW_REF_LEAF:
-			part = listed_part(line, 12, next >> rest);
-			if (part >= FW_V6_LEAF_PARTS)
-				return FW_RULE_NONE;
-			ref = line->v6_leaf.ref[part];
-			next = next << FW_DIGIT_BITS | after >> rest;
-			after <<= FW_DIGIT_BITS;
-			break;
-		default:
+		if ((ref & FW_REF_KIND) == FW_REF_BLOCK)
 			return (upper & line->v6_block.upper_mask) == line->v6_block.upper &&
 					       (lower & line->v6_block.lower_mask) ==
 						       line->v6_block.lower
 				       ? line->v6_block.inside
 				       : line->v6_block.outside;
-		}
+		is_leaf = ref / FW_REF_LEAF & 1;
+		part = listed_part(line, next >> rest, is_leaf);
+		word = LISTED_CHILDREN + is_leaf * (LISTED_REFS - LISTED_CHILDREN + part);
+		ref = line->ref[word % 16] + (part & (is_leaf - 1));
+		/* Behind a leaf comes the next digit. */
+		next = next << is_leaf * FW_DIGIT_BITS |
+		       after >> rest >> (1 - is_leaf) * FW_DIGIT_BITS;
+		after <<= is_leaf * FW_DIGIT_BITS;
 	}
 	return ref;
 }
