@@ -29,11 +29,11 @@ def connects(lab):
 @pytest.fixture(params=[5, 50], ids=["before", "behind"])
 def neighbour(lab, request):
     """A program of xdp-tools that passes everything, at a priority before ours or behind."""
-    program = glob.glob("/usr/lib/*/bpf/xdpfilt_dny_all.o")[0]
+    program = glob.glob("/usr/lib/*/bpf/xdpfilt_alw_all.o")[0]
     lab.edge("xdp-loader", "load", "-m", "native", "-P", request.param, "eth0", program)
     if not chain(lab):
         pytest.skip("this kernel has no freplace (BPF_PROG_TYPE_EXT): libxdp has no dispatcher here")
-    return request.param, "xdpfilt_dny_all"
+    return request.param, "xdpfilt_alw_all"
 
 
 def test_the_filter_shares_its_interface(lab, neighbour):
