@@ -4,36 +4,8 @@
  * to the attempt, a refill to the interval; time passes only when the test says so, as every rate
  * here is one a second and no test takes that long.
  */
-#include "common/filter.h"
+#include "common/rates.h"
 #include <netinet/in.h>
-#include "common/family.h"
-
-enum { SERVICE = 1, OTHER_SERVICE = 2 };
-
-/* One a second, for verified and gate alike; levels in between are silent. */
-static int setup(void **state)
-{
-	struct filter *filter;
-	int service;
-
-	filter_setup(state);
-	filter = *state;
-	for_each_family(family)
-	{
-		filter_bind(filter, SERVICE, family->any, 443, IPPROTO_TCP);
-		filter_bind(filter, OTHER_SERVICE, family->any, 80, IPPROTO_TCP);
-	}
-	for (service = SERVICE; service <= OTHER_SERVICE; service++) {
-		filter_set(filter, service, FW_SET_SOURCE_SYN_RATE, 0);
-		filter_set(filter, service, FW_SET_PREFIX_SYN_RATE, 0);
-		filter_set(filter, service, FW_SET_SERVICE_SYN_RATE, 0);
-	}
-	return 0;
-}
-
-#define attempt(verdict, from)                                                                     \
-	filter_expect(filter, SERVICE, verdict, .source = from, .destination = family->server,     \
-		      .flags = FRAME_SYN)
 
 static void limit_source(struct filter *filter, uint64_t rate, uint64_t burst)
 {
@@ -216,7 +188,7 @@ static void a_burst_of_zero_is_one(void **state)
 	}
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, rates_setup, filter_teardown)
 
 int main(void)
 {

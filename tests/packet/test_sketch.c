@@ -3,36 +3,11 @@
  * The sketch: rates of unverified sources at each level. As in test_rate.c every rate is one a
  * second and time passes by filter_age() alone.
  */
-#include "common/filter.h"
+#include "common/rates.h"
 #include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include "common/family.h"
 
-enum { SERVICE = 1, OTHER_SERVICE = 2 };
-
-static int setup(void **state)
-{
-	struct filter *filter;
-	int service;
-
-	filter_setup(state);
-	filter = *state;
-	for_each_family(family)
-	{
-		filter_bind(filter, SERVICE, family->any, 443, IPPROTO_TCP);
-		filter_bind(filter, OTHER_SERVICE, family->any, 80, IPPROTO_TCP);
-	}
-	for (service = SERVICE; service <= OTHER_SERVICE; service++) {
-		filter_set(filter, service, FW_SET_SOURCE_SYN_RATE, 0);
-		filter_set(filter, service, FW_SET_PREFIX_SYN_RATE, 0);
-	}
-	return 0;
-}
-
-#define attempt(verdict, from)                                                                     \
-	filter_expect(filter, SERVICE, verdict, .source = from, .destination = family->server,     \
-		      .flags = FRAME_SYN)
 #define limit(level, burst)                                                                        \
 	do {                                                                                       \
 		filter_set(filter, SERVICE, FW_SET_##level##_SYN_RATE, 1);                         \
@@ -199,7 +174,7 @@ static void a_rate_of_zero_is_no_limit(void **state)
 	for_each_family(family) for (i = 0; i < 100; i++) attempt(PASS_SYN, family->client);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, rates_setup, filter_teardown)
 
 int main(void)
 {
