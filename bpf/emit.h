@@ -113,16 +113,16 @@ static __always_inline bool emit_enforces(const struct packet *packet, enum fw_v
 	return false;
 }
 
-static __always_inline bool emit_passes(enum fw_verdict verdict)
+static __always_inline enum fw_action emit_action(enum fw_verdict verdict)
 {
 	switch (verdict) {
 #define FW_VERDICT(id, label, action, status, text)                                                \
 	case FW_##id:                                                                              \
-		return FW_ACTION_##action == FW_ACTION_PASS;
+		return FW_ACTION_##action;
 #include "verdicts.def"
 #undef FW_VERDICT
 	default:
-		return false;
+		return FW_ACTION_DROP;
 	}
 }
 
@@ -130,13 +130,16 @@ static __always_inline bool emit_passes(enum fw_verdict verdict)
 static __always_inline int emit_verdict(const struct packet *packet, enum fw_verdict verdict)
 {
 	struct fw_counter *counter = emit_counter(packet->service, verdict);
+	enum fw_action action = emit_action(verdict);
 
 	if (counter) {
 		counter->packets++;
 		counter->bytes += packet->length;
 	}
-	if (emit_passes(verdict))
+	if (action == FW_ACTION_PASS)
 		return XDP_PASS;
+	if (action == FW_ACTION_ANSWER)
+		return XDP_TX;
 	emit_sample(packet, verdict, FW_MODE_ENFORCE);
 	return XDP_DROP;
 }

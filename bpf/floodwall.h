@@ -31,7 +31,8 @@ enum fw_action {
 	FW_ACTION_DROP,
 	FW_ACTION_REFUSE,
 	FW_ACTION_CLOSE,
-	FW_ACTION_FAULT
+	FW_ACTION_FAULT,
+	FW_ACTION_ANSWER
 };
 
 /* Settings: the enum of settings.def. Values index a service's row in the map `settings`. */
@@ -58,6 +59,7 @@ enum {
 	FW_METRICS_MAX = 32,
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
+	FW_SECRETS = 2, /* the current one and the one before */
 };
 
 #define FW_HOST_SERVICE 0
@@ -248,6 +250,43 @@ struct fw_service {
 	__u32 from_file; /* 1: the configuration named it, and it goes with it; 0: added by hand */
 };
 
+/* When a newcomer is challenged; the setting challenge.mode. */
+enum fw_challenge { FW_CHALLENGE_NEVER, FW_CHALLENGE_AUTO, FW_CHALLENGE_ALWAYS };
+
+/*
+ * Per service; row 0 holds the latest of all services, so that one look tells that nothing is on.
+ * The filter writes it, and whoever else runs short may: under pressure every newcomer is
+ * challenged, and a segment needs a socket or a cookie.
+ */
+struct fw_pressure {
+	__u64 until_ns;   /* CLOCK_MONOTONIC; 0: never yet */
+	__u64 cookies_ns; /* CLOCK_MONOTONIC: until then a cookie that was sent may come back */
+};
+
+/* What cookies are made with. The window scale is of the secret, since the answer that advertises
+ * it and the socket made minutes later must agree. */
+struct fw_secret {
+	__u64 key[2];
+	__s64 clock_ns; /* added to CLOCK_MONOTONIC: makes the slots of several hosts the same */
+	__u64 until_ns; /* CLOCK_MONOTONIC: when it stops being accepted; 0: while current */
+	__u32 window_scale; /* that our sockets use for receiving */
+	__u32 offers;       /* enum fw_offer: what the kernel's sysctls allow */
+};
+
+enum fw_offer {
+	FW_OFFER_WINDOW_SCALE = 1,
+	FW_OFFER_SACK = 2,
+	FW_OFFER_TIMESTAMPS = 4,
+	FW_OFFER_ECN = 8,
+};
+
+/* How the filter can answer in a server's place, best last. */
+enum fw_tier {
+	FW_TIER_DROP,   /* not at all: who would be challenged is dropped */
+	FW_TIER_KERNEL, /* with the kernel's own cookies: MSS is the one option that survives */
+	FW_TIER_OWN,    /* with ours, for which admit.bpf.c makes request sockets */
+};
+
 /* What becomes of a packet that a rule condemns; per reason in the map `modes`. */
 enum fw_mode { FW_MODE_ENFORCE, FW_MODE_MONITOR };
 
@@ -344,6 +383,7 @@ struct fw_meta {
 	__u64 epoch;       /* of the connection table: advances when tracking starts anew */
 	__u64 attached_ns; /* CLOCK_REALTIME of the first attachment */
 	__u64 events;      /* sequence of the newest event; advanced by the filter */
+	__u64 secret;      /* index of the current one in the map `secrets` */
 };
 
 static inline __u32 fw_counter_index(__u32 service, __u32 verdict)

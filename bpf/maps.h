@@ -125,6 +125,40 @@ struct {
 	__type(value, __u64);
 } sketch SEC(".maps");
 
+/* Answers sent to addresses that proved nothing: GCRA cells, count-min. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SKETCH_ROWS *FW_SKETCH_COLUMNS);
+	__type(key, __u32);
+	__type(value, __u64);
+} answers SEC(".maps");
+
+/* Above what rate newcomers are challenged: one GCRA cell for each service. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SERVICES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} strains SEC(".maps");
+
+/* Who is under pressure, and until when. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SERVICES_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_pressure);
+} pressure SEC(".maps");
+
+/* Cookie secrets; meta.secret says which is current. The other one is written before they change
+ * roles, so nobody ever reads half a secret. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SECRETS);
+	__type(key, __u32);
+	__type(value, struct fw_secret);
+} secrets SEC(".maps");
+
 /* A service's own gate on unverified attempts: one GCRA cell each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

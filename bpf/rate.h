@@ -67,4 +67,14 @@ static __always_inline enum fw_verdict rate_gate(__u32 service, __u64 now)
 	return !cell || rate_take(cell, limit, now) ? FW_NONE : FW_SERVICE_SYN_RATE;
 }
 
+/* Whether a service has more unverified attempts than it should take on trust. */
+static __always_inline bool rate_strains(__u32 service, __u64 now)
+{
+	struct limit limit = limit_of(policy_setting(service, FW_SET_CHALLENGE_RATE),
+				      policy_setting(service, FW_SET_CHALLENGE_BURST));
+	__u64 *cell = bpf_map_lookup_elem(&strains, &service);
+
+	return cell && !rate_take(cell, limit, now);
+}
+
 #endif

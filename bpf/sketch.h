@@ -21,12 +21,12 @@ enum {
 _Static_assert(FW_SKETCH_COLUMNS == 1 << SKETCH_COLUMN_BITS, "columns are chosen by bits");
 _Static_assert(FW_SKETCH_ROWS *SKETCH_COLUMN_BITS <= 64, "one hash serves every row");
 
-static __always_inline __u64 *sketch_cell(__u64 hash, __u32 row)
+static __always_inline __u64 *sketch_cell(void *cells, __u64 hash, __u32 row)
 {
 	__u32 column = hash >> row * SKETCH_COLUMN_BITS & (FW_SKETCH_COLUMNS - 1);
 	__u32 index = row * FW_SKETCH_COLUMNS + column;
 
-	return bpf_map_lookup_elem(&sketch, &index);
+	return bpf_map_lookup_elem(cells, &index);
 }
 
 /* Moves a cell to @to, unless it is there or beyond (@ahead: or, if not, already behind). */
@@ -45,15 +45,15 @@ static __always_inline void sketch_move(__u64 *cell, __u64 to, bool ahead)
 }
 
 /* Charges one attempt of @hash against @limit, which must be one; false if it comes too early, and
- * then it costs nothing. */
-static __always_inline bool sketch_take(__u64 hash, struct limit limit, __u64 now)
+ * then it costs nothing. @cells: the map `sketch` or `answers`. */
+static __always_inline bool sketch_take(void *cells, __u64 hash, struct limit limit, __u64 now)
 {
 	__u64 *cell[FW_SKETCH_ROWS], tat = ~0ULL, word, effective;
 	int row;
 
 #pragma unroll
 	for (row = 0; row < FW_SKETCH_ROWS; row++) {
-		cell[row] = sketch_cell(hash, row);
+		cell[row] = sketch_cell(cells, hash, row);
 		if (!cell[row])
 			return true;
 		word = *(volatile __u64 *)cell[row];

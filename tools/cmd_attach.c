@@ -101,14 +101,22 @@ static void print(const struct cli *cli, const struct config *config,
 	for (size_t i = 0; i < count; i++) {
 		const char *mode = list[i].native ? "native" : "generic";
 
-		json_array_append_new(
-			rows, json_pack("{s:s, s:s, s:s?}", "name", list[i].name, "mode", mode,
-					"fallback", list[i].fallback[0] ? list[i].fallback : NULL));
+		json_array_append_new(rows,
+				      json_pack("{s:s, s:s, s:s?, s:s, s:s?}", "name", list[i].name,
+						"mode", mode, "fallback",
+						list[i].fallback[0] ? list[i].fallback : NULL,
+						"tier", cli_tier_name(list[i].tier), "tier_why",
+						list[i].tier_why[0] ? list[i].tier_why : NULL));
 		if (cli->json)
 			continue;
 		printf("%s: filtering in %s mode\n", list[i].name, mode);
 		if (list[i].fallback[0])
 			printf("    native mode was refused: %s\n", list[i].fallback);
+		if (list[i].tier == FW_TIER_OWN)
+			printf("    newcomers over a limit get a SYN cookie (tier own)\n");
+		else
+			printf("    newcomers over a limit are dropped (tier %s): %s\n",
+			       cli_tier_name(list[i].tier), list[i].tier_why);
 	}
 	if (cli->json) {
 		output_json(json_pack("{s:o, s:b, s:s?}", "interfaces", rows, "tracking",

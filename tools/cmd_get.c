@@ -11,6 +11,7 @@ static const char *const unit_names[] = {
 	[UNIT_BYTES] = "bytes",
 	[UNIT_BYTES_PER_SECOND] = "bytes_per_second",
 	[UNIT_SWITCH] = "switch",
+	[UNIT_CHALLENGE] = "challenge",
 };
 
 static json_t *describe(struct wall *wall, uint32_t service, const char *name,

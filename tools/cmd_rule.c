@@ -7,7 +7,7 @@
 static const char *const modes[] = {[FW_MODE_ENFORCE] = "enforce", [FW_MODE_MONITOR] = "monitor"};
 static const char *const actions[] = {
 	[FW_ACTION_PASS] = "pass",   [FW_ACTION_DROP] = "drop",   [FW_ACTION_REFUSE] = "refuse",
-	[FW_ACTION_CLOSE] = "close", [FW_ACTION_FAULT] = "fault",
+	[FW_ACTION_CLOSE] = "close", [FW_ACTION_FAULT] = "fault", [FW_ACTION_ANSWER] = "answer",
 };
 
 static json_t *describe(struct wall *wall, enum fw_verdict verdict)

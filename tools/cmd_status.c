@@ -51,8 +51,9 @@ static json_t *interfaces(struct wall *wall, struct error *error)
 		return NULL;
 	rows = json_array();
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(rows, json_pack("{s:s, s:s}", "name", list[i].name, "mode",
-						      list[i].native ? "native" : "generic"));
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "name", list[i].name,
+						      "mode", list[i].native ? "native" : "generic",
+						      "tier", cli_tier_name(list[i].tier)));
 	free(list);
 	return rows;
 }
@@ -121,10 +122,11 @@ static void add_figures(const struct view *view, uint32_t id, json_t *row)
 		count(would, verdict_rows[i].label, view->counters[fw_counter_index(id, i)].would);
 	}
 	json_object_update_new(
-		row, json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "connections",
+		row, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "connections",
 			       (json_int_t)view->connections[id], "sources",
 			       (json_int_t)view->sources[id], "passed",
-			       (json_int_t)sum_actions(view, id, FW_ACTION_PASS), "dropped",
+			       (json_int_t)sum_actions(view, id, FW_ACTION_PASS), "answered",
+			       (json_int_t)sum_actions(view, id, FW_ACTION_ANSWER), "dropped",
 			       (json_int_t)sum_actions(view, id, FW_ACTION_DROP), "refused",
 			       (json_int_t)sum_actions(view, id, FW_ACTION_REFUSE), "reasons",
 			       reasons, "would", would, "faults", faults, "monitor",
@@ -247,9 +249,10 @@ static void print_alarms(const json_t *said)
 static void print_services(const json_t *rows)
 {
 	static const struct column columns[] = {
-		{"name", "SERVICE"},    {"kind", "KIND"},     {"connections", "CONNECTIONS"},
-		{"sources", "SOURCES"}, {"passed", "PASSED"}, {"dropped", "DROPPED"},
-		{"refused", "REFUSED"}, {"bindings", "AT"},   {NULL, NULL},
+		{"name", "SERVICE"},    {"kind", "KIND"},       {"connections", "CONNECTIONS"},
+		{"sources", "SOURCES"}, {"passed", "PASSED"},   {"answered", "ANSWERED"},
+		{"dropped", "DROPPED"}, {"refused", "REFUSED"}, {"bindings", "AT"},
+		{NULL, NULL},
 	};
 	const json_t *row;
 	size_t index;
@@ -280,7 +283,7 @@ static void print_services(const json_t *rows)
 static void print(const json_t *said)
 {
 	static const struct column interface_columns[] = {
-		{"name", "INTERFACE"}, {"mode", "MODE"}, {NULL, NULL}};
+		{"name", "INTERFACE"}, {"mode", "MODE"}, {"tier", "TIER"}, {NULL, NULL}};
 	static const struct column table_columns[] = {
 		{"name", "TABLE"}, {"used", "USED"}, {"size", "OF"}, {NULL, NULL}};
 

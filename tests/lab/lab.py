@@ -266,9 +266,10 @@ class Lab:
             host("ethtool", "-K", "eth0", "tx", "off", "gro", "on")
             host("ip", "link", "set", "eth0", "up")
         self._receive_in_a_thread(edge)
-        # What is sent back by XDP_TX arrives only where an XDP program runs: one that does nothing.
+        # What is sent back by XDP_TX arrives only where an XDP program runs: one that loses what is
+        # for dark addresses.
         internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "object",
-                 BUILD / "bpf/flood.bpf.o", "program", "pass")
+                 BUILD / "bpf/flood.bpf.o", "program", "internet")
         edge("ip", "addr", "add", f"{EDGE_V4}/30", "dev", "eth0")
         edge("ip", "addr", "add", f"{EDGE_V6}/64", "dev", "eth0")
         internet("ip", "addr", "add", f"{INTERNET_V4}/30", "dev", "eth0")

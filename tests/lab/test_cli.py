@@ -77,11 +77,12 @@ def connects(lab, port, seconds=2):
 def test_attach_and_remove(lab, cli, mode):
     """The filter runs in the mode asked for; removing leaves no program, pin, or sock_ops behind."""
     answer = attach(lab, cli, "--mode", mode)
-    assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None}]
+    assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None, "tier": "own",
+                                     "tier_why": None}]
     assert answer["tracking"]
     assert xdp(lab)[0] == mode
     assert {"meta", "settings", "connections", "link_track"} <= set(pins(lab))
-    assert cli("status")["interfaces"] == [{"name": "eth0", "mode": mode}]
+    assert cli("status")["interfaces"] == [{"name": "eth0", "mode": mode, "tier": "own"}]
     attached = bpftool(lab, "cgroup", "show", lab.edge.cgroup)
     assert [p["name"] for p in attached] == ["floodwall_track"]
 

@@ -57,7 +57,7 @@ static const struct suffix time_suffixes[] = {
 	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 
 static const struct {
-	const struct suffix *suffixes; /* NULL: on and off */
+	const struct suffix *suffixes; /* NULL: words */
 	const char *allowed;           /* for people */
 	bool factored;                 /* values are written with the largest factor that divides */
 } units[] = {
@@ -68,13 +68,27 @@ static const struct {
 	[UNIT_BYTES] = {byte_suffixes, "bytes, such as 8192, 64k or 10m", true},
 	[UNIT_BYTES_PER_SECOND] = {byte_suffixes, "bytes per second, such as 500 or 64k", true},
 	[UNIT_SWITCH] = {NULL, "on or off", false},
+	[UNIT_CHALLENGE] = {NULL, "never, auto or always", false},
 };
 
+/* The first word for a value is the one that it is written as. */
 static const struct {
+	enum setting_unit unit;
 	const char *text;
 	uint64_t value;
-} switch_words[] = {{"on", 1},  {"off", 0}, {"1", 1},    {"0", 0},
-		    {"yes", 1}, {"no", 0},  {"true", 1}, {"false", 0}};
+} words[] = {
+	{UNIT_SWITCH, "on", 1},
+	{UNIT_SWITCH, "off", 0},
+	{UNIT_SWITCH, "1", 1},
+	{UNIT_SWITCH, "0", 0},
+	{UNIT_SWITCH, "yes", 1},
+	{UNIT_SWITCH, "no", 0},
+	{UNIT_SWITCH, "true", 1},
+	{UNIT_SWITCH, "false", 0},
+	{UNIT_CHALLENGE, "never", FW_CHALLENGE_NEVER},
+	{UNIT_CHALLENGE, "auto", FW_CHALLENGE_AUTO},
+	{UNIT_CHALLENGE, "always", FW_CHALLENGE_ALWAYS},
+};
 
 int setting_find(const char *name, bool host)
 {
@@ -115,15 +129,23 @@ static int parse_quantity(const struct suffix *suffixes, const char *text, uint6
 	return -EINVAL;
 }
 
-static int parse_switch(const char *text, uint64_t *value)
+static int parse_word(enum setting_unit unit, const char *text, uint64_t *value)
 {
-	for (size_t i = 0; i < sizeof(switch_words) / sizeof(switch_words[0]); i++) {
-		if (strcmp(switch_words[i].text, text) == 0) {
-			*value = switch_words[i].value;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].unit == unit && strcmp(words[i].text, text) == 0) {
+			*value = words[i].value;
 			return 0;
 		}
 	}
 	return -EINVAL;
+}
+
+static const char *word_of(enum setting_unit unit, uint64_t value)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].unit == unit && words[i].value == value)
+			return words[i].text;
+	return "?";
 }
 
 int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
@@ -134,7 +156,8 @@ int setting_parse(const struct setting_row *row, const char *text, uint64_t *val
 	uint64_t parsed = 0;
 	int result;
 
-	result = suffixes ? parse_quantity(suffixes, text, &parsed) : parse_switch(text, &parsed);
+	result = suffixes ? parse_quantity(suffixes, text, &parsed)
+			  : parse_word(row->unit, text, &parsed);
 	if (result == -EINVAL)
 		return error_set(error, -EINVAL, "%s: \"%s\" is not %s", row->name, text,
 				 units[row->unit].allowed);
@@ -153,7 +176,7 @@ const char *setting_format(const struct setting_row *row, uint64_t value, char *
 	const struct suffix *suffix = units[row->unit].suffixes;
 
 	if (!suffix) {
-		snprintf(buffer, size, "%s", value ? "on" : "off");
+		snprintf(buffer, size, "%s", word_of(row->unit, value));
 		return buffer;
 	}
 	if (value == 0 || !units[row->unit].factored) {

@@ -22,6 +22,7 @@ enum setting_unit {
 	UNIT_BYTES,
 	UNIT_BYTES_PER_SECOND,
 	UNIT_SWITCH,
+	UNIT_CHALLENGE,
 };
 
 /* A row of settings.def. */

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <xdp/libxdp.h>
 #include "base/clock.h"
+#include "wall/admit.h"
 #include "wall/internal.h"
 #include "wall/pins.h"
 #include "filter.skel.h"
@@ -38,7 +39,8 @@ struct place {
 	struct filter_bpf *skeleton;
 	struct xdp_program *added;
 	enum xdp_attach_mode mode;
-	bool moved; /* ours was taken away to make room for another mode */
+	bool moved;  /* ours was taken away to make room for another mode */
+	bool admits; /* admission was put there anew */
 };
 
 static const char *mode_name(enum xdp_attach_mode mode)
@@ -106,6 +108,7 @@ static int open_filter(struct wall *wall, struct place *place, struct error *err
 	skeleton->rodata->fw_seed[0] = wall->seed[0];
 	skeleton->rodata->fw_seed[1] = wall->seed[1];
 	skeleton->rodata->fw_connection_mask = wall->connection_mask;
+	skeleton->rodata->fw_tier = place->interface->tier;
 	result = wall_maps_reuse(wall, skeleton->obj);
 	if (result < 0)
 		return error_set(error, result, "cannot give the filter its maps: %s",
@@ -243,6 +246,8 @@ static void undo(struct place *place)
 		xdp_program__detach(place->added, index, place->mode, 0);
 	if (place->moved)
 		xdp_program__attach(place->ours, index, place->mode_before, 0);
+	if (place->admits)
+		admit_detach(index);
 }
 
 /* In a dispatcher the old program still runs beside the new one. */
@@ -279,9 +284,22 @@ static int find_interface(struct wall_interface *interface, struct error *error)
 			 interface->name);
 }
 
+/* Admission comes before the filter: whoever is challenged must be let in. */
+static void admit_place(struct admit *admit, const char *why, struct place *place)
+{
+	struct wall_interface *interface = place->interface;
+	int result = admit ? admit_attach(admit, interface->index, &place->admits) : -ENOTSUP;
+
+	interface->tier = result == 0 ? FW_TIER_OWN : FW_TIER_DROP;
+	snprintf(interface->tier_why, sizeof(interface->tier_why), "%s",
+		 result == 0 || !admit ? why : strerror(-result));
+}
+
 static int attach_places(struct wall *wall, struct place *places, size_t count, enum wall_mode mode,
 			 struct error *error)
 {
+	char why[sizeof(places->interface->tier_why)];
+	struct admit *admit = NULL;
 	struct pins pins;
 	size_t done = 0;
 	int result = pins_read(&pins, error);
@@ -291,8 +309,15 @@ static int attach_places(struct wall *wall, struct place *places, size_t count, 
 		result = find_interface(places[i].interface, error);
 	for (size_t i = 0; i < count && result == 0; i++)
 		result = inspect(&pins, &places[i], error);
-	while (done < count && result == 0)
+	if (result == 0)
+		result = secrets_refresh(wall, error);
+	if (result == 0)
+		admit = admit_load(wall, why, sizeof(why));
+	while (done < count && result == 0) {
+		admit_place(admit, why, &places[done]);
 		result = attach_place(wall, &places[done++], mode, error);
+	}
+	admit_free(admit);
 	if (result == 0) {
 		for (size_t i = 0; i < count; i++)
 			finish(&places[i]);
@@ -334,8 +359,11 @@ static int examine(const struct pins *pins, struct wall_interface *interface, bo
 	inspect(pins, &place, NULL); /* a program that is not ours is no error here */
 	interface->attached = place.ours != NULL;
 	interface->native = place.mode_before == XDP_MODE_NATIVE;
+	interface->tier = admit_is_attached(interface->index) ? FW_TIER_OWN : FW_TIER_DROP;
 	if (place.ours && detach)
 		result = xdp_program__detach(place.ours, interface->index, place.mode_before, 0);
+	if (place.ours && detach && result == 0)
+		admit_detach(interface->index);
 	xdp_multiprog__close(place.before);
 	return result == 0 ? 0
 			   : error_set(error, result, "%s: cannot detach the filter: %s%s",

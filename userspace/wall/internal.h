@@ -12,7 +12,7 @@
 
 #define WALL_BPFFS "/sys/fs/bpf"
 #define WALL_PINS  WALL_BPFFS "/floodwall"
-#define WALL_LINK  WALL_PINS "/link_track"
+#define WALL_LINK  WALL_PINS "/link_track" /* pins of links begin with link_ */
 #define WALL_MAP_LIST(MAP)                                                                         \
 	MAP(META, meta)                                                                            \
 	MAP(SETTINGS, settings)                                                                    \
@@ -26,6 +26,10 @@
 	MAP(LIST_PACKETS, list_packets)                                                            \
 	MAP(SOURCES, sources)                                                                      \
 	MAP(SKETCH, sketch)                                                                        \
+	MAP(ANSWERS, answers)                                                                      \
+	MAP(STRAINS, strains)                                                                      \
+	MAP(PRESSURE, pressure)                                                                    \
+	MAP(SECRETS, secrets)                                                                      \
 	MAP(GATES, gates)                                                                          \
 	MAP(CONNECTIONS, connections)                                                              \
 	MAP(SOCKETS, sockets)                                                                      \

@@ -47,9 +47,11 @@ void wall_close(struct wall *wall); /* NULL is allowed */
 struct wall_interface {
 	char name[16];
 	int index;
-	bool attached;     /* by us */
-	bool native;       /* else generic */
-	char fallback[80]; /* why auto took generic; empty otherwise */
+	bool attached;      /* by us */
+	bool native;        /* else generic */
+	char fallback[80];  /* why auto took generic; empty otherwise */
+	enum fw_tier tier;  /* how newcomers can be challenged there */
+	char tier_why[120]; /* what a better tier lacks; only from wall_attach() */
 };
 
 /*

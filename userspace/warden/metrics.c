@@ -16,7 +16,7 @@
 
 static const char *const actions[] = {
 	[FW_ACTION_PASS] = "pass",   [FW_ACTION_DROP] = "drop",   [FW_ACTION_REFUSE] = "refuse",
-	[FW_ACTION_CLOSE] = "close", [FW_ACTION_FAULT] = "fault",
+	[FW_ACTION_CLOSE] = "close", [FW_ACTION_FAULT] = "fault", [FW_ACTION_ANSWER] = "answer",
 };
 
 struct writer {
@@ -39,7 +39,8 @@ static bool is_filters(enum fw_verdict verdict)
 {
 	enum fw_action action = verdict_rows[verdict].action;
 
-	return verdict != FW_NONE && (action == FW_ACTION_PASS || action == FW_ACTION_DROP);
+	return verdict != FW_NONE &&
+	       (action == FW_ACTION_PASS || action == FW_ACTION_DROP || action == FW_ACTION_ANSWER);
 }
 
 static bool is_in_use(const struct writer *writer, uint32_t service)

@@ -33,7 +33,7 @@ static void filter_write(struct filter *filter, const char *map, const void *key
 	filter_require(bpf_map_update_elem(filter_map(filter, map), key, value, BPF_ANY) == 0, map);
 }
 
-static uint64_t filter_now(void)
+uint64_t filter_now(void)
 {
 	struct timespec now;
 
@@ -43,7 +43,8 @@ static uint64_t filter_now(void)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
+static struct filter *filter_load_tier(uint32_t connection_buckets, bool sample_events,
+				       enum fw_tier tier)
 {
 	struct filter *filter = calloc(1, sizeof(*filter));
 	uint32_t service, setting;
@@ -55,6 +56,7 @@ struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
 	memcpy((void *)filter->skeleton->rodata->fw_seed, filter_seed, sizeof(filter_seed));
 	filter->skeleton->rodata->fw_connection_mask = connection_buckets - 1;
 	filter->skeleton->rodata->fw_sample_events = sample_events;
+	filter->skeleton->rodata->fw_tier = tier;
 	bpf_map__set_max_entries(filter->skeleton->maps.connections, connection_buckets);
 	bpf_map__set_max_entries(filter->skeleton->maps.sources, 1024);
 	bpf_map__set_max_entries(filter->skeleton->maps.block_hosts, 1024);
@@ -63,6 +65,23 @@ struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
 	for (service = 0; service < FILTER_SERVICES; service++)
 		for (setting = 0; setting < FW_SETTING_COUNT; setting++)
 			filter_set(filter, service, setting, setting_rows[setting].initial);
+	return filter;
+}
+
+struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
+{
+	return filter_load_tier(connection_buckets, sample_events, FW_TIER_DROP);
+}
+
+struct filter *filter_load_challenging(void)
+{
+	struct fw_secret secret = {.key = {0x1122334455667788ULL, 0x99aabbccddeeff00ULL},
+				   .window_scale = FILTER_SCALE,
+				   .offers = FW_OFFER_WINDOW_SCALE | FW_OFFER_SACK |
+					     FW_OFFER_TIMESTAMPS | FW_OFFER_ECN};
+	struct filter *filter = filter_load_tier(4096, true, FW_TIER_OWN);
+
+	filter_set_secret(filter, 0, &secret);
 	return filter;
 }
 
@@ -109,21 +128,33 @@ struct fw_addr filter_address(const char *text)
 /* --- packets --------------------------------------------------------------------------------- */
 
 static uint32_t filter_run(struct filter *filter, const struct frame *frame, int repeat,
-			   uint32_t *action)
+			   uint32_t *action, struct frame *answer)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->data,
-		    .data_size_in = frame->length, .repeat = repeat);
+		    .data_size_in = frame->length, .data_out = answer ? answer->data : NULL,
+		    .data_size_out = answer ? sizeof(answer->data) : 0, .repeat = repeat);
 
 	filter_require(bpf_prog_test_run_opts(filter->program, &options) == 0, "BPF_PROG_RUN");
 	*action = options.retval;
+	if (answer)
+		answer->length = options.data_size_out;
 	return options.duration;
+}
+
+uint32_t filter_answer(struct filter *filter, const struct frame *frame, struct frame *answer)
+{
+	uint32_t action;
+
+	*answer = *frame; /* offsets are the same */
+	filter_run(filter, frame, 1, &action, answer);
+	return action;
 }
 
 bool filter_passes(struct filter *filter, const struct frame *frame)
 {
 	uint32_t action;
 
-	filter_run(filter, frame, 1, &action);
+	filter_run(filter, frame, 1, &action, NULL);
 	filter_require(action == XDP_PASS || action == XDP_DROP, "neither passed nor dropped");
 	return action == XDP_PASS;
 }
@@ -132,7 +163,7 @@ uint32_t filter_time(struct filter *filter, const struct frame *frame, int repea
 {
 	uint32_t action;
 
-	return filter_run(filter, frame, repeat, &action);
+	return filter_run(filter, frame, repeat, &action, NULL);
 }
 
 /* --- counters -------------------------------------------------------------------------------- */
@@ -198,10 +229,23 @@ static const char *filter_verdict_moved(struct filter *filter, uint32_t service,
 	return "another service's, or none";
 }
 
+/* The XDP action that carries a verdict out. */
+static uint32_t filter_fate(enum fw_verdict verdict)
+{
+	switch (verdict_rows[verdict].action) {
+	case FW_ACTION_PASS:
+		return XDP_PASS;
+	case FW_ACTION_ANSWER:
+		return XDP_TX;
+	default:
+		return XDP_DROP;
+	}
+}
+
 void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict verdict,
 		      const struct frame *frame, const char *file, int line)
 {
-	bool expected = verdict_rows[verdict].action == FW_ACTION_PASS, passed;
+	uint32_t expected = filter_fate(verdict), action;
 	struct fw_counter all = filter_counted(filter), one;
 	uint64_t before[FW_VERDICT_COUNT];
 	int i;
@@ -209,16 +253,16 @@ void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict v
 	for (i = 0; i < FW_VERDICT_COUNT; i++)
 		before[i] = filter_counter(filter, service, i).packets;
 	one = filter_counter(filter, service, verdict);
-	passed = filter_passes(filter, frame);
+	filter_run(filter, frame, 1, &action, NULL);
 	if (filter_counter(filter, service, verdict).packets != one.packets + 1) {
 		print_error("%s:%d: expected %s, counted %s\n", file, line,
 			    verdict_rows[verdict].label,
 			    filter_verdict_moved(filter, service, before));
 		_fail(file, line);
 	}
-	if (passed != expected) {
-		print_error("%s:%d: %s, but the packet was %s\n", file, line,
-			    verdict_rows[verdict].label, passed ? "passed" : "dropped");
+	if (action != expected) {
+		print_error("%s:%d: %s, but the packet's XDP action was %u\n", file, line,
+			    verdict_rows[verdict].label, action);
 		_fail(file, line);
 	}
 	if (filter_counter(filter, service, verdict).bytes != one.bytes + frame->length ||
@@ -328,6 +372,46 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 	filter_write(filter, "connections", &index, &bucket);
 }
 
+/* --- cookies --------------------------------------------------------------------------------- */
+
+struct fw_secret filter_secret(struct filter *filter, uint32_t index)
+{
+	struct fw_secret secret;
+
+	filter_require(bpf_map_lookup_elem(filter_map(filter, "secrets"), &index, &secret) == 0,
+		       "secrets");
+	return secret;
+}
+
+void filter_set_secret(struct filter *filter, uint32_t index, const struct fw_secret *secret)
+{
+	filter_write(filter, "secrets", &index, secret);
+}
+
+void filter_use_secret(struct filter *filter, uint32_t index)
+{
+	struct fw_meta meta;
+	uint32_t zero = 0;
+
+	filter_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
+	meta.secret = index;
+	filter_write(filter, "meta", &zero, &meta);
+}
+
+static void filter_age_pressure(struct filter *filter, uint64_t ns)
+{
+	struct fw_pressure row;
+	uint32_t service;
+
+	for (service = 0; service < 8; service++) {
+		filter_require(
+			bpf_map_lookup_elem(filter_map(filter, "pressure"), &service, &row) == 0,
+			"pressure");
+		row.until_ns = row.until_ns > ns ? row.until_ns - ns : 0;
+		filter_write(filter, "pressure", &service, &row);
+	}
+}
+
 /* --- time ------------------------------------------------------------------------------------ */
 
 static uint64_t filter_older(uint64_t time, uint64_t ns)
@@ -377,6 +461,9 @@ void filter_age(struct filter *filter, uint64_t ns)
 
 	filter_age_cells(filter, "sketch", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
 	filter_age_cells(filter, "gates", FW_SERVICES_MAX, ns);
+	filter_age_cells(filter, "strains", FW_SERVICES_MAX, ns);
+	filter_age_cells(filter, "answers", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
+	filter_age_pressure(filter, ns);
 	filter_age_samplers(filter, ns);
 	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
 		if (bpf_map_lookup_elem(fd, &key, &source) == 0) {

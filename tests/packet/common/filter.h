@@ -18,6 +18,7 @@
 #include "frame.h"
 
 #define FILTER_SECOND 1000000000ULL
+#define FILTER_SCALE  7
 
 struct filter;
 
@@ -25,6 +26,9 @@ struct filter;
 struct filter *filter_load(void);
 /* The same with other constants in .rodata. */
 struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events);
+/* The same, and newcomers can be challenged (elsewhere that is off): with one secret, which offers
+ * everything and the window scale FILTER_SCALE. */
+struct filter *filter_load_challenging(void);
 void filter_free(struct filter *filter);
 
 /* cmocka fixtures: *@state is the filter. */
@@ -33,11 +37,13 @@ int filter_teardown(void **state);
 
 /* Runs the packet once. True: it passes. */
 bool filter_passes(struct filter *filter, const struct frame *frame);
+/* Runs the packet once; the XDP action, and in @answer what became of the packet. */
+uint32_t filter_answer(struct filter *filter, const struct frame *frame, struct frame *answer);
 /* The nanoseconds of one run, averaged by the kernel over @repeat. */
 uint32_t filter_time(struct filter *filter, const struct frame *frame, int repeat);
 
-/* The packet gets this verdict: dropped or passed accordingly, and this counter of @service alone
- * moves, by one packet and the frame's bytes. */
+/* The packet gets this verdict: dropped, passed or answered accordingly, and this counter of
+ * @service alone moves, by one packet and the frame's bytes. */
 #define filter_expect(filter, service, verdict, ...)                                               \
 	do {                                                                                       \
 		struct frame frame_ = frame(__VA_ARGS__);                                          \
@@ -77,6 +83,12 @@ void filter_age(struct filter *filter, uint64_t ns);
 /* The event with that sequence number; false: there is none. */
 bool filter_event(struct filter *filter, uint64_t sequence, struct fw_event *event);
 uint64_t filter_events(struct filter *filter); /* sequence of the newest */
+
+/* A secret of cookies, by its index; filter_use_secret() makes it the current one. */
+struct fw_secret filter_secret(struct filter *filter, uint32_t index);
+void filter_set_secret(struct filter *filter, uint32_t index, const struct fw_secret *secret);
+void filter_use_secret(struct filter *filter, uint32_t index);
+uint64_t filter_now(void); /* CLOCK_MONOTONIC */
 
 struct fw_addr filter_address(const char *text);
 int filter_map(struct filter *filter, const char *name); /* descriptor */

@@ -67,6 +67,24 @@ static void every_setting_is_found_by_its_name_once(void **state)
 			setting_find(setting_rows[i].name, setting_rows[i].scope == SCOPE_HOST), i);
 }
 
+static void words(void **state)
+{
+	char text[32];
+
+	(void)state;
+	assert_reads(FW_SET_CHALLENGE_MODE, "never", FW_CHALLENGE_NEVER);
+	assert_reads(FW_SET_CHALLENGE_MODE, "auto", FW_CHALLENGE_AUTO);
+	assert_reads(FW_SET_CHALLENGE_MODE, "always", FW_CHALLENGE_ALWAYS);
+	assert_refuses(FW_SET_CHALLENGE_MODE, "on", -EINVAL, "never, auto or always");
+	assert_refuses(FW_SET_CHALLENGE_MODE, "1", -EINVAL, "never, auto or always");
+	assert_refuses(FW_SET_MONITOR, "auto", -EINVAL, "on or off");
+	for (uint64_t mode = FW_CHALLENGE_NEVER; mode <= FW_CHALLENGE_ALWAYS; mode++)
+		assert_reads(FW_SET_CHALLENGE_MODE,
+			     setting_format(&setting_rows[FW_SET_CHALLENGE_MODE], mode, text,
+					    sizeof(text)),
+			     mode);
+}
+
 static void counts(void **state)
 {
 	(void)state;
@@ -183,6 +201,7 @@ int main(void)
 		cmocka_unit_test(one_name_means_two_settings_by_scope),
 		cmocka_unit_test(every_verdict_is_found_by_its_label_once),
 		cmocka_unit_test(every_setting_is_found_by_its_name_once),
+		cmocka_unit_test(words),
 		cmocka_unit_test(counts),
 		cmocka_unit_test(times_need_their_unit),
 		cmocka_unit_test(bytes_count_by_1024),

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Admission: whoever returns a cookie gets a request socket, as if the stack itself had sent the
+ * SYN-ACK; from there on the stack makes the connection, with every option that was agreed upon and
+ * with the data that the segment brought.
+ *
+ * At TC ingress, since only there a packet can be given a socket. It drops nothing, and where no
+ * cookie was sent for minutes it costs one load.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "maps.h"
+#include "policy.h"
+#include "packet.h"
+#include "cookie.h"
+#include "secrets.h"
+#include "segment.h"
+#include "sockets.h"
+#include "service.h"
+#include "pressure.h"
+#include "emit.h"
+#include "kfuncs.h"
+
+static __always_inline long admit_load(void *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_skb_load_bytes(ctx, offset, to, size);
+}
+
+static __always_inline void admit_describe_tcp(const struct tcphdr *tcp, struct packet *packet)
+{
+	packet->source_port = tcp->source;
+	packet->destination.port = tcp->dest;
+	packet->tcp_flags = ((const __u8 *)tcp)[13] & PACKET_TCP_FLAGS;
+}
+
+/* The stack has taken one VLAN tag away by now. False: it is no segment that could bring a cookie.
+ */
+static __always_inline bool admit_read(struct __sk_buff *skb, struct packet *packet,
+				       struct cookie_segment *segment)
+{
+	bool is_v4 = skb->protocol == bpf_htons(ETH_P_IP);
+	union segment_headers headers;
+
+	*packet = (struct packet){
+		.source.length = 128,
+		.destination.proto = IPPROTO_TCP,
+		.known = PACKET_PORTS,
+		.length = skb->len,
+		.ifindex = skb->ifindex,
+	};
+	if (!is_v4 && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return false;
+	if (!segment_read(skb, admit_load, ETH_HLEN, is_v4, &headers, segment))
+		return false;
+	if (is_v4) {
+		packet->source.addr =
+			(struct fw_addr){{0, 0, bpf_htonl(0xffff), headers.v4.ip.saddr}};
+		packet->destination.addr =
+			(struct fw_addr){{0, 0, bpf_htonl(0xffff), headers.v4.ip.daddr}};
+		admit_describe_tcp(&headers.v4.tcp, packet);
+	} else {
+		__builtin_memcpy(&packet->source.addr, &headers.v6.ip.saddr,
+				 sizeof(packet->source.addr));
+		__builtin_memcpy(&packet->destination.addr, &headers.v6.ip.daddr,
+				 sizeof(packet->destination.addr));
+		admit_describe_tcp(&headers.v6.tcp, packet);
+	}
+	return (packet->tcp_flags & (PACKET_ACK | PACKET_SYN | PACKET_RST)) == PACKET_ACK;
+}
+
+static __always_inline struct bpf_tcp_req_attrs admit_agreed(const struct cookie_options *options,
+							     const struct fw_secret *secret)
+{
+	bool scales = options->window_scale != COOKIE_NO_SCALE;
+
+	return (struct bpf_tcp_req_attrs){
+		.mss = options->mss,
+		.wscale_ok = scales,
+		.snd_wscale = scales ? options->window_scale : 0,
+		.rcv_wscale = scales ? secret->window_scale : 0,
+		.sack_ok = options->sack,
+		.ecn_ok = options->ecn,
+		.tstamp_ok = options->timestamps,
+		.rcv_tsval = options->timestamps ? options->tsval : 0,
+		.rcv_tsecr = options->timestamps ? options->tsecr : 0,
+	};
+}
+
+/* Gives the packet its request socket, unless there is a connection already, or nobody listens. */
+static __always_inline void admit(struct __sk_buff *skb, struct packet *packet,
+				  struct cookie_segment *segment, const struct fw_secret *secret)
+{
+	struct bpf_tcp_req_attrs agreed = admit_agreed(&segment->options, secret);
+	struct bpf_sock *sk = sockets_find(skb, packet);
+	struct sock *listener = NULL;
+
+	if (!sk)
+		return;
+	if (sk->state == BPF_TCP_LISTEN)
+		listener = (struct sock *)bpf_skc_to_tcp_sock(sk);
+	if (listener && bpf_sk_assign_tcp_reqsk(skb, listener, &agreed, sizeof(agreed)) != 0) {
+		packet->service = service_find(&packet->destination);
+		emit_fault(packet, FW_REQUEST_SOCKET);
+	}
+	bpf_sk_release(sk);
+}
+
+SEC("tc")
+int floodwall_admit(struct __sk_buff *skb)
+{
+	struct cookie_segment segment;
+	struct fw_secret *secret;
+	struct packet packet;
+
+	if (!pressure_cookies_expected() || !admit_read(skb, &packet, &segment))
+		return TC_ACT_OK;
+	cookie_read_options(&segment);
+	secret = secrets_check(&packet, &segment, bpf_ktime_get_ns());
+	if (secret)
+		admit(skb, &packet, &segment, secret);
+	return TC_ACT_OK;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

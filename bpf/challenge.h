@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage 10: a newcomer proves that it receives what is sent to its address. Its SYN becomes the
+ * SYN-ACK in place and goes back out of the same interface; nothing is remembered of it.
+ *
+ * An answer is never longer than its SYN: it has an option only where the SYN had it, and no data.
+ * Only a listener is answered for; what a connection or no one would take goes on to the stack.
+ * Left out: IP options, IPv6 extension headers, fragments, signed SYNs, and more than one VLAN tag
+ * (there is no place to hand a request socket to), which no newcomer needs.
+ */
+#ifndef FLOODWALL_CHALLENGE_H
+#define FLOODWALL_CHALLENGE_H
+
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "cookie.h"
+#include "pressure.h"
+#include "secrets.h"
+#include "segment.h"
+#include "sockets.h"
+
+/* The loader sets it: enum fw_tier. */
+const volatile __u32 fw_tier = FW_TIER_DROP;
+
+enum {
+	CHALLENGE_HOPS = 64,
+	CHALLENGE_WINDOW = 29200,        /* twenty segments; the socket's first segment opens it */
+	CHALLENGE_MTU_MIN = 1280,        /* a smaller one is not believed */
+	CHALLENGE_TAGGED = ETH_HLEN + 4, /* the length of an Ethernet header with a VLAN tag */
+	CHALLENGE_WORDS = (40 + 20 + 20) / 4, /* IPv6, TCP and every option that is answered */
+};
+
+#define CHALLENGE_DONT_FRAGMENT 0x4000
+#define CHALLENGE_SYN_ACK       (PACKET_SYN | PACKET_ACK)
+#define CHALLENGE_ECE           0x40
+
+/* An answer from its IP header on, as it is put together; what is not yet written is zero. */
+struct challenge_answer {
+	__be32 word[CHALLENGE_WORDS];
+	__u32 count;
+};
+
+/* What goes into it: what the SYN says, and what we say to it. */
+struct challenge {
+	struct cookie_segment segment;
+	struct cookie cookie;
+	__u32 window_scale;
+	__u16 mss;
+};
+
+/* The Internet checksum (RFC 1071) over an answer's words, @count of them from @first on. What was
+ * not written is zero, and counts for nothing. @seed: what else is covered. */
+static __always_inline __u16 challenge_sum(struct challenge_answer *answer, __u32 first,
+					   __u32 count, __be32 seed)
+{
+	__u32 sum = bpf_csum_diff(NULL, 0, answer->word + first, count * 4, seed);
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~(sum + (sum >> 16));
+}
+
+static __always_inline void challenge_put(struct challenge_answer *answer, __u32 word)
+{
+	if (answer->count < CHALLENGE_WORDS)
+		answer->word[answer->count++] = bpf_htonl(word);
+}
+
+/* The options in the kernel's order, each on a word's boundary. */
+static __always_inline void challenge_put_options(struct challenge_answer *answer,
+						  const struct challenge *challenge)
+{
+	const struct cookie_options *options = &challenge->segment.options;
+
+	if (options->mss)
+		challenge_put(answer, COOKIE_OPTION_MSS << 24 | 4 << 16 | challenge->mss);
+	if (options->timestamps) {
+		challenge_put(answer, (options->sack ? COOKIE_OPTION_SACK << 24 | 2 << 16
+						     : COOKIE_OPTION_NOP * 0x01010000) |
+					      COOKIE_OPTION_TIMESTAMPS << 8 | 10);
+		challenge_put(answer, challenge->cookie.tsval);
+		challenge_put(answer, options->tsval);
+	} else if (options->sack) {
+		challenge_put(answer, COOKIE_OPTION_NOP * 0x01010000 | COOKIE_OPTION_SACK << 8 | 2);
+	}
+	if (options->window_scale != COOKIE_NO_SCALE)
+		challenge_put(answer, COOKIE_OPTION_NOP << 24 | COOKIE_OPTION_SCALE << 16 | 3 << 8 |
+					      challenge->window_scale);
+}
+
+/* The IP header, but for what depends on how long the rest becomes. */
+static __always_inline void challenge_put_v4(struct challenge_answer *answer,
+					     const struct packet *packet)
+{
+	challenge_put(answer, 0x45000000);
+	challenge_put(answer, CHALLENGE_DONT_FRAGMENT);
+	challenge_put(answer, CHALLENGE_HOPS << 24 | IPPROTO_TCP << 16);
+	challenge_put(answer, bpf_ntohl(packet->destination.addr.word[3]));
+	challenge_put(answer, bpf_ntohl(packet->source.addr.word[3]));
+}
+
+static __always_inline void challenge_put_v6(struct challenge_answer *answer,
+					     const struct packet *packet)
+{
+	int i;
+
+	challenge_put(answer, 0x60000000);
+	challenge_put(answer, IPPROTO_TCP << 8 | CHALLENGE_HOPS);
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		challenge_put(answer, bpf_ntohl(packet->destination.addr.word[i]));
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		challenge_put(answer, bpf_ntohl(packet->source.addr.word[i]));
+}
+
+static __always_inline void challenge_put_tcp(struct challenge_answer *answer,
+					      const struct packet *packet,
+					      const struct challenge *challenge)
+{
+	__u32 flags = CHALLENGE_SYN_ACK | (challenge->segment.options.ecn ? CHALLENGE_ECE : 0);
+
+	challenge_put(answer, (__u32)bpf_ntohs(packet->destination.port) << 16 |
+				      bpf_ntohs(packet->source_port));
+	challenge_put(answer, challenge->cookie.isn);
+	challenge_put(answer, challenge->segment.seq + 1);
+	challenge_put(answer, flags << 16 | CHALLENGE_WINDOW);
+	challenge_put(answer, 0);
+	challenge_put_options(answer, challenge);
+}
+
+/* Lengths and checksums. @first: the TCP header's first word; the words between @addresses and it
+ * are the addresses, which TCP's checksum covers too. */
+static __always_inline void challenge_close(struct challenge_answer *answer, __u32 first,
+					    __u32 addresses)
+{
+	__u32 words = answer->count - first;
+	__be32 pseudo = bpf_htonl(IPPROTO_TCP << 16 | words * 4);
+
+	answer->word[first + 3] |= bpf_htonl(words << 28);
+	answer->word[first + 4] =
+		challenge_sum(answer, addresses, CHALLENGE_WORDS - addresses, pseudo);
+}
+
+/*
+ * Puts the answer together. A global function, so that the verifier looks at its branches apart
+ * from those of the caller.
+ */
+__noinline int challenge_compose(struct challenge_answer *answer, const struct packet *packet,
+				 const struct challenge *challenge)
+{
+	if (!answer || !packet || !challenge)
+		return 0;
+	answer->count = 0;
+	if (fw_addr_is_v4(&packet->source.addr)) {
+		challenge_put_v4(answer, packet);
+		challenge_put_tcp(answer, packet, challenge);
+		challenge_close(answer, 5, 3);
+		answer->word[0] |= bpf_htonl(answer->count * 4);
+		answer->word[2] |= (__be32)challenge_sum(answer, 0, 5, 0) << 16;
+	} else {
+		challenge_put_v6(answer, packet);
+		challenge_put_tcp(answer, packet, challenge);
+		challenge_close(answer, 10, 2);
+		answer->word[1] |= bpf_htonl((answer->count - 10) << 18);
+	}
+	return 1;
+}
+
+static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
+{
+	__u8 host[ETH_ALEN];
+
+	__builtin_memcpy(host, ethernet->h_dest, sizeof(host));
+	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, sizeof(host));
+	__builtin_memcpy(ethernet->h_source, host, sizeof(host));
+}
+
+/* What our side takes: the interface's MTU less both headers, as the stack would say. */
+static __always_inline __u16 challenge_mss(struct xdp_md *ctx, bool is_v4)
+{
+	__u32 mtu = 0;
+
+	if (bpf_check_mtu(ctx, 0, &mtu, 0, 0) < 0 || mtu < CHALLENGE_MTU_MIN)
+		mtu = CHALLENGE_MTU_MIN;
+	if (mtu > 0xffff)
+		mtu = 0xffff;
+	return mtu - sizeof(struct tcphdr) -
+	       (is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+}
+
+/* What may open a connection from a cookie. */
+static __always_inline bool challenge_is_ack(const struct packet *packet)
+{
+	return (packet->tcp_flags & (PACKET_ACK | PACKET_SYN | PACKET_RST)) == PACKET_ACK;
+}
+
+/* Where the IP header is, behind one VLAN tag or none; 0: neither. */
+static __always_inline __u32 challenge_ip_offset(struct xdp_md *ctx, bool is_v4)
+{
+	__be16 expected = is_v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *ethernet = data;
+	__be16 *tagged = data + CHALLENGE_TAGGED - sizeof(*tagged);
+
+	if ((void *)(tagged + 1) > end || ethernet->h_dest[0] & 1) /* answers nobody's broadcast */
+		return 0;
+	if (ethernet->h_proto == expected)
+		return ETH_HLEN;
+	return *tagged == expected ? CHALLENGE_TAGGED : 0;
+}
+
+static __always_inline long challenge_load(void *ctx, __u32 offset, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(ctx, offset, to, size);
+}
+
+/*
+ * Reads what the segment says about cookies. Where its IP header is; 0: its headers are out of the
+ * ordinary. Global, as challenge_compose().
+ */
+__noinline int challenge_read(struct xdp_md *ctx, const struct packet *packet,
+			      struct cookie_segment *segment)
+{
+	union segment_headers headers;
+	__u32 offset;
+	bool is_v4;
+
+	if (!packet || !segment)
+		return 0;
+	is_v4 = fw_addr_is_v4(&packet->source.addr);
+	offset = challenge_ip_offset(ctx, is_v4);
+	if (!offset || !segment_read(ctx, challenge_load, offset, is_v4, &headers, segment))
+		return 0;
+	cookie_read_options(segment);
+	return offset;
+}
+
+/* Cuts the SYN to the answer's length, but not below what Ethernet sends anyway. */
+static __always_inline bool challenge_cut(struct xdp_md *ctx, __u32 length, __u32 wanted)
+{
+	if (wanted < ETH_ZLEN)
+		wanted = length < ETH_ZLEN ? length : ETH_ZLEN;
+	return wanted == length || bpf_xdp_adjust_tail(ctx, (int)(wanted - length)) == 0;
+}
+
+/* Reads the SYN and makes its cookie at @now. Where its IP header is; 0: it can't be answered.
+ * Global, as challenge_compose(). */
+__noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet,
+				 struct challenge *challenge, __u64 now)
+{
+	struct fw_secret *secret = secrets_current();
+	struct cookie_options *options;
+	int offset;
+
+	if (!packet || !challenge || !secret)
+		return 0;
+	offset = challenge_read(ctx, packet, &challenge->segment);
+	options = &challenge->segment.options;
+	if (!offset || options->is_signed)
+		return 0;
+	options->ecn = challenge->segment.ecn_setup;
+	cookie_negotiate(options, secret->offers);
+	challenge->cookie = cookie_make(secret, packet, challenge->segment.seq, options,
+					now + secret->clock_ns);
+	challenge->window_scale = secret->window_scale;
+	challenge->mss = challenge_mss(ctx, fw_addr_is_v4(&packet->source.addr));
+	pressure_expect_cookie(now, COOKIE_LIFE_NS);
+	return offset;
+}
+
+/* Puts the answer in the place of the SYN, whose IP header is at @offset. 0: it would be longer,
+ * and the SYN is as it was. Global for the same reason. */
+__noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
+			       const struct challenge *challenge, __u32 offset)
+{
+	struct challenge_answer answer = {};
+	__u32 size;
+	void *data;
+
+	if (!packet || !challenge)
+		return 0;
+	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED)
+		return 0;
+	challenge_compose(&answer, packet, challenge);
+	size = answer.count * sizeof(answer.word[0]);
+	if (size == 0 || size > sizeof(answer.word) || offset + size > packet->length ||
+	    !challenge_cut(ctx, packet->length, offset + size))
+		return 0;
+	data = (void *)(long)ctx->data;
+	if (data + ETH_HLEN > (void *)(long)ctx->data_end)
+		return 0;
+	challenge_swap_ethernet(data);
+	return bpf_xdp_store_bytes(ctx, offset, answer.word, size) == 0;
+}
+
+/* Whether the segment brings back a cookie of ours. Global for the same reason. */
+__noinline int challenge_check(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct cookie_segment segment;
+
+	return packet && challenge_read(ctx, packet, &segment) &&
+	       secrets_check(packet, &segment, bpf_ktime_get_ns());
+}
+
+enum challenge_found {
+	CHALLENGE_NOTHING,
+	CHALLENGE_LISTENER,
+	CHALLENGE_MULTIPATH, /* a listener that no cookie of ours helps */
+	CHALLENGE_CONNECTION,
+	CHALLENGE_STACKS,    /* a listener, and a cookie that the stack made itself */
+	CHALLENGE_ELSEWHERE, /* a listener, but the packet is for a host behind this one */
+};
+
+/* Whether the segment brings back a cookie of the stack's, sent when its queue overflowed: before
+ * the pressure began, or to a verified source. Costs next to nothing if it never did. */
+static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct packet *packet,
+						struct bpf_sock *sk)
+{
+	bool is_v4 = fw_addr_is_v4(&packet->source.addr);
+	__u32 offset = challenge_ip_offset(ctx, is_v4);
+	void *end = (void *)(long)ctx->data_end, *ip;
+
+	if (!challenge_is_ack(packet) || !offset)
+		return false;
+	ip = (void *)(long)ctx->data + (offset == ETH_HLEN ? ETH_HLEN : CHALLENGE_TAGGED);
+	if (is_v4)
+		return ip + sizeof(struct segment_v4) <= end && ((struct iphdr *)ip)->ihl == 5 &&
+		       bpf_tcp_check_syncookie(sk, ip, sizeof(struct iphdr),
+					       ip + sizeof(struct iphdr),
+					       sizeof(struct tcphdr)) == 0;
+	return ip + sizeof(struct segment_v6) <= end &&
+	       ((struct ipv6hdr *)ip)->nexthdr == IPPROTO_TCP &&
+	       bpf_tcp_check_syncookie(sk, ip, sizeof(struct ipv6hdr), ip + sizeof(struct ipv6hdr),
+				       sizeof(struct tcphdr)) == 0;
+}
+
+/* What there is for the packet. Global for the same reason. */
+__noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
+{
+	int found = CHALLENGE_LISTENER;
+	struct bpf_sock *sk;
+
+	if (!packet)
+		return CHALLENGE_NOTHING;
+	sk = sockets_find(ctx, packet);
+	if (!sk)
+		return CHALLENGE_NOTHING;
+	if (sk->state != BPF_TCP_LISTEN)
+		found = CHALLENGE_CONNECTION;
+	else if (sockets_is_multipath(sk))
+		found = CHALLENGE_MULTIPATH;
+	else if (challenge_is_stacks(ctx, packet, sk))
+		found = CHALLENGE_STACKS;
+	bpf_sk_release(sk);
+	if (found == CHALLENGE_LISTENER && !sockets_are_here(ctx, packet))
+		found = CHALLENGE_ELSEWHERE;
+	return found;
+}
+
+/*
+ * Answers a SYN, or lets it go on to the stack: if it is about a connection that there is, or for
+ * another host. Where nobody listens, or nobody could use a cookie, pressure is no reason to drop.
+ */
+static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
+							  const struct packet *packet,
+							  enum fw_verdict condemned, __u64 now)
+{
+	struct challenge answer = {};
+	int offset;
+
+	switch (challenge_find(ctx, packet)) {
+	case CHALLENGE_LISTENER:
+		offset = challenge_prepare(ctx, packet, &answer, now);
+		return offset && challenge_write(ctx, packet, &answer, offset) ? FW_COOKIE_SENT
+									       : condemned;
+	case CHALLENGE_NOTHING:
+	case CHALLENGE_MULTIPATH:
+		return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
+	default:
+		return FW_PASS_SYN;
+	}
+}
+
+/* A segment that opens no connection, to a service under pressure. */
+static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
+							 const struct packet *packet)
+{
+	int found = challenge_find(ctx, packet);
+
+	if (found == CHALLENGE_STACKS)
+		return FW_PASS_COOKIE;
+	if (found != CHALLENGE_LISTENER)
+		return FW_NONE;
+	if (!challenge_is_ack(packet))
+		return FW_NO_SOCKET;
+	return challenge_check(ctx, packet) ? FW_PASS_COOKIE : FW_BAD_COOKIE;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Pressure: a service has more newcomers than it should take on trust. It begins with the first
+ * unverified attempt above challenge.rate and ends challenge.hold after the last, so that it
+ * doesn't come and go with every packet. In mode `always` every attempt is one too many.
+ */
+#ifndef FLOODWALL_PRESSURE_H
+#define FLOODWALL_PRESSURE_H
+
+#include "maps.h"
+#include "policy.h"
+
+/* A time is moved ahead only by a 16th of the hold or more: packets don't fight for the line. */
+enum { PRESSURE_STEPS = 16 };
+
+static __always_inline struct fw_pressure *pressure_row(__u32 service)
+{
+	return bpf_map_lookup_elem(&pressure, &service);
+}
+
+static __always_inline void pressure_extend(__u64 *until, __u64 now, __u64 hold)
+{
+	if (*(volatile __u64 *)until < now + hold - hold / PRESSURE_STEPS)
+		*(volatile __u64 *)until = now + hold;
+}
+
+static __always_inline void pressure_raise(__u32 service, __u64 now)
+{
+	__u64 hold = policy_setting(service, FW_SET_CHALLENGE_HOLD) * (NSEC_PER_SEC / 1000);
+	struct fw_pressure *row = pressure_row(service), *any = pressure_row(FW_HOST_SERVICE);
+
+	if (row && any) {
+		pressure_extend(&row->until_ns, now, hold);
+		pressure_extend(&any->until_ns, now, hold);
+	}
+}
+
+/* Until @life from now a cookie may come back. */
+static __always_inline void pressure_expect_cookie(__u64 now, __u64 life)
+{
+	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+
+	if (any)
+		pressure_extend(&any->cookies_ns, now, life + life / PRESSURE_STEPS);
+}
+
+static __always_inline bool pressure_cookies_expected(void)
+{
+	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+
+	return any && any->cookies_ns && any->cookies_ns > bpf_ktime_get_coarse_ns();
+}
+
+/* Whether any service is under pressure: one load where none ever was. */
+static __always_inline bool pressure_anywhere(void)
+{
+	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+
+	return any && any->until_ns && any->until_ns > bpf_ktime_get_coarse_ns();
+}
+
+static __always_inline bool pressure_is_on(__u32 service, __u64 now)
+{
+	struct fw_pressure *row = pressure_row(service);
+
+	return row && row->until_ns > now &&
+	       policy_setting(service, FW_SET_CHALLENGE_MODE) != FW_CHALLENGE_NEVER;
+}
+
+#endif
