@@ -59,7 +59,7 @@ enum {
 	FW_METRICS_MAX = 32,
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
-	FW_SECRETS = 2, /* the current one and the one before */
+	FW_SECRETS = 2,            /* the current one and the one before */
 };
 
 #define FW_HOST_SERVICE 0
