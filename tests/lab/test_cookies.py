@@ -189,9 +189,10 @@ def test_other_floods_die_under_pressure(lab, edge, clients, dark, kind, reason)
     result = served(lab, edge, clients, seconds=2)
     sent = flood.result()["sent"]
     assert result["ok"] >= 0.99 * result["attempts"]
-    # A client's own last segment, when its connection has just ended, is no connection's either.
+    # A client's own last segment, when its connection has just ended, is no connection's either; and
+    # one acknowledgment in eight million hits upon a cookie (bpf/cookie.h).
     drops = lab.drops()
-    assert sent <= drops[reason] and sum(drops.values()) <= sent + 20, (sent, drops)
+    assert sent - 3 <= drops[reason] and sum(drops.values()) <= sent + 20, (sent, drops)
     assert lab.edge.stack()["TcpInSegs"] - before < 0.1 * sent
 
 
