@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * SYN cookies (Bernstein 1996): all that a server must remember of a SYN, put into the numbers of
- * its answer, under a MAC that only this host can make. SipHash covers addresses, ports, the
- * client's sequence number, the minute and every option that the cookie carries.
+ * its answer, under a MAC that only who has the secret can make. SipHash covers addresses, ports,
+ * the client's sequence number, the minute and every option that the cookie carries, and what the
+ * host itself does (window scale, offers): of two that share a secret but differ in that, neither
+ * takes the other's cookies.
  *
  * Initial sequence number, from the top:
  *
@@ -213,7 +215,8 @@ static __always_inline __u64 cookie_mac(const struct fw_secret *secret, const st
 	COOKIE_ABSORB((__u64)destination[3] << 32 | destination[2]);
 	COOKIE_ABSORB((__u64)client_isn << 32 | (__u32)packet->source_port << 16 |
 		      packet->destination.port);
-	COOKIE_ABSORB(48ULL << 56 | slot << 16 | said);
+	COOKIE_ABSORB(48ULL << 56 | (secret->window_scale & 15ULL) << 52 |
+		      (secret->offers & 15ULL) << 48 | slot << 16 | said);
 	v2 ^= 0xff;
 	for (i = 0; i < 3; i++)
 		FW_SIP_ROUND(v0, v1, v2, v3);
@@ -271,19 +274,28 @@ static __always_inline struct cookie cookie_make(const struct fw_secret *secret,
 }
 
 /*
- * Whether a segment returns a cookie that @secret made in the last two minutes. If so @segment's
- * options become those of the connection, and tsecr what a socket's timestamp clock reads now.
+ * Whether a segment returns a cookie that @secret made in the last two minutes, by a clock that may
+ * be as far ahead of @now as hosts with the same secret are allowed to be. If so @segment's options
+ * become those of the connection, and tsecr what a socket's timestamp clock reads now: never less
+ * than the client has seen (RFC 7323 section 5.3).
+ *
+ * A global function, so that the verifier looks at it once, however many secrets are tried.
  */
-static __always_inline bool cookie_check(const struct fw_secret *secret,
-					 const struct packet *packet,
-					 struct cookie_segment *segment, __u64 now)
+__noinline int cookie_check(const struct fw_secret *secret, const struct packet *packet,
+			    struct cookie_segment *segment, __u64 now)
 {
-	struct cookie_options *options = &segment->options;
-	__u32 isn = segment->ack - 1, mss_index = isn >> COOKIE_MSS_SHIFT & 3;
-	__u32 choices, now_ms = now / 1000000, clock;
-	__u64 slot = now / COOKIE_SLOT_NS, mac;
-	bool timestamps = options->timestamps;
+	struct cookie_options *options;
+	__u32 isn, mss_index, choices, clock, age;
+	__u64 slot, mac;
+	bool timestamps;
 
+	if (!secret || !packet || !segment)
+		return false;
+	options = &segment->options;
+	timestamps = options->timestamps;
+	isn = segment->ack - 1;
+	mss_index = isn >> COOKIE_MSS_SHIFT & 3;
+	slot = (now + secret->skew_ms * NSEC_PER_MSEC) / COOKIE_SLOT_NS;
 	slot -= (slot ^ isn >> COOKIE_SLOT_SHIFT) & 1;
 	choices = (timestamps ? options->tsecr : isn >> COOKIE_MAC_BITS_BARE) & COOKIE_CHOICES;
 	mac = cookie_mac(secret, packet, segment->seq - 1, slot,
@@ -291,10 +303,12 @@ static __always_inline bool cookie_check(const struct fw_secret *secret,
 	if (isn != cookie_isn(mac, slot, mss_index, choices, timestamps))
 		return false;
 	if (timestamps) {
-		clock = now_ms + cookie_clock_offset(mac);
-		if (clock - options->tsecr > COOKIE_LIFE_MS)
+		clock = (__u32)(now / NSEC_PER_MSEC) + cookie_clock_offset(mac);
+		age = clock + secret->skew_ms - options->tsecr;
+		if (age > COOKIE_LIFE_MS + secret->skew_ms)
 			return false;
-		options->tsecr = clock;
+		if (age >= secret->skew_ms)
+			options->tsecr = clock;
 	}
 	options->mss = cookie_mss(fw_addr_is_v4(&packet->source.addr), mss_index);
 	options->window_scale = choices & 15;

@@ -59,7 +59,7 @@ enum {
 	FW_METRICS_MAX = 32,
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
-	FW_SECRETS = 2,            /* the current one and the one before */
+	FW_SECRETS = 4,            /* the current one and those before */
 };
 
 #define FW_HOST_SERVICE 0
@@ -260,17 +260,24 @@ enum fw_challenge { FW_CHALLENGE_NEVER, FW_CHALLENGE_AUTO, FW_CHALLENGE_ALWAYS }
  */
 struct fw_pressure {
 	__u64 until_ns;   /* CLOCK_MONOTONIC; 0: never yet */
-	__u64 cookies_ns; /* CLOCK_MONOTONIC: until then a cookie that was sent may come back */
+	__u64 cookies_ns; /* CLOCK_MONOTONIC: until then a cookie that was sent may come back; ~0:
+			     at any time, since other hosts send them too */
 };
 
-/* What cookies are made with. The window scale is of the secret, since the answer that advertises
- * it and the socket made minutes later must agree. */
+/*
+ * What cookies are made with. The window scale is of the secret, since the answer that advertises
+ * it and the socket made minutes later, maybe on another host, must agree.
+ */
 struct fw_secret {
 	__u64 key[2];
-	__s64 clock_ns; /* added to CLOCK_MONOTONIC: makes the slots of several hosts the same */
-	__u64 until_ns; /* CLOCK_MONOTONIC: when it stops being accepted; 0: while current */
+	__s64 clock_ns; /* added to CLOCK_MONOTONIC: makes the minutes of several hosts the same */
+	__u64 until_ns; /* CLOCK_MONOTONIC: when it stops being accepted; means nothing while
+			   current, 0: it never was in use */
+	__u64 made_ns;  /* CLOCK_REALTIME */
 	__u32 window_scale; /* that our sockets use for receiving */
 	__u32 offers;       /* enum fw_offer: what the kernel's sysctls allow */
+	__u32 skew_ms; /* that other hosts' clocks may be ahead of ours; 0: none has the secret */
+	__u32 zero;
 };
 
 enum fw_offer {

@@ -150,8 +150,8 @@ struct {
 	__type(value, struct fw_pressure);
 } pressure SEC(".maps");
 
-/* Cookie secrets; meta.secret says which is current. The other one is written before they change
- * roles, so nobody ever reads half a secret. */
+/* Cookie secrets; meta.secret says which is current. One that is not accepted any more is written
+ * before it becomes current, so nobody ever reads half a secret. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FW_SECRETS);

@@ -22,7 +22,8 @@ const volatile __u64 fw_seed[2];
 const volatile __u32 fw_connection_mask = 32768 - 1;
 const volatile __u32 fw_sample_events = 1;
 
-#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
 
 /* @value, or the nearest that the setting's row allows: bpftool writes whatever it is told. Folds
  * into two comparisons, since @setting is always a constant. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which secret a cookie is made with, and which ones it is accepted under: the current one, and for
- * a while the one before, so that a new secret breaks no handshake that is under way.
+ * a while those before, so that a new secret breaks no handshake that is under way.
  *
  * No stage, but the ground under challenge.h and admit.bpf.c.
  */
@@ -26,26 +26,21 @@ static __always_inline struct fw_secret *secrets_current(void)
 	return bpf_map_lookup_elem(&secrets, &index);
 }
 
-static __always_inline struct fw_secret *secrets_before(void)
-{
-	__u32 index = (secrets_index() + 1) % FW_SECRETS;
-
-	return bpf_map_lookup_elem(&secrets, &index);
-}
-
-/* The secret under which the segment's cookie is valid, or NULL. The options are read; they become
- * those of the connection. */
+/* The secret under which the segment's cookie is valid, the newest first, or NULL. The options are
+ * read; they become those of the connection. */
 static __always_inline struct fw_secret *secrets_check(const struct packet *packet,
 						       struct cookie_segment *segment, __u64 now)
 {
-	struct fw_secret *secret = secrets_current();
+	__u32 current = secrets_index(), index, age;
+	struct fw_secret *secret;
 
-	if (secret && cookie_check(secret, packet, segment, now + secret->clock_ns))
-		return secret;
-	secret = secrets_before();
-	if (secret && secret->until_ns > now &&
-	    cookie_check(secret, packet, segment, now + secret->clock_ns))
-		return secret;
+	for (age = 0; age < FW_SECRETS; age++) {
+		index = (current + FW_SECRETS - age) % FW_SECRETS;
+		secret = bpf_map_lookup_elem(&secrets, &index);
+		if (secret && (age == 0 || secret->until_ns > now) &&
+		    cookie_check(secret, packet, segment, now + secret->clock_ns))
+			return secret;
+	}
 	return NULL;
 }
 

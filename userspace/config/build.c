@@ -117,6 +117,18 @@ char *site_text(const struct site *site, const char *option)
 	return build_copy(written->text);
 }
 
+char *site_path(const struct site *site, const char *option, const char *instead)
+{
+	char *path = site_text(site, option);
+
+	if (!path || *path == '/' || (instead && !strcmp(path, instead)))
+		return path;
+	site_complain(site, grammar_value(site->section, option, 0)->line, option,
+		      "\"%s\" is %s an absolute path%s%s%s", path, instead ? "neither" : "not",
+		      instead ? " nor \"" : "", instead ? instead : "", instead ? "\"" : "");
+	return path;
+}
+
 void *build_alloc(size_t count, size_t size)
 {
 	void *memory = calloc(count ? count : 1, size);
@@ -216,6 +228,7 @@ static void build_filter(const struct site *site, struct config_filter *filter)
 	build_monitor(site, filter);
 	filter->mode = build_copy(modes[site_choice(site, "mode", modes, 0)]);
 	filter->cgroup = site_text(site, "cgroup");
+	filter->cookie_secret = site_path(site, "cookie_secret", NULL);
 	site_number(site, &filter_connections, &filter->connections);
 	site_number(site, &filter_sources, &filter->sources);
 	site_number(site, &filter_blocks, &filter->blocks);
@@ -233,11 +246,7 @@ static void build_proxy(const struct site *site, struct config *config)
 {
 	config->threads = usable_cpus();
 	site_number(site, &proxy_threads, &config->threads);
-	config->access_log = site_text(site, "access_log");
-	if (config->access_log && strcmp(config->access_log, "-") && *config->access_log != '/')
-		site_complain(site, grammar_value(site->section, "access_log", 0)->line,
-			      "access_log", "\"%s\" is neither an absolute path nor \"-\"",
-			      config->access_log);
+	config->access_log = site_path(site, "access_log", "-");
 	config->user = site_text(site, "user");
 	if (!config->user)
 		config->user = build_copy("nobody");

@@ -43,6 +43,8 @@ void site_setting(const struct site *site, const struct setting_row *row, uint64
 int site_choice(const struct site *site, const char *option, const char *const *words, int initial);
 /* A copy of the text, or NULL when it is not given. Empty text is complained about. */
 char *site_text(const struct site *site, const char *option);
+/* The same of a file's absolute path, or (unless NULL) of the word @instead. */
+char *site_path(const struct site *site, const char *option, const char *instead);
 
 /* Memory, zeroed, and a copy. Never NULL: without memory for a file nothing else would go on. */
 void *build_alloc(size_t count, size_t size);

@@ -112,6 +112,7 @@ void config_free(struct config *config)
 	free(config->filter.interfaces);
 	free(config->filter.mode);
 	free(config->filter.cgroup);
+	free(config->filter.cookie_secret);
 	free(config->admin);
 	free(config->access_log);
 	free(config->log_level);

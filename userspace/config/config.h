@@ -23,6 +23,8 @@ struct config_filter {
 	size_t interface_count;
 	char *mode;   /* "auto", "native", "generic" */
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
+	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
+			      */
 	uint32_t connections, sources, blocks; /* table sizes; 0: default of maps.h */
 	bool monitored[FW_VERDICTS_MAX];       /* monitor = {"land", …}: rules in monitor mode */
 };

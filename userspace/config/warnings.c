@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "config/config.h"
+#include "contract/secret_file.h"
 
 struct warnings {
 	struct error *text;
@@ -131,6 +132,13 @@ static void warn_upstreams(struct warnings *warnings, const struct config *confi
 
 static void warn_host(struct warnings *warnings, const struct config *config)
 {
+	struct error error;
+	uint64_t key[2];
+
+	if (config->filter.cookie_secret &&
+	    secret_file_read(config->filter.cookie_secret, key, &error) < 0)
+		warn(warnings, "filter: cookie_secret: %s", error.text);
+	explicit_bzero(key, sizeof(key));
 	for (size_t i = 0; i < config->filter.interface_count; i++)
 		if (!if_nametoindex(config->filter.interfaces[i]))
 			warn(warnings, "filter: interfaces: there is no interface %s now",

@@ -24,8 +24,4 @@ int admit_attach(struct admit *admit, int ifindex, bool *added);
 void admit_detach(int ifindex);
 bool admit_is_attached(int ifindex);
 
-/* Makes the first secret of cookies, or a new one if the sysctls that it goes by have changed. The
- * lock is held (wall/secrets.c). */
-int secrets_refresh(struct wall *wall, struct error *error);
-
 #endif

@@ -11,7 +11,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include "contract/secret_file.h"
 #include "wall/internal.h"
+#include "wall/secrets.h"
 
 static bool is_in_file(const struct config *config, const char *name)
 {
@@ -152,10 +154,17 @@ static int apply(struct wall *wall, const struct config *config, bool keep_live,
 
 int wall_apply(struct wall *wall, const struct config *config, bool keep_live, struct error *error)
 {
-	int result;
+	const char *file = config->filter.cookie_secret;
+	uint64_t key[2];
+	int result = file ? secret_file_read(file, key, error) : 0;
 
+	if (result < 0)
+		return error_wrap(error, result, "cookie_secret");
 	wall_lock(wall);
 	result = apply(wall, config, keep_live, error);
+	if (result == 0)
+		result = secrets_apply(wall, file ? key : NULL, error);
 	wall_unlock(wall);
+	explicit_bzero(key, sizeof(key));
 	return result;
 }

@@ -23,6 +23,7 @@
 #include "wall/admit.h"
 #include "wall/internal.h"
 #include "wall/pins.h"
+#include "wall/secrets.h"
 #include "filter.skel.h"
 
 /* In a dispatcher: in front of programs with libxdp's default of 50, which see what may pass. */

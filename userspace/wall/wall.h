@@ -158,6 +158,29 @@ int wall_named_each(struct wall *wall, const char *name,
 		    int (*each)(void *context, const struct fw_listed *entry), void *context,
 		    struct error *error);
 
+/* --- the secret of SYN cookies (wall/secrets.c) ----------------------------------------------- */
+
+struct wall_secret {
+	uint64_t made_ns;     /* CLOCK_REALTIME; 0: there is none yet */
+	bool shared;          /* with other hosts, from a file */
+	uint32_t fingerprint; /* the same on all hosts that take each other's cookies; tells nothing
+				 of the secret */
+	uint32_t window_scale, offers; /* enum fw_offer */
+	size_t accepted;               /* secrets before it that are still accepted */
+	uint64_t room_ns; /* CLOCK_MONOTONIC: until then another one would need @force; 0: not */
+};
+
+int wall_secret(struct wall *wall, struct wall_secret *said, struct error *error);
+/*
+ * A new secret: the one in @file, which other hosts have too, or (NULL) a random one. Cookies of
+ * those before are taken for as long as they may come back. −EBUSY: there is no room for one more
+ * of them (says for how long); with @force the oldest is forgotten.
+ */
+int wall_rekey(struct wall *wall, const char *file, bool force, struct error *error);
+/* Follows steps of the wall clock, by which hosts that share a secret agree. Call it every few
+ * seconds. 1: there was one; 0: none. */
+int wall_secret_keep_time(struct wall *wall, struct error *error);
+
 /* --- policy from the file (wall/apply.c) ------------------------------------------------------ */
 
 /*
