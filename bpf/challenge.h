@@ -20,6 +20,7 @@
 #include "secrets.h"
 #include "segment.h"
 #include "sockets.h"
+#include "stacks.h"
 
 /* The loader sets it: enum fw_tier. */
 const volatile __u32 fw_tier = FW_TIER_DROP;
@@ -245,29 +246,63 @@ static __always_inline bool challenge_cut(struct xdp_md *ctx, __u32 length, __u3
 	return wanted == length || bpf_xdp_adjust_tail(ctx, (int)(wanted - length)) == 0;
 }
 
-/* Reads the SYN and makes its cookie at @now. Where its IP header is; 0: it can't be answered.
+/* Why there is no answer. */
+enum challenge_refusal {
+	CHALLENGE_ODD = 0,         /* a SYN that is none of a newcomer's */
+	CHALLENGE_NO_COOKIE = -1,  /* the stack would take it as it is */
+	CHALLENGE_QUEUE_FULL = -2, /* the server takes no connection now */
+};
+
+/*
+ * The cookie, and which of the client's options it lets survive: all that differs between the tiers
+ * here. 1, or enum challenge_refusal.
+ */
+static __always_inline int challenge_make_cookie(struct xdp_md *ctx, const struct packet *packet,
+						 struct challenge *challenge, __u64 now)
+{
+	struct cookie_segment *segment = &challenge->segment;
+	struct fw_secret *secret;
+
+	if (fw_tier == FW_TIER_KERNEL) {
+		cookie_negotiate(&segment->options, 0);
+		switch (stacks_make(ctx, packet, segment, &challenge->cookie.isn)) {
+		case STACKS_COOKIE:
+			return 1;
+		case STACKS_QUEUE_FULL:
+			return CHALLENGE_QUEUE_FULL;
+		default:
+			return CHALLENGE_NO_COOKIE;
+		}
+	}
+	secret = secrets_current();
+	if (!secret)
+		return CHALLENGE_ODD;
+	cookie_negotiate(&segment->options, secret->offers);
+	challenge->cookie = cookie_make(secret, packet, segment->seq, &segment->options,
+					now + secret->clock_ns);
+	challenge->window_scale = secret->window_scale;
+	pressure_expect_cookie(now, COOKIE_LIFE_NS);
+	return 1;
+}
+
+/* Reads the SYN and makes its cookie at @now. Where its IP header is, or enum challenge_refusal.
  * Global, as challenge_compose(). */
 __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet,
 				 struct challenge *challenge, __u64 now)
 {
-	struct fw_secret *secret = secrets_current();
 	struct cookie_options *options;
-	int offset;
+	int offset, made;
 
-	if (!packet || !challenge || !secret)
-		return 0;
+	if (!packet || !challenge)
+		return CHALLENGE_ODD;
 	offset = challenge_read(ctx, packet, &challenge->segment);
 	options = &challenge->segment.options;
 	if (!offset || options->is_signed)
-		return 0;
+		return CHALLENGE_ODD;
 	options->ecn = challenge->segment.ecn_setup;
-	cookie_negotiate(options, secret->offers);
-	challenge->cookie = cookie_make(secret, packet, challenge->segment.seq, options,
-					now + secret->clock_ns);
-	challenge->window_scale = secret->window_scale;
 	challenge->mss = challenge_mss(ctx, fw_addr_is_v4(&packet->source.addr));
-	pressure_expect_cookie(now, COOKIE_LIFE_NS);
-	return offset;
+	made = challenge_make_cookie(ctx, packet, challenge, now);
+	return made > 0 ? offset : made;
 }
 
 /* Puts the answer in the place of the SYN, whose IP header is at @offset. 0: it would be longer,
@@ -349,7 +384,7 @@ __noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
 		return CHALLENGE_NOTHING;
 	if (sk->state != BPF_TCP_LISTEN)
 		found = CHALLENGE_CONNECTION;
-	else if (sockets_is_multipath(sk))
+	else if (fw_tier == FW_TIER_OWN && sockets_is_multipath(sk))
 		found = CHALLENGE_MULTIPATH;
 	else if (challenge_is_stacks(ctx, packet, sk))
 		found = CHALLENGE_STACKS;
@@ -368,19 +403,20 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 							  enum fw_verdict condemned, __u64 now)
 {
 	struct challenge answer = {};
-	int offset;
+	int found = challenge_find(ctx, packet), offset;
 
-	switch (challenge_find(ctx, packet)) {
-	case CHALLENGE_LISTENER:
+	if (found == CHALLENGE_LISTENER) {
 		offset = challenge_prepare(ctx, packet, &answer, now);
-		return offset && challenge_write(ctx, packet, &answer, offset) ? FW_COOKIE_SENT
-									       : condemned;
-	case CHALLENGE_NOTHING:
-	case CHALLENGE_MULTIPATH:
-		return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
-	default:
+		if (offset > 0 && challenge_write(ctx, packet, &answer, offset))
+			return FW_COOKIE_SENT;
+		if (offset == CHALLENGE_QUEUE_FULL)
+			return FW_QUEUE_FULL;
+		if (offset != CHALLENGE_NO_COOKIE)
+			return condemned;
+	} else if (found != CHALLENGE_NOTHING && found != CHALLENGE_MULTIPATH) {
 		return FW_PASS_SYN;
 	}
+	return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
 }
 
 /* A segment that opens no connection, to a service under pressure. */
@@ -395,7 +431,8 @@ static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 		return FW_NONE;
 	if (!challenge_is_ack(packet))
 		return FW_NO_SOCKET;
-	return challenge_check(ctx, packet) ? FW_PASS_COOKIE : FW_BAD_COOKIE;
+	return fw_tier == FW_TIER_OWN && challenge_check(ctx, packet) ? FW_PASS_COOKIE
+								      : FW_BAD_COOKIE;
 }
 
 #endif

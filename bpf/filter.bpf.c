@@ -130,7 +130,8 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	verdict = judge_newcomer(packet, &newcomer);
 	if (verdict == FW_PASS_SYN || !may_challenge(packet, &newcomer))
 		return verdict;
-	return challenge_newcomer(ctx, packet, verdict, newcomer.now);
+	JUDGE(challenge_newcomer(ctx, packet, verdict, newcomer.now));
+	return FW_PASS_SYN;
 }
 
 /* Any other segment passes, unless its service is under pressure. */

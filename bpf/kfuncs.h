@@ -8,10 +8,7 @@
 
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
-
-/* Any definition: libbpf compares a function's types with the kernel's, but not what is in them. */
-struct sock {
-};
+#include "sockets.h"
 
 /* What a request socket starts with. The kernel checks the size, and that reserved is zero. */
 struct bpf_tcp_req_attrs {

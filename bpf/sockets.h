@@ -17,9 +17,25 @@
 enum { SOCKETS_AF_INET = 2, SOCKETS_AF_INET6 = 10 }; /* sys/socket.h is not for this side */
 
 /* The kernel's view of a TCP socket, as far as it concerns us. */
+#define SOCKETS_KERNEL __attribute__((preserve_access_index))
+
+struct sock {
+	__u32 sk_ack_backlog;     /* of a listener: connections that wait for accept, … */
+	__u32 sk_max_ack_backlog; /* … and how many may */
+} SOCKETS_KERNEL;
+
+struct inet_sock {
+	struct sock sk;
+} SOCKETS_KERNEL;
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+} SOCKETS_KERNEL;
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	__u8 is_mptcp : 1;
-} __attribute__((preserve_access_index));
+} SOCKETS_KERNEL;
 
 /* The socket that the stack would give the packet to, or NULL; to be released. */
 static __always_inline struct bpf_sock *sockets_find(void *ctx, const struct packet *packet)
@@ -48,6 +64,15 @@ static __always_inline bool sockets_is_multipath(struct bpf_sock *sk)
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 
 	return tcp && bpf_core_field_exists(tcp->is_mptcp) && BPF_CORE_READ_BITFIELD(tcp, is_mptcp);
+}
+
+/* Whether a listener's server is behind with accepting: the stack drops what comes then. */
+static __always_inline bool sockets_queue_is_full(struct bpf_sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct sock *listener = tcp ? &tcp->inet_conn.icsk_inet.sk : NULL;
+
+	return listener && listener->sk_ack_backlog > listener->sk_max_ack_backlog;
 }
 
 /* Whether the packet's destination is this host, not one behind it. */

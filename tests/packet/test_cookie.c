@@ -8,21 +8,17 @@
 #include "common/filter.h"
 #include <arpa/inet.h>
 #include <linux/bpf.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "common/cookie.h"
 #include "common/family.h"
+#include "common/server.h"
 
 enum { SERVICE = 1, CLOSED_SERVICE = 2, LISTENER_PORT = 443, CLOSED_PORT = 444 };
 
 static int setup(void **state)
 {
-	struct filter *filter = filter_load_challenging();
+	struct filter *filter = filter_load_challenging(FW_TIER_OWN);
 
 	*state = filter;
 	for_each_family(family)
@@ -415,33 +411,9 @@ static void in_monitor_mode_nobody_is_challenged(void **state)
 	assert_int_equal(filter_counter(filter, SERVICE, FW_UNCHALLENGED).would, 2);
 }
 
-/* --- the namespace with its listener --------------------------------------------------------- */
-
-/* The loopback interface stands for the wire: BPF_PROG_RUN says that packets come in by it. */
-static int bring_up(void)
-{
-	struct ifreq lo = {.ifr_name = "lo", .ifr_mtu = COOKIE_MTU};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), result;
-
-	result = ioctl(fd, SIOCSIFMTU, &lo);
-	lo.ifr_flags = IFF_UP;
-	result |= ioctl(fd, SIOCSIFFLAGS, &lo);
-	close(fd);
-	return result;
-}
-
-static int listen_everywhere(void)
-{
-	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(LISTENER_PORT)};
-	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-
-	return bind(fd, (struct sockaddr *)&any, sizeof(any)) || listen(fd, 16);
-}
-
 static int begin(void **state)
 {
-	(void)state;
-	return unshare(CLONE_NEWNET) || bring_up() || listen_everywhere();
+	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
 }
 
 #define story(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)

@@ -270,7 +270,7 @@ static void the_ring_keeps_the_newest(void **state)
 
 static void events_can_be_left_out_at_load(void **state)
 {
-	struct filter *filter = filter_load_with(1024, false);
+	struct filter *filter = filter_load_with(1024, false, FW_TIER_DROP);
 
 	(void)state;
 	expect(0, TCP_FLAGS, .source = "203.0.113.7", .destination = "198.51.100.1");
@@ -285,17 +285,19 @@ static void the_verifier_takes_every_combination_of_constants(void **state)
 	static const uint32_t buckets[] = {1, 2, 32768, 1 << 20};
 	struct filter *filter;
 	size_t i, events;
+	enum fw_tier tier;
 
 	(void)state;
-	for (events = 0; events < 2; events++)
-		for (i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
-			filter = filter_load_with(buckets[i], events);
-			filter_bind(filter, SERVICE, "0.0.0.0", 443, IPPROTO_TCP);
-			filter_hold(filter, "203.0.113.7", SERVICE, FW_LEVEL_SOURCE, 1000);
-			expect(SERVICE, SOURCE_CONNECTIONS, .source = "203.0.113.7",
-			       .destination = "198.51.100.1", .flags = FRAME_SYN);
-			filter_free(filter);
-		}
+	for (tier = FW_TIER_DROP; tier <= FW_TIER_OWN; tier++)
+		for (events = 0; events < 2; events++)
+			for (i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
+				filter = filter_load_with(buckets[i], events, tier);
+				filter_bind(filter, SERVICE, "0.0.0.0", 443, IPPROTO_TCP);
+				filter_hold(filter, "203.0.113.7", SERVICE, FW_LEVEL_SOURCE, 1000);
+				expect(SERVICE, SOURCE_CONNECTIONS, .source = "203.0.113.7",
+				       .destination = "198.51.100.1", .flags = FRAME_SYN);
+				filter_free(filter);
+			}
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)

@@ -43,8 +43,7 @@ uint64_t filter_now(void)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static struct filter *filter_load_tier(uint32_t connection_buckets, bool sample_events,
-				       enum fw_tier tier)
+struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events, enum fw_tier tier)
 {
 	struct filter *filter = calloc(1, sizeof(*filter));
 	uint32_t service, setting;
@@ -68,18 +67,13 @@ static struct filter *filter_load_tier(uint32_t connection_buckets, bool sample_
 	return filter;
 }
 
-struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events)
-{
-	return filter_load_tier(connection_buckets, sample_events, FW_TIER_DROP);
-}
-
-struct filter *filter_load_challenging(void)
+struct filter *filter_load_challenging(enum fw_tier tier)
 {
 	struct fw_secret secret = {.key = {0x1122334455667788ULL, 0x99aabbccddeeff00ULL},
 				   .window_scale = FILTER_SCALE,
 				   .offers = FW_OFFER_WINDOW_SCALE | FW_OFFER_SACK |
 					     FW_OFFER_TIMESTAMPS | FW_OFFER_ECN};
-	struct filter *filter = filter_load_tier(4096, true, FW_TIER_OWN);
+	struct filter *filter = filter_load_with(4096, true, tier);
 
 	filter_set_secret(filter, 0, &secret);
 	return filter;
@@ -87,7 +81,7 @@ struct filter *filter_load_challenging(void)
 
 struct filter *filter_load(void)
 {
-	return filter_load_with(4096, true);
+	return filter_load_with(4096, true, FW_TIER_DROP);
 }
 
 void filter_free(struct filter *filter)

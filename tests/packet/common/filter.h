@@ -25,10 +25,10 @@ struct filter;
 /* Settings are their defaults, no service is bound, lists are empty, hashing has a fixed key. */
 struct filter *filter_load(void);
 /* The same with other constants in .rodata. */
-struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events);
+struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events, enum fw_tier tier);
 /* The same, and newcomers can be challenged (elsewhere that is off): with one secret, which offers
  * everything and the window scale FILTER_SCALE. */
-struct filter *filter_load_challenging(void);
+struct filter *filter_load_challenging(enum fw_tier tier);
 void filter_free(struct filter *filter);
 
 /* cmocka fixtures: *@state is the filter. */
