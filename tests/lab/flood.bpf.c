@@ -12,29 +12,26 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "flood.h"
 
-#define HOP_LIMIT 64
-#define WINDOW    64240
-#define MSS_V4    1460
-#define MSS_V6    1440
+#define HOP_LIMIT     64
+#define WINDOW        64240
+#define MSS_V4        1460
+#define MSS_V6        1440
+#define LINUX_SCALE   7
+#define WINDOWS_SCALE 8
 
 const volatile struct flood_plan plan;
 
-/* What follows the IP header. */
-union transport {
-	struct tcphdr tcp;
-	struct udphdr udp;
-	__u8 bytes[FLOOD_TRANSPORT_SIZE];
-	__be32 words[FLOOD_TRANSPORT_SIZE / 4];
-};
-
-#define FRAME_V4 (ETH_HLEN + sizeof(struct iphdr) + FLOOD_TRANSPORT_SIZE)
-#define FRAME_V6 (ETH_HLEN + sizeof(struct ipv6hdr) + FLOOD_TRANSPORT_SIZE)
+#define OPTION_MSS    (2 << 24 | 4 << 16)
+#define OPTION_SACK   (4 << 8 | 2)
+#define OPTION_TIMES  (8 << 8 | 10)
+#define OPTION_SCALE  (3 << 16 | 3 << 8)
+#define OPTION_NOP    1
+#define WORDS(size)   ((size) / 4)
+#define FRAME(header) (ETH_HLEN + sizeof(header) + plan.size)
 
 /* One's complement of a sum of 16-bit words (RFC 1071). */
 static __always_inline __u16 fold(__u64 sum)
@@ -62,8 +59,14 @@ static __always_inline void draw_source(__be32 *from, int words)
 	if (plan.mirror)
 		return;
 	if (plan.sources) {
-		index = bpf_ntohl(from[words - 1]) + 1 + bpf_get_prandom_u32() % plan.sources;
-		from[words - 1] = bpf_htonl(index);
+		for (int i = 0; i < words; i++) {
+			if (i != (int)plan.counted)
+				continue;
+			index = bpf_ntohl(from[i]) + 1 + bpf_get_prandom_u32() % plan.sources;
+			from[i] = bpf_htonl(index);
+		}
+		if (words == 4 && plan.counted == 1)
+			from[3] |= bpf_htonl(1); /* ::1 of its network */
 		return;
 	}
 	for (int i = 0; i < words; i++)
@@ -73,48 +76,62 @@ static __always_inline void draw_source(__be32 *from, int words)
 		return;
 	if (words == 4) { /* 2000::/3, all that is unicast so far */
 		from[0] = (from[0] & bpf_htonl(0x1fffffff)) | bpf_htonl(0x20000000);
-	} else { /* neither 0/8 nor 127/8, and below 224/3 */
-		from[0] &= bpf_htonl(0x7fffffff);
+	} else { /* neither 0/8 nor 10/8 nor 127/8, and below 224/3 */
 		index = bpf_ntohl(from[0]) >> 24;
-		if (index == 0 || index == 127)
+		if (index >= 224)
+			from[0] &= bpf_htonl(0x7fffffff);
+		index = bpf_ntohl(from[0]) >> 24;
+		if (index == 0 || index == 10 || index == 127)
 			from[0] ^= bpf_htonl(0x04000000);
 	}
 }
 
-/* Writes the segment or datagram; @sum is of the pseudo-header. */
-static __always_inline void draw_transport(union transport *transport, __u64 sum)
+/* The options of a SYN as a client of its kind has them, in their order and on their boundaries. */
+static __always_inline void draw_options(__be32 *words)
+{
+	words[0] = bpf_htonl(OPTION_MSS | (plan.is_v6 ? MSS_V6 : MSS_V4));
+	if (plan.size == FLOOD_LINUX_SIZE) {
+		words[1] = bpf_htonl(OPTION_SACK << 16 | OPTION_TIMES);
+		words[2] = bpf_get_prandom_u32();
+		words[4] = bpf_htonl(OPTION_NOP << 24 | OPTION_SCALE | LINUX_SCALE);
+	} else if (plan.size == FLOOD_WINDOWS_SIZE) {
+		words[1] = bpf_htonl(OPTION_NOP << 24 | OPTION_SCALE | WINDOWS_SCALE);
+		words[2] = bpf_htonl(OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_SACK);
+	}
+}
+
+/* Writes the segment or datagram at @to; @sum is of the pseudo-header. */
+static __always_inline void draw_transport(void *to, __u64 sum)
 {
 	__u32 random = bpf_get_prandom_u32();
-	__be16 port = plan.mirror ? plan.port : bpf_htons(1024 + (random & 0xffff) % 64512);
-	__be32 *words = transport->words;
+	__u32 port = plan.mirror ? bpf_ntohs(plan.port) : 1024 + (random & 0xffff) % 64512;
+	__be32 words[WORDS(FLOOD_LINUX_SIZE)] = {bpf_htonl(port << 16 | bpf_ntohs(plan.port))};
 
-	for (int i = 0; i < FLOOD_TRANSPORT_SIZE / 4; i++)
-		words[i] = 0;
 	if (plan.is_udp) {
-		transport->udp.source = port;
-		transport->udp.dest = plan.port;
-		transport->udp.len = bpf_htons(FLOOD_TRANSPORT_SIZE);
+		words[1] = bpf_htonl(plan.size << 16);
 		words[2] = random;
 	} else {
-		transport->tcp.source = port;
-		transport->tcp.dest = plan.port;
-		transport->tcp.seq = bpf_get_prandom_u32();
+		words[1] = bpf_get_prandom_u32();
 		if (plan.flags & 0x10)
-			transport->tcp.ack_seq = bpf_get_prandom_u32();
-		transport->bytes[12] = FLOOD_TRANSPORT_SIZE / 4 << 4;
-		transport->bytes[13] = plan.flags;
-		transport->tcp.window = bpf_htons(WINDOW);
-		if (plan.flags & 0x02) /* option: maximum segment size */
-			words[5] = bpf_htonl(0x02040000 | (plan.is_v6 ? MSS_V6 : MSS_V4));
-		else /* four times: no operation */
-			words[5] = bpf_htonl(0x01010101);
+			words[2] = bpf_get_prandom_u32();
+		words[3] = bpf_htonl((__u32)WORDS(plan.size) << 28 | plan.flags << 16 | WINDOW);
+		if (plan.flags & 0x02)
+			draw_options(words + 5);
+		else
+			words[5] = bpf_htonl(OPTION_NOP * 0x01010101);
 	}
-	for (int i = 0; i < FLOOD_TRANSPORT_SIZE / 4; i++)
+	for (int i = 0; i < WORDS(FLOOD_LINUX_SIZE); i++)
 		sum += words[i];
 	if (plan.is_udp) /* 0 would mean: none (RFC 768) */
-		transport->udp.check = fold(sum) ?: 0xffff;
+		words[1] |= (__be32)(fold(sum) ?: 0xffff) << 16;
 	else
-		transport->tcp.check = fold(sum);
+		words[4] = fold(sum);
+	if (plan.size == FLOOD_LINUX_SIZE)
+		__builtin_memcpy(to, words, FLOOD_LINUX_SIZE);
+	else if (plan.size == FLOOD_WINDOWS_SIZE)
+		__builtin_memcpy(to, words, FLOOD_WINDOWS_SIZE);
+	else
+		__builtin_memcpy(to, words, FLOOD_BARE_SIZE);
 }
 
 static __always_inline void draw_v4(void *frame)
@@ -125,40 +142,39 @@ static __always_inline void draw_v4(void *frame)
 
 	draw_ethernet(frame);
 	draw_source(&from, 1);
-	words[0] = bpf_htonl(0x45000000 | (sizeof(*ip) + FLOOD_TRANSPORT_SIZE));
+	words[0] = bpf_htonl(0x45000000 | (__u32)(sizeof(*ip) + plan.size));
 	words[1] = bpf_htonl((bpf_get_prandom_u32() & 0xffff0000) | 0x4000); /* don't fragment */
 	words[2] = bpf_htonl(HOP_LIMIT << 24 | proto << 16);
 	words[3] = from;
 	words[4] = plan.to[0];
 	__builtin_memcpy(ip, words, sizeof(words));
 	ip->check = fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
-	draw_transport((void *)(ip + 1),
-		       (__u64)from + plan.to[0] + bpf_htonl(proto << 16 | FLOOD_TRANSPORT_SIZE));
+	draw_transport(ip + 1, (__u64)from + plan.to[0] + bpf_htonl(proto << 16 | plan.size));
 }
 
 static __always_inline void draw_v6(void *frame)
 {
 	__u8 proto = plan.is_udp ? IPPROTO_UDP : IPPROTO_TCP;
-	__u64 sum = bpf_htonl(FLOOD_TRANSPORT_SIZE) + (__u64)bpf_htonl(proto);
+	__u64 sum = bpf_htonl(plan.size) + (__u64)bpf_htonl(proto);
 	struct ipv6hdr *ip = frame + ETH_HLEN;
 	__be32 words[10];
 
 	draw_ethernet(frame);
 	words[0] = bpf_htonl(0x60000000);
-	words[1] = bpf_htonl(FLOOD_TRANSPORT_SIZE << 16 | proto << 8 | HOP_LIMIT);
+	words[1] = bpf_htonl(plan.size << 16 | proto << 8 | HOP_LIMIT);
 	draw_source(words + 2, 4);
 	for (int i = 0; i < 4; i++)
 		words[6 + i] = plan.to[i];
 	for (int i = 2; i < 10; i++)
 		sum += words[i];
 	__builtin_memcpy(ip, words, sizeof(words));
-	draw_transport((void *)(ip + 1), sum);
+	draw_transport(ip + 1, sum);
 }
 
 SEC("xdp")
 int flood(struct xdp_md *context)
 {
-	int wanted = plan.is_v6 ? FRAME_V6 : FRAME_V4;
+	int wanted = plan.is_v6 ? FRAME(struct ipv6hdr) : FRAME(struct iphdr);
 	int length = (int)(context->data_end - context->data);
 	void *data, *end;
 
@@ -169,11 +185,11 @@ int flood(struct xdp_md *context)
 	data = (void *)(long)context->data;
 	end = (void *)(long)context->data_end;
 	if (plan.is_v6) {
-		if (data + FRAME_V6 > end)
+		if (data + FRAME(struct ipv6hdr) > end)
 			return XDP_ABORTED;
 		draw_v6(data);
 	} else {
-		if (data + FRAME_V4 > end)
+		if (data + FRAME(struct iphdr) > end)
 			return XDP_ABORTED;
 		draw_v4(data);
 	}
@@ -188,6 +204,13 @@ SEC("xdp")
 int pass(struct xdp_md *context)
 {
 	return XDP_PASS;
+}
+
+/* The same where nobody waits for an answer: what comes back is lost at the first instruction. */
+SEC("xdp")
+int deaf(struct xdp_md *context)
+{
+	return XDP_DROP;
 }
 
 /*

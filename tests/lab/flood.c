@@ -52,8 +52,18 @@ static const struct kind {
 	{"udp", true, false, 0},
 };
 
+/* Whose SYN it looks like, by its options. */
+static const struct stack {
+	const char *name;
+	uint8_t size;
+} stacks[] = {
+	{"linux", FLOOD_LINUX_SIZE},
+	{"windows", FLOOD_WINDOWS_SIZE},
+	{"bare", FLOOD_BARE_SIZE},
+};
+
 struct options {
-	const char *interface, *gateway, *kind;
+	const char *interface, *gateway, *kind, *stack;
 	struct endpoint destination;
 	struct prefix prefix;
 	uint64_t sources, rate, threads;
@@ -119,12 +129,18 @@ static struct flood_plan make_plan(const struct options *options)
 	unsigned int bits = options->destination.family == AF_INET ? 32 : 128;
 	struct flood_plan plan = {.is_v6 = bits == 128, .port = v4->sin_port};
 	const struct kind *kind = NULL;
+	const struct stack *stack = NULL;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kinds[i].name, options->kind))
 			kind = &kinds[i];
 	if (!kind)
 		options_refuse("--kind: there is no '%s'", options->kind);
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++)
+		if (!strcmp(stacks[i].name, options->stack))
+			stack = &stacks[i];
+	if (!stack)
+		options_refuse("--stack: there is no '%s'", options->stack);
 	if (options->prefix.family != options->destination.family)
 		options_refuse("--source-prefix and --destination must be of one family");
 	if (options->sources > prefix_hosts(&options->prefix))
@@ -133,7 +149,10 @@ static struct flood_plan make_plan(const struct options *options)
 	plan.is_udp = kind->udp;
 	plan.mirror = kind->mirror;
 	plan.flags = kind->flags;
+	plan.size = kind->flags & 0x02 ? stack->size : FLOOD_BARE_SIZE;
 	plan.sources = (uint32_t)options->sources;
+	/* As prefix_host() counts: an IPv6 host has a network of its own, if there is room. */
+	plan.counted = bits == 32 ? 0 : options->prefix.length < 64 ? 1 : 3;
 	plan.anywhere = options->prefix.length == 0;
 	plan.ifindex = if_nametoindex(options->interface);
 	memcpy(plan.from, options->prefix.address, sizeof(plan.from));
@@ -176,7 +195,7 @@ static uint64_t frames_period(uint64_t rate)
 static void *send_frames(void *context)
 {
 	struct sender *sender = context;
-	uint8_t frame[14 + 40 + FLOOD_TRANSPORT_SIZE] = {0};
+	uint8_t frame[14 + 40 + FLOOD_LINUX_SIZE] = {0};
 	struct xdp_md in = {.data_end = sizeof(frame), .ingress_ifindex = sender->ifindex};
 	uint64_t start = run_clock(), turn = start, period = frames_period(sender->rate);
 	uint64_t forgiven = 0, now, due;
@@ -273,7 +292,8 @@ static int flood(const struct options *options, const struct flood_plan *plan)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.kind = "syn", .gateway = "", .seconds = 10, .threads = 1};
+	struct options options = {
+		.kind = "syn", .stack = "linux", .gateway = "", .seconds = 10, .threads = 1};
 	const struct option_row rows[] = {
 		{"interface", OPTION_TEXT, &options.interface, "to send by"},
 		{"gateway", OPTION_TEXT, &options.gateway, "Ethernet address of the next hop"},
@@ -284,6 +304,8 @@ int main(int argc, char **argv)
 		 "only the prefix's first N addresses; 0: all"},
 		{"kind", OPTION_TEXT, &options.kind,
 		 "syn synack ack rst fin finack synfin null xmas land udp"},
+		{"stack", OPTION_TEXT, &options.stack,
+		 "whose SYNs they look like: linux windows bare; linux unless said"},
 		{"rate", OPTION_COUNT, &options.rate, "packets a second; 0: full speed"},
 		{"threads", OPTION_COUNT, &options.threads, "senders; 1 unless said"},
 		{"seconds", OPTION_SECONDS, &options.seconds, "how long; 10 unless said"},

@@ -123,6 +123,14 @@ def cgroup_mount():
     raise LabError("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup")
 
 
+def _go_first(pid):
+    """Before all that is not urgent, as far as this machine allows it."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:  # a container without real-time priorities
+        os.setpriority(os.PRIO_PROCESS, pid, -20)
+
+
 class Process:
     """A program that runs in the lab, its output kept in files."""
 
@@ -162,7 +170,7 @@ class Host:
     """One side of the wire: runs commands there. `host("ip", "link")` waits for the end."""
 
     def __init__(self, name, home, cgroup, janitor):
-        self.name, self.home, self.cgroup = name, home, cgroup
+        self.name, self.home, self.cgroup, self.cpu = name, home, cgroup, None
         self.numbers = itertools.count(1)
         arguments = [str(cgroup.parent), str(home)] if janitor else ["", ""]
         self.holder = subprocess.Popen(
@@ -172,8 +180,9 @@ class Host:
             raise LabError(f"can't make the namespaces of {name}: run as root")
 
     def command(self, *command):
-        """The command line that runs `command` on this host, in its cgroup."""
-        return ["nsenter", "--target", str(self.holder.pid), "--mount", "--net", "--",
+        """The command line that runs `command` on this host, in its cgroup, on its CPU if it has one."""
+        pinned = [] if self.cpu is None else ["taskset", "-c", str(self.cpu)]
+        return [*pinned, "nsenter", "--target", str(self.holder.pid), "--mount", "--net", "--",
                 "sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self.cgroup / "cgroup.procs"),
                 *map(str, command)]
 
@@ -205,12 +214,12 @@ class Host:
                                 zip(names.split()[1:], values.split()[1:]))
         return counters
 
-    def wire(self):
-        """The interface's counters: {"rx": {"packets": …, "dropped": …}, "tx": …}."""
-        return json.loads(self("ip", "-j", "-s", "link", "show", "dev", "eth0").stdout)[0]["stats64"]
+    def wire(self, name="eth0"):
+        """An interface's counters: {"rx": {"packets": …, "dropped": …}, "tx": …}."""
+        return json.loads(self("ip", "-j", "-s", "link", "show", "dev", name).stdout)[0]["stats64"]
 
-    def mac(self):
-        return json.loads(self("ip", "-j", "link", "show", "dev", "eth0").stdout)[0]["address"]
+    def mac(self, name="eth0"):
+        return json.loads(self("ip", "-j", "link", "show", "dev", name).stdout)[0]["address"]
 
     def release(self):
         self.holder.stdin.close()
@@ -222,6 +231,12 @@ class Lab:
 
     numbers = itertools.count(1)
 
+    def __init__(self, apart=False):
+        """@apart: the clients have a wire of their own, and each host has a CPU of its own, where
+        the clients go before the attackers. What they see then tells of the edge alone."""
+        self.apart = apart
+        self.receivers = []  # threads that receive for the edge
+
     def __enter__(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="floodwall-lab-"))
         self.home.chmod(0o755)
@@ -232,6 +247,8 @@ class Lab:
                 (self.cgroup / name).mkdir(parents=True)
             self.edge = self._host("edge", janitor=True)
             self.internet = self._host("internet", janitor=False)
+            if self.apart:
+                self.edge.cpu, self.internet.cpu = CPUS[-1], CPUS[0]
             self._join()
         except BaseException:
             self.__exit__(None, None, None)
@@ -254,22 +271,9 @@ class Lab:
 
     def _join(self):
         edge, internet = self.edge, self.internet
-        edge("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns",
-             internet.holder.pid)
         # A network namespace takes over what the machine has set; these are Debian's own.
-        edge.sysctl(net__ipv4__tcp_syncookies=1, net__ipv4__conf__all__rp_filter=0,
-                    net__ipv4__conf__eth0__rp_filter=2)
-        for host in (edge, internet):
-            # No wait for duplicate addresses on a wire with two ends.
-            host.sysctl(net__ipv6__conf__eth0__accept_dad=0, net__ipv6__conf__eth0__accept_ra=0)
-            # A veth leaves checksums out, and polls for packets only if told: a NIC does neither.
-            host("ethtool", "-K", "eth0", "tx", "off", "gro", "on")
-            host("ip", "link", "set", "eth0", "up")
-        self._receive_in_a_thread(edge)
-        # What is sent back by XDP_TX arrives only where an XDP program runs: one that loses what is
-        # for dark addresses.
-        internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "object",
-                 BUILD / "bpf/flood.bpf.o", "program", "internet")
+        edge.sysctl(net__ipv4__tcp_syncookies=1, net__ipv4__conf__all__rp_filter=0)
+        self._lay_wire("eth0", "deaf" if self.apart else "internet")
         edge("ip", "addr", "add", f"{EDGE_V4}/30", "dev", "eth0")
         edge("ip", "addr", "add", f"{EDGE_V6}/64", "dev", "eth0")
         internet("ip", "addr", "add", f"{INTERNET_V4}/30", "dev", "eth0")
@@ -279,36 +283,78 @@ class Lab:
             internet("ip", "route", "add", "local", prefix, "dev", "lo")
         internet.sysctl(net__ipv4__ip_nonlocal_bind=1, net__ipv6__ip_nonlocal_bind=1)
         self.gateway = edge.mac()
-        # The neighbours know each other, as if for long: a lost ARP answer is no lost connection.
-        for host, address, mac in ((edge, INTERNET_V4, internet.mac()), (internet, EDGE_V4, self.gateway),
-                                   (edge, INTERNET_V6, internet.mac()), (internet, EDGE_V6, self.gateway)):
-            host("ip", "neigh", "replace", address, "lladdr", mac, "dev", "eth0")
+        self._introduce("eth0")
         # A way back to every address there is: without it the kernel would drop forged SYNs early.
         edge("ip", "route", "add", "default", "via", INTERNET_V4)
         edge("ip", "-6", "route", "add", "default", "via", INTERNET_V6)
+        if self.apart:
+            self._lay_clients_wire()
 
-    @staticmethod
-    def _receive_in_a_thread(edge):
-        """Polls the edge's interface in a thread that goes before programs, as a NIC's interrupt does.
+    def _lay_wire(self, name, program):
+        """A wire between interfaces of this name. The internet's end runs a program of flood.bpf.c:
+        what is sent back by XDP_TX arrives only where one does."""
+        edge, internet = self.edge, self.internet
+        edge("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns",
+             internet.holder.pid)
+        edge.sysctl(**{f"net__ipv4__conf__{name}__rp_filter": 2})
+        for host in (edge, internet):
+            # No wait for duplicate addresses on a wire with two ends.
+            host.sysctl(**{f"net__ipv6__conf__{name}__accept_dad": 0,
+                           f"net__ipv6__conf__{name}__accept_ra": 0})
+            # A veth leaves checksums out, and polls for packets only if told: a NIC does neither.
+            host("ethtool", "-K", name, "tx", "off", "gro", "on")
+            host("ip", "link", "set", name, "up")
+        self._receive_in_a_thread(name)
+        internet("ip", "link", "set", "dev", name, "xdpdrv", "object",
+                 BUILD / "bpf/flood.bpf.o", "program", program)
+
+    def _introduce(self, name):
+        """The neighbours know each other, as if for long: a lost ARP answer is no lost connection."""
+        for host, addresses, other in ((self.edge, (INTERNET_V4, INTERNET_V6), self.internet),
+                                       (self.internet, (EDGE_V4, EDGE_V6), self.edge)):
+            for address in addresses:
+                host("ip", "neigh", "replace", address, "lladdr", other.mac(name), "dev", name)
+
+    def _lay_clients_wire(self):
+        """The live addresses come and go by a wire of their own, to the same address of the edge.
+
+        As on a NIC with several queues: what a flood's queue has no room for is not theirs.
+        """
+        edge, internet = self.edge, self.internet
+        self._lay_wire("eth1", "internet")
+        self._introduce("eth1")
+        for address, live, via in ((EDGE_V4, LIVE_V4, INTERNET_V4), (EDGE_V6, LIVE_V6, INTERNET_V6)):
+            internet("ip", "route", "add", address, "dev", "eth1")
+            edge("ip", "route", "add", via, "dev", "eth1", "metric", 1)
+            edge("ip", "route", "add", live, "via", via, "dev", "eth1", "onlink")
+
+    def _receive_in_a_thread(self, name):
+        """Polls an interface of the edge in a thread, on another CPU than floods are sent from.
 
         Else a veth's sender does its receiver's work too, and an attack slows down with its victim.
-        Floods are sent from another CPU, where there is one.
+        The thread goes before programs, as a NIC's interrupt does; with the clients apart it takes
+        turns with them, as the kernel's own does when there is more to receive than can be done.
         """
         def threads():
-            return {path.parent.name for path in pathlib.Path("/proc").glob("[0-9]*/comm")
-                    if _read(path).startswith("napi/eth0")}
+            return {int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm")
+                    if _read(path).startswith(f"napi/{name}")}
 
         before = threads()
-        edge("unshare", "--mount", "sh", "-c",
-             "mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/eth0/threaded")
+        self.edge("unshare", "--mount", "sh", "-c",
+                  f"mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/{name}/threaded")
         for pid in threads() - before:
             try:
-                os.sched_setaffinity(int(pid), {CPUS[-1]})
-                os.sched_setscheduler(int(pid), os.SCHED_FIFO, os.sched_param(1))
+                os.sched_setaffinity(pid, {CPUS[-1]})
+                if not self.apart:
+                    _go_first(pid)
+                self.receivers.append(pid)
             except ProcessLookupError:
                 pass  # another lab's, that has just ended
-            except PermissionError:  # a container without real-time priorities
-                os.setpriority(os.PRIO_PROCESS, int(pid), -20)
+
+    def receiving_ns(self):
+        """CPU time so far of the threads that receive for the edge, with all they do at once."""
+        return sum(int(_read(pathlib.Path(f"/proc/{pid}/schedstat")).split()[0])
+                   for pid in self.receivers)
 
     # --- on the internet ---------------------------------------------------------------------
 
@@ -332,7 +378,10 @@ class Lab:
 
     def clients(self, **options):
         """Starts honest clients (client.c), who expect nginx()'s page."""
-        return self._program("client", {"body_file": self._page(), **options})
+        process = self._program("client", {"body_file": self._page(), **options})
+        if self.apart:
+            _go_first(process.pid)
+        return process
 
     # --- on the edge -------------------------------------------------------------------------
 

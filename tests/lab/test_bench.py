@@ -33,6 +33,22 @@ def test_packet_suite_writes_a_row_for_every_subject(tmp_path):
     assert {("blocked_drop_100k_random", "floodwall"), ("blocked_drop_100k_random", "lpm-trie")} <= set(named)
 
 
+def test_flood_suite_writes_a_row_for_every_subject(tmp_path):
+    file = tmp_path / "rows.json"
+
+    result = bench("flood", "--quick", "--json", file)
+
+    assert result.returncode == 0, result.stderr
+    assert "NOT MEASURED" not in result.stdout, result.stdout
+    rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in json.loads(file.read_text())}
+    for case in ("spoofed_v4", "spoofed_v6"):
+        for subject in ("floodwall", "oracle", "kernel-syncookies", "nft-synproxy", "none"):
+            for metric in ("legit_p50_ms", "legit_p99_ms", "syn_handled_per_s", "syn_cpu_ns", "received_pps"):
+                assert rows[case, subject, metric] > 0
+            assert 0 <= rows[case, subject, "legit_success"] <= 1
+            assert rows[case, subject, "offered_pps"] >= rows[case, subject, "received_pps"]
+
+
 def test_without_a_suite_all_are_listed():
     result = bench()
 

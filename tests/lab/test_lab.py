@@ -53,7 +53,40 @@ def test_flood_from_anywhere_and_from_few(lab):
     lines = capture(lab, 0.5, destination=f"{EDGE_V4}:7", source_prefix="0.0.0.0/0", rate=500)
     sources = {re.search(r" ([0-9.]+)\.\d+ > ", line).group(1) for line in lines}
     assert len(sources) > 190
-    assert not [s for s in sources if ipaddress.ip_address(s).is_multicast or s.startswith(("0.", "127."))]
+    assert not [s for s in sources if ipaddress.ip_address(s).is_multicast or s.startswith(("0.", "10.", "127."))]
+
+
+@pytest.mark.parametrize("stack,options", [
+    ("linux", ["mss {mss},sackOK,TS val ", "ecr 0,nop,wscale 7], length 0"]),
+    ("windows", ["mss {mss},nop,wscale 8,nop,nop,sackOK], length 0"]),
+    ("bare", ["options [mss {mss}], length 0"])])
+def test_flood_looks_like_clients(lab, stack, options):
+    """A forged SYN has the options of a client of its kind, in that client's order."""
+    for destination, prefix, mss in ((f"{EDGE_V4}:7", "0.0.0.0/0", 1460), (f"[{EDGE_V6}]:7", "::/0", 1440)):
+        lines = capture(lab, 0.2, destination=destination, source_prefix=prefix, stack=stack, rate=500)
+        assert len(lines) > 50
+        for line in lines:
+            assert "Flags [S]" in line and "(correct)" in line, line
+            assert all(part.format(mss=mss) in line for part in options), line
+
+
+def test_flood_sources_have_shapes(lab):
+    """One network, many networks, N hosts: what a filter may take for one, and what for many."""
+    def sources(prefix, **options):
+        lines = capture(lab, 0.4, destination=f"[{EDGE_V6}]:7", source_prefix=prefix, rate=500, **options)
+        return [ipaddress.ip_address(re.search(r" ([0-9a-f:]+)\.\d+ > ", line).group(1)) for line in lines]
+
+    def networks(addresses, bits):
+        return {ipaddress.ip_network((address, bits), strict=False) for address in addresses}
+
+    subnet, hopping = sources("2001:db8:4009::/48"), sources("2001:db8:4000::/36")
+    assert len(networks(subnet, 48)) == 1 and len(networks(subnet, 64)) > 0.9 * len(subnet) > 90
+    assert len(networks(hopping, 48)) > 0.9 * len(hopping) > 90
+    few = sources("2001:db8:4000::/36", sources=3)
+    assert {str(address) for address in few} == {f"2001:db8:4000:{host}::1" for host in (1, 2, 3)}
+    anywhere = sources("::/0")
+    assert len(networks(anywhere, 16)) > 0.9 * len(anywhere) > 90
+    assert networks(anywhere, 3) == {ipaddress.ip_network("2000::/3")}
 
 
 @pytest.mark.parametrize("prefix,destination", [(DARK_V4, f"{EDGE_V4}:80"),
