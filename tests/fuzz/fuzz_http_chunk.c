@@ -21,10 +21,11 @@ struct reading {
 };
 
 /* The grammar, on a body that is all there; @content receives what it holds. */
-static struct reading read_plainly(const char *data, size_t length, uint64_t limit, char *content)
+static struct reading read_plainly(const char *data, size_t length, struct http_chunk_limits limits,
+				   char *content)
 {
 	struct reading reading = {(int64_t)length, false, 0};
-	uint64_t size, sum = 0;
+	uint64_t size, sum = 0, framing = 0;
 	size_t at = 0, digits, run;
 
 	for (;;) {
@@ -40,11 +41,16 @@ static struct reading read_plainly(const char *data, size_t length, uint64_t lim
 			return reading;
 		if (!digits || data[at++] != '\r' || size >> 63)
 			goto bad;
-		if (sum + size > (limit ? limit : INT64_MAX)) {
+		if (sum + size > (limits.payload ? limits.payload : INT64_MAX)) {
 			reading.result = -FW_BODY_TOO_LARGE;
 			return reading;
 		}
 		sum += size;
+		framing += digits + 4;
+		if (limits.overhead && framing > sum + limits.overhead) {
+			reading.result = -FW_CHUNK_OVERHEAD;
+			return reading;
+		}
 		if (at == length)
 			return reading;
 		if (data[at++] != '\n')
@@ -72,7 +78,7 @@ bad:
 	return reading;
 }
 
-static void check(const char *data, size_t length, uint64_t limit)
+static void check(const char *data, size_t length, struct http_chunk_limits limits)
 {
 	size_t cut = length ? (length * 7 + (uint8_t)data[length / 2]) % length : 0, content;
 	char *expected = malloc(length + 1), *copy = feed_copy(data, length);
@@ -82,13 +88,13 @@ static void check(const char *data, size_t length, uint64_t limit)
 	size_t i;
 
 	require(expected);
-	reading = read_plainly(data, length, limit, expected);
+	reading = read_plainly(data, length, limits, expected);
 	for (i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
-		require(feed_chunks(&chunks, data, length, limit, cuts[i][0], cuts[i][1]) ==
+		require(feed_chunks(&chunks, data, length, limits, cuts[i][0], cuts[i][1]) ==
 			reading.result);
 		require(reading.result < 0 || chunks.done == reading.done);
 	}
-	http_chunks_init(&chunks, limit);
+	http_chunks_init(&chunks, limits);
 	require(http_chunks_unwrap(&chunks, copy, length, &content) == reading.result);
 	require(content == reading.content);
 	require(!memcmp(copy, expected, content));
@@ -98,7 +104,8 @@ static void check(const char *data, size_t length, uint64_t limit)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
-	check((const char *)data, length, 0);
-	check((const char *)data, length, 20);
+	check((const char *)data, length, (struct http_chunk_limits){0});
+	check((const char *)data, length, (struct http_chunk_limits){.payload = 20});
+	check((const char *)data, length, (struct http_chunk_limits){.overhead = 16});
 	return 0;
 }

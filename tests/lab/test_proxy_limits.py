@@ -217,7 +217,12 @@ SMUGGLED = {
     "tunnel": (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501, "method_unsupported"),
     "version": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, "version_unsupported"),
     "long target": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "target_too_long"),
-    "large header": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431, "header_too_large"),
+    "large header": (b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"X: " + b"a" * 14000 + b"\r\n") * 5 + b"\r\n", 431,
+                     "header_too_large"),
+    "large field": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 17000 + b"\r\n\r\n", 431, "field_too_large"),
+    "many cookies": (b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"a;" * 300 + b"\r\n\r\n", 431,
+                     "too_many_cookies"),
+    "dot segments": (b"GET /there/%2e./here HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_target"),
     "many fields": (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431, "too_many_fields"),
 }
 

@@ -66,13 +66,13 @@ static inline int feed_response(struct http_response *response, const void *data
 /* Bytes of the body in data[0..length), or a refusal. Pieces are not repeated: a body is a stream.
  */
 static inline int64_t feed_chunks(struct http_chunks *chunks, const void *data, size_t length,
-				  uint64_t limit, size_t first, size_t step)
+				  struct http_chunk_limits limits, size_t first, size_t step)
 {
 	size_t from = 0, piece = first;
 	int64_t result, sum = 0;
 	char *copy;
 
-	http_chunks_init(chunks, limit);
+	http_chunks_init(chunks, limits);
 	for (;;) {
 		copy = feed_copy((const char *)data + from, piece);
 		result = http_chunks_check(chunks, copy, piece);

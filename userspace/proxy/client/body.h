@@ -16,8 +16,9 @@ struct body {
 	bool done;
 };
 
-/* @limit: of a chunked body's content; 0: none. */
-static inline void body_init(struct body *body, const struct http_head *head, uint64_t limit)
+/* @limits: of a chunked body. */
+static inline void body_init(struct body *body, const struct http_head *head,
+			     struct http_chunk_limits limits)
 {
 	body->framing = head->framing;
 	body->left = head->content_length;
@@ -25,7 +26,7 @@ static inline void body_init(struct body *body, const struct http_head *head, ui
 	body->done = head->framing == HTTP_NO_BODY ||
 		     (head->framing == HTTP_LENGTH && head->content_length == 0);
 	if (head->framing == HTTP_CHUNKED)
-		http_chunks_init(&body->chunks, limit);
+		http_chunks_init(&body->chunks, limits);
 }
 
 /*

@@ -56,14 +56,15 @@ struct exchange {
 	uint8_t minor;                         /* of the client's HTTP version */
 	uint8_t interims;
 	uint16_t target_at, target_length; /* in to_server */
+	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
 	bool is_tcp;
 	bool expects_continue;
-	bool asked_upgrade;
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
 	bool answered;      /* the response's head has been read */
 	bool keep_alive;    /* the client's connection */
 	bool link_reusable; /* the server's */
+	bool link_once;     /* the server may see more requests in it than we do */
 	bool client_ended, server_ended; /* RELAY: said its last; the other side was told */
 
 	/* One head at a time: the request's until it is written for the server, then the

@@ -34,6 +34,7 @@ static bool write_head(struct exchange *exchange, const char *data, uint32_t len
 	const struct http_forward forward = {
 		.address = {client->address, client->address_length},
 		.host = {host, (uint32_t)strlen(host)},
+		.close = request->odd_body,
 	};
 	struct buffer *buffer;
 	int written;
@@ -77,6 +78,7 @@ static void begin(struct exchange *exchange, uint32_t length)
 	struct client *client = exchange->client;
 	struct listener *listener = client->listener;
 	struct http_request *request = &exchange->message.request;
+	const uint64_t *live = listener->live.value;
 	const char *data = buffer_start(client->in);
 
 	board_add(listener->board, METRIC_REQUESTS, 1);
@@ -87,8 +89,13 @@ static void begin(struct exchange *exchange, uint32_t length)
 	exchange->minor = request->head.minor;
 	exchange->keep_alive = request->head.keep_alive;
 	exchange->expects_continue = request->expect_continue;
-	exchange->asked_upgrade = request->upgrade;
-	body_init(&exchange->request_body, &request->head, listener->live.value[FW_SET_LIMIT_BODY]);
+	exchange->asked_protocol = request->upgrade ? request->protocol.length : 0;
+	exchange->link_once = request->odd_body;
+	body_init(&exchange->request_body, &request->head,
+		  (struct http_chunk_limits){
+			  .payload = live[FW_SET_LIMIT_BODY],
+			  .overhead = live[FW_SET_LIMIT_CHUNK_OVERHEAD],
+		  });
 	exchange->pool = find_route(listener, http_slice(data, request->path));
 	if (!exchange->pool) {
 		client_refuse(client, FW_NO_ROUTE);
@@ -113,7 +120,9 @@ static bool parse(struct client *client)
 	const struct http_limits limits = {
 		.target = (uint32_t)live[FW_SET_LIMIT_TARGET],
 		.header = (uint32_t)live[FW_SET_LIMIT_HEADER],
+		.field = (uint32_t)live[FW_SET_LIMIT_FIELD],
 		.fields = (uint32_t)live[FW_SET_LIMIT_FIELDS],
+		.cookies = (uint32_t)live[FW_SET_LIMIT_COOKIES],
 		.body = live[FW_SET_LIMIT_BODY],
 	};
 	struct exchange *exchange = client->exchange;

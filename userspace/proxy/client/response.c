@@ -137,12 +137,27 @@ static enum flow pass_interim(struct exchange *exchange, uint32_t length)
 	return buffer_length(exchange->from_server) ? read_head(exchange) : FLOW_MOVED;
 }
 
+/* Whether the server goes over to what the client has asked for, and to nothing else (RFC 9110
+ * section 7.8). The head that was sent ends with the protocol and CRLF CRLF. */
+static bool switches_as_asked(const struct exchange *exchange)
+{
+	const struct http_field *field = http_field_find(
+		&exchange->message.response.head, buffer_start(exchange->from_server), "upgrade");
+	uint32_t length = exchange->asked_protocol;
+	struct http_slice asked = {buffer_end(exchange->to_server) - 4 - length, length};
+
+	return length && field &&
+	       http_slice_equal(asked,
+				http_slice(buffer_start(exchange->from_server), field->value));
+}
+
 /* 101: from here on the connection is no longer HTTP's. */
 static enum flow begin_relay(struct exchange *exchange, uint32_t length)
 {
 	struct client *client = exchange->client;
 
-	if (!exchange->asked_upgrade || !request_is_done(exchange) || !write_head(exchange, length))
+	if (!switches_as_asked(exchange) || !request_is_done(exchange) ||
+	    !write_head(exchange, length))
 		return refuse(exchange);
 	exchange->answered = true;
 	exchange->status = 101;
@@ -190,9 +205,9 @@ static enum flow begin_response(struct exchange *exchange, uint32_t length)
 	exchange->answered = true;
 	exchange->status = response->status;
 	exchange->keep_alive = may_keep_alive(exchange);
-	exchange->link_reusable =
-		response->head.keep_alive && response->head.framing != HTTP_UNTIL_CLOSE;
-	body_init(&exchange->response_body, &response->head, 0);
+	exchange->link_reusable = response->head.keep_alive && !exchange->link_once &&
+				  response->head.framing != HTTP_UNTIL_CLOSE;
+	body_init(&exchange->response_body, &response->head, (struct http_chunk_limits){0});
 	exchange->response_body.unwrap = exchange->minor == 0;
 	if (!write_head(exchange, length))
 		return refuse(exchange);

@@ -6,18 +6,20 @@
  *     chunk = 1*16HEXDIG CRLF data CRLF     last = 1*16"0" CRLF CRLF
  *
  * Extensions, trailers and any white space are refused: they are where parsers differ, and nobody
- * misses them. A body that was checked can therefore be forwarded as it came.
+ * misses them. A body that was checked can therefore be forwarded as it came. What a chunk costs
+ * its receiver is not its bytes but its being a chunk: a body of many tiny ones is bounded by what
+ * its framing exceeds its content by.
  */
 #include <string.h>
 #include "proxy/http/http.h"
 
 enum state { SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF, END_CR, END_LF };
 
-enum { SIZE_DIGITS_MAX = 16 };
+enum { SIZE_DIGITS_MAX = 16, LINE_ENDS = 4 }; /* two CRLF a chunk */
 
-void http_chunks_init(struct http_chunks *chunks, uint64_t limit)
+void http_chunks_init(struct http_chunks *chunks, struct http_chunk_limits limits)
 {
-	*chunks = (struct http_chunks){.limit = limit};
+	*chunks = (struct http_chunks){.limits = limits};
 }
 
 static int hex_value(char byte)
@@ -34,7 +36,8 @@ static int hex_value(char byte)
 /* A byte of the size line, up to its CR. */
 static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
 {
-	uint64_t most = chunks->limit ? chunks->limit : INT64_MAX;
+	const struct http_chunk_limits *limits = &chunks->limits;
+	uint64_t most = limits->payload ? limits->payload : INT64_MAX;
 	int digit = hex_value(byte);
 
 	if (digit >= 0) {
@@ -50,6 +53,10 @@ static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
 	if (chunks->left > most - chunks->payload)
 		return FW_BODY_TOO_LARGE;
 	chunks->payload += chunks->left;
+	chunks->framing += chunks->digits + LINE_ENDS;
+	if (limits->overhead && chunks->framing > chunks->payload &&
+	    chunks->framing - chunks->payload > limits->overhead)
+		return FW_CHUNK_OVERHEAD;
 	chunks->state = SIZE_LF;
 	return FW_NONE;
 }

@@ -47,10 +47,18 @@ const struct http_field *http_field_find(const struct http_head *head, const cha
 	return NULL;
 }
 
+static bool is_alphanumeric(char byte)
+{
+	uint8_t letter = (uint8_t)byte | 0x20;
+
+	return (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9');
+}
+
 /*
  * Compares a field name with @known, which is in lower case and as long. −1: only a server that
- * takes '_' for '-', as CGI's variables do, would read it as @known. Names are tokens: the one
- * other byte that bit 5 turns into a letter of ours or '-' is CR, which is no tchar.
+ * takes another mark for '-' would read it as @known, as CGI's variables do with '_', and some
+ * servers that make those with whatever is no letter or digit. Names are tokens: the one other byte
+ * that bit 5 turns into a letter of ours or '-' is CR, which is no tchar.
  */
 static int name_compare(const char *name, const char *known, uint32_t length)
 {
@@ -60,7 +68,7 @@ static int name_compare(const char *name, const char *known, uint32_t length)
 	for (i = 0; i < length; i++) {
 		if ((name[i] | 0x20) == known[i])
 			continue;
-		if (name[i] != '_' || known[i] != '-')
+		if (known[i] != '-' || is_alphanumeric(name[i]))
 			return 0;
 		same = -1;
 	}
@@ -76,7 +84,7 @@ static int name_kind(const char *name, uint32_t length)
 	int same;
 
 	if (initial == 'p' && length >= 5 && name_compare(name, "proxy", 5) &&
-	    (length == 5 || name[5] == '-' || name[5] == '_'))
+	    (length == 5 || !is_alphanumeric(name[5])))
 		return HTTP_HOP;
 
 	/* Length and first letter leave one candidate. */
@@ -88,7 +96,10 @@ static int name_kind(const char *name, uint32_t length)
 		known = "host", kind = HTTP_HOST;
 		break;
 	case 6:
-		known = "expect", kind = HTTP_EXPECT;
+		if (initial == 'c')
+			known = "cookie", kind = HTTP_COOKIE;
+		else
+			known = "expect", kind = HTTP_EXPECT;
 		break;
 	case 7:
 		if (initial == 't')
@@ -143,7 +154,15 @@ static bool field_enter(struct http_head *head, const char *data)
 /* Where in a field line the parser is. */
 enum part { PART_LINE, PART_NAME, PART_SPACE, PART_VALUE, PART_LF, PART_END };
 
-int http_head_parse_fields(struct http_head *head, const char *data, uint32_t end, uint32_t limit)
+/* Whether the line that is being read is over @length bytes already, those up to @at. */
+static inline bool line_exceeds(const struct http_head *head, const char *data, const char *at,
+				uint32_t length)
+{
+	return (uint32_t)(at - data) - head->field[head->count].name.at > length;
+}
+
+int http_head_parse_fields(struct http_head *head, const char *data, uint32_t end, uint32_t fields,
+			   uint32_t length)
 {
 	const char *at = data + head->scanned, *stop = data + end, *start = data + head->start;
 	const char *last;
@@ -160,18 +179,18 @@ int http_head_parse_fields(struct http_head *head, const char *data, uint32_t en
 				part = PART_END;
 				continue;
 			}
-			if (head->count == limit)
+			if (head->count == fields)
 				return -FW_TOO_MANY_FIELDS;
 			start = at;
 			/* fallthrough */
 		case PART_NAME:
 			part = PART_NAME;
 			at = http_scan_token(at, stop);
+			head->field[head->count].name = http_span(data, start, at);
 			if (at == stop)
 				goto more;
 			if (*at != ':' || at == start)
-				return -FW_BAD_FIELD; /* folding and space before the colon too */
-			head->field[head->count].name = http_span(data, start, at);
+				goto bad; /* folding and space before the colon too */
 			at++;
 			/* fallthrough */
 		case PART_SPACE:
@@ -187,8 +206,8 @@ int http_head_parse_fields(struct http_head *head, const char *data, uint32_t en
 			at = http_scan_value(at, stop);
 			if (at == stop)
 				goto more;
-			if (*at != '\r')
-				return -FW_BAD_FIELD;
+			if (*at != '\r' || line_exceeds(head, data, at, length))
+				goto bad;
 			for (last = at; last > start && (last[-1] == ' ' || last[-1] == '\t');)
 				last--;
 			head->field[head->count].value = http_span(data, start, last);
@@ -213,10 +232,33 @@ int http_head_parse_fields(struct http_head *head, const char *data, uint32_t en
 		}
 	}
 more:
+	if (part >= PART_NAME && part <= PART_VALUE && line_exceeds(head, data, at, length))
+		return -FW_FIELD_TOO_LARGE;
 	head->part = part;
 	head->scanned = (uint32_t)(at - data);
 	head->start = (uint16_t)(start - data);
 	return HTTP_STEP_MORE;
+bad:
+	return line_exceeds(head, data, at, length) ? -FW_FIELD_TOO_LARGE : -FW_BAD_FIELD;
+}
+
+uint32_t http_head_count_cookies(const struct http_head *head, const char *data, uint32_t most)
+{
+	uint32_t i = head->first[HTTP_COOKIE], count = 0;
+	const char *at, *end;
+
+	for (i = i ? i - 1 : head->count; i < head->count; i++) {
+		if (head->field[i].kind != HTTP_COOKIE)
+			continue;
+		at = data + head->field[i].value.at;
+		end = at + head->field[i].value.length;
+		do {
+			if (++count > most)
+				return count;
+			at = memchr(at, ';', (size_t)(end - at));
+		} while (at && ++at < end);
+	}
+	return count;
 }
 
 /* Makes HTTP_HOP of every field that an option of Connection names. Fields that are written anew
@@ -227,7 +269,8 @@ static void mark_options(struct http_head *head, const char *data)
 
 	for (i = 0; i < head->option_count; i++)
 		for (j = 0; j < head->count; j++)
-			if (head->field[j].kind == HTTP_OTHER &&
+			if ((head->field[j].kind == HTTP_OTHER ||
+			     head->field[j].kind == HTTP_COOKIE) &&
 			    http_slice_equal(http_slice(data, head->option[i]),
 					     http_slice(data, head->field[j].name)))
 				head->field[j].kind = HTTP_HOP;

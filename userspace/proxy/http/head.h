@@ -17,8 +17,10 @@ enum { HTTP_STEP_MORE = 0, HTTP_STEP_DONE = 1 };
 
 void http_head_init(struct http_head *head);
 
-/* The step that reads field lines and the empty line after them; at most @limit fields. */
-int http_head_parse_fields(struct http_head *head, const char *data, uint32_t end, uint32_t limit);
+/* The step that reads field lines and the empty line after them; at most @fields of them, each of
+ * at most @length bytes. */
+int http_head_parse_fields(struct http_head *head, const char *data, uint32_t end, uint32_t fields,
+			   uint32_t length);
 
 /* Reads Connection: fills close, persist, upgrade, and makes HTTP_HOP of the fields it names. */
 enum fw_verdict http_head_judge_connection(struct http_head *head, const char *data);
@@ -44,11 +46,14 @@ static inline struct http_span http_span(const char *data, const char *from, con
 	return (struct http_span){(uint16_t)(from - data), (uint16_t)(to - from)};
 }
 
-/* Equal but for case; both of them ASCII. */
-bool http_slice_equal(struct http_slice a, struct http_slice b);
 /* Equal to @text, which is in lower case, but for case. */
 bool http_slice_is(struct http_slice slice, const char *text);
 
+/* Cookies in all Cookie fields, counted no further than @most + 1. */
+uint32_t http_head_count_cookies(const struct http_head *head, const char *data, uint32_t most);
+
+/* A target in origin form: whether its path can be read one way only. */
+bool http_path_valid(struct http_slice target);
 /* host[:port] as http_request_parse() demands it. */
 bool http_host_valid(struct http_slice host);
 

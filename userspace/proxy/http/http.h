@@ -47,13 +47,15 @@ static inline struct http_slice http_slice(const char *data, struct http_span sp
 struct http_limits {
 	uint32_t target; /* bytes */
 	uint32_t header; /* bytes, request line and empty line included */
+	uint32_t field;  /* bytes of one field line; 0: none */
 	uint32_t fields;
-	uint64_t body; /* bytes; 0: none */
+	uint32_t cookies; /* 0: none */
+	uint64_t body;    /* bytes; 0: none */
 };
 
 enum http_method {
 	HTTP_NO_METHOD,
-#define HTTP_METHOD(id, token) HTTP_##id,
+#define HTTP_METHOD(id, token, content) HTTP_##id,
 #include "proxy/http/methods.def"
 #undef HTTP_METHOD
 	HTTP_METHOD_COUNT,
@@ -68,6 +70,7 @@ enum http_kind {
 	HTTP_CONNECTION,
 	HTTP_UPGRADE,
 	HTTP_EXPECT,
+	HTTP_COOKIE, /* end to end, but counted */
 	HTTP_X_FORWARDED_FOR,
 	HTTP_X_FORWARDED_PROTO,
 	HTTP_HOP, /* Keep-Alive, Proxy and Proxy-*, TE, Trailer, and what Connection names */
@@ -112,10 +115,11 @@ struct http_head {
 };
 
 struct http_request {
-	uint8_t method;        /* enum http_method */
-	bool expect_continue;  /* waits for 100 (Continue) before it sends its body */
-	bool upgrade;          /* asks to leave HTTP, for `protocol`, in a way that is forwarded */
-	struct http_span verb; /* the method as sent */
+	uint8_t method;       /* enum http_method */
+	bool expect_continue; /* waits for 100 (Continue) before it sends its body */
+	bool upgrade;         /* asks to leave HTTP, for `protocol`, in a way that is forwarded */
+	bool odd_body; /* a body where its method has no use for one: not every server reads it */
+	struct http_span verb;     /* the method as sent */
 	struct http_span target;   /* as sent */
 	struct http_span path;     /* path and query: begins with '/'; or "*" (OPTIONS) */
 	struct http_span host;     /* host[:port], checked; length 0: none (HTTP/1.0 only) */
@@ -139,10 +143,12 @@ void http_response_init(struct http_response *response);
  *
  * Strict where RFC 9112 offers a choice: one CRLF may precede the request line, a second one is
  * refused; lines end in CRLF only; a target is printable ASCII without '#', in origin form, "*" for
- * OPTIONS, or http(s)://host/… whose host must equal Host; Host is exactly one (HTTP/1.0: at most
+ * OPTIONS, or http(s)://host/… whose host must equal Host; its path is one that everybody decodes
+ * to the same segments (path.c); Host is exactly one (HTTP/1.0: at most
  * one) name of letters, digits, "-._", or [IPv6], with a port or none; Content-Length is one
  * number, and never beside Transfer-Encoding, which is "chunked" and HTTP/1.1 only; a name that a
- * CGI-style server would take for one of enum http_kind ("Content_Length") is refused.
+ * CGI-style server would take for one of enum http_kind ("Content_Length", "Content.Length") is
+ * refused.
  */
 int http_request_parse(struct http_request *request, const char *data, size_t length,
 		       const struct http_limits *limits);
@@ -159,6 +165,9 @@ int http_response_parse(struct http_response *response, const char *data, size_t
 /* The token: "GET". */
 struct http_slice http_method_token(enum http_method method);
 
+/* Equal but for case; both of them ASCII. */
+bool http_slice_equal(struct http_slice a, struct http_slice b);
+
 /* First field of that name, in lower case ("user-agent"); NULL: none. */
 const struct http_field *http_field_find(const struct http_head *head, const char *data,
 					 const char *name);
@@ -166,22 +175,29 @@ const struct http_field *http_field_find(const struct http_head *head, const cha
 /* --- bodies in chunks (RFC 9112 section 7.1) ---------------------------------------------------
  */
 
+/* 0: none. */
+struct http_chunk_limits {
+	uint64_t payload;  /* bytes of content */
+	uint64_t overhead; /* bytes by which framing may exceed content */
+};
+
 /* A decoder, resumable at every byte. It stores no data. */
 struct http_chunks {
 	uint64_t payload; /* bytes of content so far, those announced by the last size included */
 	uint64_t left;    /* of the current chunk's data */
-	uint64_t limit;   /* of payload; 0: none */
+	uint64_t framing; /* bytes so far that are not content */
+	struct http_chunk_limits limits;
 	uint8_t state, digits;
 	bool done; /* the last chunk's final CRLF was read */
 };
 
-void http_chunks_init(struct http_chunks *chunks, uint64_t limit);
+void http_chunks_init(struct http_chunks *chunks, struct http_chunk_limits limits);
 
 /*
  * Checks raw bytes of the body. Returns how many belong to it: @length, or fewer when the body
  * ended inside (done); each of them is verified and may be forwarded unchanged. −FW_BAD_CHUNK:
  * sizes are 1 to 16 hex digits, lines end in CRLF, extensions and trailers are refused.
- * −FW_BODY_TOO_LARGE: already when a size announces it.
+ * −FW_BODY_TOO_LARGE, −FW_CHUNK_OVERHEAD: already when a size announces it.
  */
 int64_t http_chunks_check(struct http_chunks *chunks, const char *data, size_t length);
 
@@ -205,8 +221,9 @@ struct http_forward {
 
 /*
  * A request for the server, as HTTP/1.1 in origin form. Hop-by-hop fields and Expect are gone (who
- * forwards answers 100 itself); the client's X-Forwarded-Proto is replaced, its X-Forwarded-For
- * continued. @data is the buffer that was parsed.
+ * forwards answers 100 itself); Host comes first; the client's X-Forwarded-Proto is replaced, its
+ * X-Forwarded-For continued. What is written for an upgrade ends with its protocol and CRLF CRLF.
+ * @data is the buffer that was parsed.
  */
 int http_request_write(char *out, size_t capacity, const struct http_request *request,
 		       const char *data, const struct http_forward *forward);

@@ -12,7 +12,16 @@
 	}
 
 static const struct http_slice methods[HTTP_METHOD_COUNT] = {
-#define HTTP_METHOD(id, token) [HTTP_##id] = LITERAL(token),
+#define HTTP_METHOD(id, token, content) [HTTP_##id] = LITERAL(token),
+#include "proxy/http/methods.def"
+#undef HTTP_METHOD
+};
+
+/* Whether its content means something to the method (RFC 9110 section 9.3). */
+static const bool has_use_for_content[HTTP_METHOD_COUNT] = {
+#define BARE                            false
+#define CONTENT                         true
+#define HTTP_METHOD(id, token, content) [HTTP_##id] = content,
 #include "proxy/http/methods.def"
 #undef HTTP_METHOD
 };
@@ -115,6 +124,7 @@ static int step_target(struct http_request *request, const char *data, uint32_t 
 	const char *start = data + head->start, *stop = data + end;
 	const char *at = http_scan_target(data + head->scanned, stop);
 	bool valid = true;
+	struct http_slice path;
 
 	head->scanned = (uint32_t)(at - data);
 	if (start < stop && *start != '/' && *start != 'h' && *start != 'H' &&
@@ -133,6 +143,9 @@ static int step_target(struct http_request *request, const char *data, uint32_t 
 		valid = absolute_form(request, data);
 	if (!valid)
 		return -FW_BAD_REQUEST_LINE;
+	path = http_slice(data, request->path);
+	if (*path.at == '/' && !http_path_valid(path))
+		return -FW_BAD_TARGET;
 	head->scanned++;
 	head->start = (uint16_t)head->scanned;
 	return HTTP_STEP_DONE;
@@ -170,9 +183,10 @@ static int step_version(struct http_request *request, const char *data, uint32_t
 static int step_fields(struct http_request *request, const char *data, uint32_t end,
 		       const struct http_limits *limits)
 {
-	uint32_t limit = limits->fields < HTTP_FIELDS_MAX ? limits->fields : HTTP_FIELDS_MAX;
+	uint32_t fields = limits->fields < HTTP_FIELDS_MAX ? limits->fields : HTTP_FIELDS_MAX;
+	uint32_t length = limits->field ? limits->field : HTTP_HEAD_MAX;
 
-	return http_head_parse_fields(&request->head, data, end, limit);
+	return http_head_parse_fields(&request->head, data, end, fields, length);
 }
 
 /* Exactly one, or none in HTTP/1.0; equal to the target's host if that has one. */
@@ -250,6 +264,10 @@ static enum fw_verdict judge(struct http_request *request, const char *data,
 		verdict = judge_expectation(request, data);
 	if (!verdict && limits->body && head->content_length > limits->body)
 		verdict = FW_BODY_TOO_LARGE;
+	if (!verdict && limits->cookies &&
+	    http_head_count_cookies(head, data, limits->cookies) > limits->cookies)
+		verdict = FW_TOO_MANY_COOKIES;
+	request->odd_body = head->framing != HTTP_NO_BODY && !has_use_for_content[request->method];
 	if (!verdict)
 		judge_upgrade(request, data);
 	return verdict;

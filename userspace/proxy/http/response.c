@@ -97,7 +97,7 @@ static int step_line_feed(struct http_response *response, const char *data, uint
 
 static int step_fields(struct http_response *response, const char *data, uint32_t end)
 {
-	return http_head_parse_fields(&response->head, data, end, HTTP_FIELDS_MAX);
+	return http_head_parse_fields(&response->head, data, end, HTTP_FIELDS_MAX, HTTP_HEAD_MAX);
 }
 
 /* RFC 9112 section 6.3, in its order. */

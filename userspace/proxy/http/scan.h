@@ -85,6 +85,32 @@ static inline const char *http_scan_target(const char *at, const char *end)
 	return http_scan_table(at, end, HTTP_BYTE_TARGET);
 }
 
+static inline const char *http_scan_path_table(const char *at, const char *end)
+{
+	while (at < end && *at != '%' && *at != '\\' && *at != '?' && (*at != '.' || at[-1] != '/'))
+		at++;
+	return at;
+}
+
+/* What of a path is worth a look: '%', '\', '?' which ends it, and '.' behind '/'. Before @at there
+ * is a byte that may be read. */
+static inline const char *http_scan_path(const char *at, const char *end)
+{
+#ifdef __SSE2__
+	for (; end - at >= 16; at += 16) {
+		__m128i block = http_load(at);
+		__m128i dot = _mm_and_si128(http_is(block, '.'), http_is(http_load(at - 1), '/'));
+		__m128i mark = _mm_or_si128(http_is(block, '%'), http_is(block, '\\'));
+		int mask = _mm_movemask_epi8(
+			_mm_or_si128(_mm_or_si128(dot, mark), http_is(block, '?')));
+
+		if (mask)
+			return at + __builtin_ctz((unsigned int)mask);
+	}
+#endif
+	return http_scan_path_table(at, end);
+}
+
 static inline const char *http_scan_token(const char *at, const char *end)
 {
 #ifdef __SSE2__

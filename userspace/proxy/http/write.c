@@ -56,9 +56,9 @@ static void put_forwarded_for(struct http_out *out, const struct http_head *head
 int http_request_write(char *buffer, size_t capacity, const struct http_request *request,
 		       const char *data, const struct http_forward *forward)
 {
-	const unsigned int without = KIND(HTTP_CONTENT_LENGTH) | KIND(HTTP_TRANSFER_ENCODING) |
-				     KIND(HTTP_CONNECTION) | KIND(HTTP_UPGRADE) |
-				     KIND(HTTP_EXPECT) | KIND(HTTP_HOP) |
+	const unsigned int without = KIND(HTTP_HOST) | KIND(HTTP_CONTENT_LENGTH) |
+				     KIND(HTTP_TRANSFER_ENCODING) | KIND(HTTP_CONNECTION) |
+				     KIND(HTTP_UPGRADE) | KIND(HTTP_EXPECT) | KIND(HTTP_HOP) |
 				     KIND(HTTP_X_FORWARDED_FOR) | KIND(HTTP_X_FORWARDED_PROTO);
 	const struct http_head *head = &request->head;
 	struct http_out out = http_out(buffer, capacity);
@@ -66,13 +66,10 @@ int http_request_write(char *buffer, size_t capacity, const struct http_request 
 	http_put_slice(&out, http_slice(data, request->verb));
 	http_put_text(&out, " ");
 	http_put_slice(&out, http_slice(data, request->path));
-	http_put_text(&out, " HTTP/1.1\r\n");
-	if (!http_head_first(head, HTTP_HOST)) {
-		http_put_text(&out, "Host: ");
-		http_put_slice(&out, request->host.length ? http_slice(data, request->host)
-							  : forward->host);
-		http_put_text(&out, "\r\n");
-	}
+	http_put_text(&out, " HTTP/1.1\r\nHost: ");
+	http_put_slice(&out,
+		       request->host.length ? http_slice(data, request->host) : forward->host);
+	http_put_text(&out, "\r\n");
 	put_fields(&out, head, data, without);
 	if (head->framing == HTTP_CHUNKED) {
 		http_put_text(&out, "Transfer-Encoding: chunked\r\n");

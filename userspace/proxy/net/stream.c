@@ -81,6 +81,13 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
 	return taken < 0 ? -EAGAIN : taken;
 }
 
+bool stream_is_silent(const struct stream *stream)
+{
+	char byte;
+
+	return recv(stream->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void stream_shutdown(struct stream *stream)
 {
 	shutdown(stream->source.fd, SHUT_WR);

@@ -70,6 +70,9 @@ ssize_t stream_read(struct stream *stream, void *data, size_t size);
  * parts. */
 ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count);
 
+/* Whether nothing has come that was not read, nor the end: asks the kernel, ahead of epoll. */
+bool stream_is_silent(const struct stream *stream);
+
 /* Tells the peer that no more follows. */
 void stream_shutdown(struct stream *stream);
 /* Bytes written that the peer's host has not acknowledged. */

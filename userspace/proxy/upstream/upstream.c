@@ -158,17 +158,23 @@ void upstream_give(struct upstream_link *link)
 	timer_arm_lazily(&pool->loop->wheel, &pool->sweep, pool->loop->now_ns + CLOCK_SEC);
 }
 
+/* What a server has said since its last answer, even in this very turn, must not be taken for the
+ * answer to what comes next. */
 static struct upstream_link *take_idle(struct upstream_pool *pool, uint32_t server)
 {
 	struct list *idle = &pool->idle_of[server];
 	struct upstream_link *link;
 
-	if (list_is_empty(idle))
-		return NULL;
-	link = container_of(idle->next, struct upstream_link, node);
-	list_remove(&link->node);
-	pool->idle--;
-	return link;
+	while (!list_is_empty(idle)) {
+		link = container_of(idle->next, struct upstream_link, node);
+		if (stream_is_silent(&link->stream)) {
+			list_remove(&link->node);
+			pool->idle--;
+			return link;
+		}
+		close_idle(link);
+	}
+	return NULL;
 }
 
 /* --- new links ---------------------------------------------------------------------------------

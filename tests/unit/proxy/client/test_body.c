@@ -14,7 +14,7 @@ static struct body begin(enum http_framing framing, uint64_t length)
 
 	head.framing = (uint8_t)framing;
 	head.content_length = length;
-	body_init(&body, &head, 0);
+	body_init(&body, &head, (struct http_chunk_limits){0});
 	return body;
 }
 

@@ -8,6 +8,13 @@
 static const char exact[] = "5\r\nhello\r\n00F\r\n, chunked world\r\n0\r\n\r\n";
 static const char content[] = "hello, chunked world";
 
+static const struct http_chunk_limits none;
+
+static struct http_chunk_limits upto(uint64_t payload)
+{
+	return (struct http_chunk_limits){.payload = payload};
+}
+
 static void counts(void **state)
 {
 	struct http_chunks chunks;
@@ -18,7 +25,7 @@ static void counts(void **state)
 
 	(void)state;
 	for (cut = 0; cut <= (size_t)total; cut++) {
-		assert_int_equal(feed_chunks(&chunks, stream, (size_t)total, 0, cut, 1), length);
+		assert_int_equal(feed_chunks(&chunks, stream, (size_t)total, none, cut, 1), length);
 		assert_true(chunks.done);
 		assert_int_equal(chunks.payload, sizeof(content) - 1);
 	}
@@ -32,7 +39,7 @@ static void prefixes(void **state)
 
 	(void)state;
 	for (length = 1; length < sizeof(exact) - 1; length++) {
-		assert_int_equal(feed_chunks(&chunks, exact, length, 0, length, 1), length);
+		assert_int_equal(feed_chunks(&chunks, exact, length, none, length, 1), length);
 		assert_false(chunks.done);
 	}
 }
@@ -43,14 +50,51 @@ static void limit(void **state)
 	struct http_chunks chunks;
 
 	(void)state;
-	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, 20, 1, 1),
+	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, upto(20), 1, 1),
 			 sizeof(exact) - 1);
-	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, 19, 1, 1),
+	assert_int_equal(feed_chunks(&chunks, exact, sizeof(exact) - 1, upto(19), 1, 1),
 			 -FW_BODY_TOO_LARGE);
-	assert_int_equal(feed_chunks(&chunks, "5\r\nhello\r\n00F\r", 14, 19, 14, 1),
+	assert_int_equal(feed_chunks(&chunks, "5\r\nhello\r\n00F\r", 14, upto(19), 14, 1),
 			 -FW_BODY_TOO_LARGE);
-	assert_int_equal(feed_chunks(&chunks, "7fffffffffffffff\r\n", 18, 0, 18, 1), 18);
-	assert_int_equal(feed_chunks(&chunks, "8000000000000000\r\n", 18, 0, 18, 1), -FW_BAD_CHUNK);
+	assert_int_equal(feed_chunks(&chunks, "7fffffffffffffff\r\n", 18, none, 18, 1), 18);
+	assert_int_equal(feed_chunks(&chunks, "8000000000000000\r\n", 18, none, 18, 1),
+			 -FW_BAD_CHUNK);
+}
+
+/* A chunk of one byte costs six: five more than it brings. What larger ones save counts as well. */
+static void overhead(void **state)
+{
+	static const struct http_chunk_limits limits = {.overhead = 20};
+	static const char ten[] = "A\r\n0123456789\r\n", one[] = "1\r\nx\r\n",
+			  padded[] = "0001\r\nx";
+	char stream[128] = "";
+	struct http_chunks chunks;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		strcat(stream, one);
+	/* 5 × 5 − 5 for the last chunk's size, which comes on top: the limit of 20 lets four pass.
+	 */
+	assert_int_equal(feed_chunks(&chunks, stream, 24, limits, 24, 1), 24);
+	assert_int_equal(chunks.framing - chunks.payload, 16);
+	assert_int_equal(feed_chunks(&chunks, stream, 30, limits, 30, 1), 30);
+	assert_int_equal(
+		feed_chunks(&chunks, stream, 30, (struct http_chunk_limits){.overhead = 19}, 0, 1),
+		-FW_CHUNK_OVERHEAD);
+	strcat(stream, one);
+	assert_int_equal(feed_chunks(&chunks, stream, strlen(stream), limits, 0, 1),
+			 -FW_CHUNK_OVERHEAD);
+	assert_int_equal(feed_chunks(&chunks, stream, strlen(stream), none, 0, 1), strlen(stream));
+	strcpy(stream, ten);
+	for (i = 0; i < 5; i++)
+		strcat(stream, one);
+	assert_int_equal(feed_chunks(&chunks, stream, strlen(stream), limits, 0, 1),
+			 strlen(stream));
+	/* Leading zeros are framing too. */
+	assert_int_equal(
+		feed_chunks(&chunks, padded, 7, (struct http_chunk_limits){.overhead = 6}, 0, 1),
+		-FW_CHUNK_OVERHEAD);
 }
 
 static void unwrap(void **state)
@@ -61,7 +105,7 @@ static void unwrap(void **state)
 
 	(void)state;
 	for (cut = 0; cut <= length; cut++) {
-		http_chunks_init(&chunks, 0);
+		http_chunks_init(&chunks, none);
 		copy = feed_copy(exact, cut);
 		assert_int_equal(http_chunks_unwrap(&chunks, copy, cut, &part), cut);
 		memcpy(joined, copy, part);
@@ -91,10 +135,11 @@ static void every_byte(void **state)
 	for (byte = 0; byte < 256; byte++) {
 		hex = byte && strchr("0123456789abcdefABCDEF", byte);
 		text[0] = (char)byte;
-		assert_int_equal(feed_chunks(&chunks, text, 1, 0, 1, 1), hex ? 1 : -FW_BAD_CHUNK);
+		assert_int_equal(feed_chunks(&chunks, text, 1, none, 1, 1),
+				 hex ? 1 : -FW_BAD_CHUNK);
 		text[0] = '1';
 		text[1] = (char)byte;
-		assert_int_equal(feed_chunks(&chunks, text, 2, 0, 2, 1),
+		assert_int_equal(feed_chunks(&chunks, text, 2, none, 2, 1),
 				 hex || byte == '\r' ? 2 : -FW_BAD_CHUNK);
 		text[1] = '\r';
 	}
@@ -103,7 +148,8 @@ static void every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(prefixes),   cmocka_unit_test(limit),
+		cmocka_unit_test(counts), cmocka_unit_test(prefixes),
+		cmocka_unit_test(limit),  cmocka_unit_test(overhead),
 		cmocka_unit_test(unwrap), cmocka_unit_test(every_byte),
 	};
 

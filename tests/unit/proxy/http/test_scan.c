@@ -54,6 +54,32 @@ static void values(void **state)
 	compare(http_scan_value, HTTP_BYTE_VALUE, '\t');
 }
 
+/* What a path's scanner stops at depends on the byte before, too. */
+static void paths(void **state)
+{
+	static const char seen[] = "/.%\\?x";
+	char text[40], *copy;
+	const char *one, *other;
+	int length, place, before, byte;
+
+	(void)state;
+	for (length = 2; length <= (int)sizeof(text); length++)
+		for (place = 1; place < length; place++)
+			for (before = 0; seen[before]; before++)
+				for (byte = 0; seen[byte]; byte++) {
+					memset(text, 'x', sizeof(text));
+					text[place - 1] = seen[before];
+					text[place] = seen[byte];
+					copy = feed_copy(text, (size_t)length);
+					one = http_scan_path(copy + 1, copy + length);
+					other = http_scan_path_table(copy + 1, copy + length);
+					if (one != other)
+						fail_msg("%.*s: stops at %td, table at %td", length,
+							 text, one - copy, other - copy);
+					free(copy);
+				}
+}
+
 /* The table against the grammar. */
 static void table(void **state)
 {
@@ -78,10 +104,8 @@ static void table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tokens),
-		cmocka_unit_test(targets),
-		cmocka_unit_test(values),
-		cmocka_unit_test(table),
+		cmocka_unit_test(tokens), cmocka_unit_test(targets), cmocka_unit_test(values),
+		cmocka_unit_test(paths),  cmocka_unit_test(table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,7 +307,8 @@ static struct outcome cut_stream(const struct stream *stream, size_t first, size
 				return outcome;
 			body = (int64_t)request.head.content_length;
 		} else if (request.head.framing == HTTP_CHUNKED) {
-			body = feed_chunks(&chunks, at, left, 0, first < left ? first : left, step);
+			body = feed_chunks(&chunks, at, left, (struct http_chunk_limits){0},
+					   first < left ? first : left, step);
 			if (body < 0)
 				outcome.result = body;
 			if (body < 0 || !chunks.done)

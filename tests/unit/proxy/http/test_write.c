@@ -62,6 +62,9 @@ static void requests(void **state)
 	(void)state;
 	forwards("GET /p?q HTTP/1.1\r\nHost: a\r\nAccept:  x \r\nUser-Agent: y\r\n\r\n", &plain,
 		 "GET /p?q HTTP/1.1\r\nHost: a\r\nAccept:  x \r\nUser-Agent: y\r\n" TAIL "\r\n");
+	/* Host is first, and without the white space that came around it. */
+	forwards("GET /p HTTP/1.1\r\nA: b\r\nhOST:\t \ta:80 \t\r\nC: d\r\n\r\n", &plain,
+		 "GET /p HTTP/1.1\r\nHost: a:80\r\nA: b\r\nC: d\r\n" TAIL "\r\n");
 	/* An empty line before it is gone. */
 	forwards("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", &plain,
 		 "GET / HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");

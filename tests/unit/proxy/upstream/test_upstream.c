@@ -133,6 +133,32 @@ static void a_link_with_something_left_is_closed(void **state)
 	assert_int_equal(upstream_idle(pool), 0);
 }
 
+/* Nor is one on which the server speaks unasked, before epoll has told anybody. */
+static void a_link_that_speaks_is_not_lent(void **state)
+{
+	struct upstream_wish wish = {.tried = 6};
+	struct upstream_link *first = take(&wish, 0), *second;
+	int peer = accept(listeners[0], NULL, NULL);
+
+	(void)state;
+	assert_true(peer >= 0);
+	upstream_give(first);
+	assert_int_equal(write(peer, "HTTP/1.1 200 OK\r\n\r\n", 19), 19);
+	wish = (struct upstream_wish){.tried = 6};
+	second = take(&wish, 0);
+	assert_false(second->reused);
+	assert_int_equal(upstream_idle(pool), 0);
+	/* Nor one that it has closed. */
+	close(peer);
+	peer = accept(listeners[0], NULL, NULL);
+	upstream_give(second);
+	close(peer);
+	wish = (struct upstream_wish){.tried = 6};
+	first = take(&wish, 0);
+	assert_false(first->reused);
+	upstream_close(first);
+}
+
 static void the_cap_holds(void **state)
 {
 	struct upstream_wish wish = {0};
@@ -190,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(servers_take_turns, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_is_used_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_with_something_left_is_closed, begin, end),
+		cmocka_unit_test_setup_teardown(a_link_that_speaks_is_not_lent, begin, end),
 		cmocka_unit_test_setup_teardown(the_cap_holds, begin, end),
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
