@@ -66,6 +66,19 @@ int cli_wall(struct cli *cli)
 	return STATUS_OK;
 }
 
+int cli_config(struct cli *cli, struct config **config)
+{
+	const char *path = cli_option(cli, "config");
+	struct error error;
+
+	*config = NULL;
+	if (!path && access(CONFIG_PATH_DEFAULT, F_OK) != 0)
+		return STATUS_OK;
+	if (config_load(path ? path : CONFIG_PATH_DEFAULT, config, &error) < 0)
+		return cli_fail(cli, "%s", error.text);
+	return STATUS_OK;
+}
+
 long cli_option_number(struct cli *cli, const char *name, long min, long max, long initial)
 {
 	const char *text = cli_option(cli, name);

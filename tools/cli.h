@@ -63,6 +63,9 @@ int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t
 
 /* Opens cli->wall; STATUS_OK or what to return. main() closes it. */
 int cli_wall(struct cli *cli);
+/* The configuration that --config names, or the usual one if it exists; NULL: neither. STATUS_OK or
+ * what to return. */
+int cli_config(struct cli *cli, struct config **config);
 /* "https.source.syn_rate" → service id and setting; STATUS_OK or what to return. */
 int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_setting *setting);
 /* Appends {"id", "name", "kind", "bindings"} of a service to @rows and returns it; NULL: the id is
@@ -110,6 +113,7 @@ int cmd_events(struct cli *cli);
 int cmd_get(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_reasons(struct cli *cli);
+int cmd_rekey(struct cli *cli);
 int cmd_rule(struct cli *cli);
 int cmd_service(struct cli *cli);
 int cmd_set(struct cli *cli);

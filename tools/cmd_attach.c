@@ -23,20 +23,6 @@ static int find_mode(const char *name)
 	return -1;
 }
 
-/* The configuration that is named, or the usual one if it exists; STATUS_OK and NULL: neither. */
-static int load_config(struct cli *cli, struct config **config)
-{
-	const char *path = cli_option(cli, "config");
-	struct error error;
-
-	*config = NULL;
-	if (!path && access(CONFIG_PATH_DEFAULT, F_OK) != 0)
-		return STATUS_OK;
-	if (config_load(path ? path : CONFIG_PATH_DEFAULT, config, &error) < 0)
-		return cli_fail(cli, "%s", error.text);
-	return STATUS_OK;
-}
-
 /* Interfaces from the command line, or else the configuration's. */
 static int list_interfaces(struct cli *cli, const struct config *config,
 			   struct wall_interface **list, size_t *count)
@@ -141,7 +127,7 @@ int cmd_attach(struct cli *cli)
 
 	if (mode && find_mode(mode) < 0)
 		return cli_usage(cli, "--mode is native, generic or auto, not \"%s\"", mode);
-	status = load_config(cli, &config);
+	status = cli_config(cli, &config);
 	if (status == STATUS_OK)
 		status = list_interfaces(cli, config, &list, &count);
 	if (status == STATUS_OK && geteuid() != 0)

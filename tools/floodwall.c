@@ -90,6 +90,16 @@ const struct verb verbs[] = {
 	 {{"action", "block|allow", "what becomes of the sources (block)"},
 	  {"for", "TIME", "of lines that name no time; for ever if not given"},
 	  {"entries", NULL, "show NAME with every entry"}}},
+	{"rekey", cmd_rekey, "[FILE]",
+	 "a new secret for SYN cookies; handshakes that are under way go on",
+	 "The secret is the one in FILE, or in the configuration's filter.cookie_secret, which other\n"
+	 "hosts have too; else a random one. Those before it are accepted for two minutes more. There\n"
+	 "is room for three of them: if all are needed, status is 1, and nothing was done.\n"
+	 "A FILE has 32 hexadecimal digits, and nobody but its owner can read it.",
+	 {{"write", "FILE", "only make a file with a new secret, for all hosts of a fleet"},
+	  {"config", "FILE", "the configuration"},
+	  {"wait", NULL, "until there is room"},
+	  {"force", NULL, "if there is no room, forget the oldest secret"}}},
 	{"top", cmd_top, "", "who holds the most connections, and who is dropped most",
 	 "Drops are estimated from sampled events: each one tells how many packets it stands for.\n"
 	 "With --json each refresh is an object on a line of its own.",

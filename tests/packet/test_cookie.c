@@ -298,6 +298,87 @@ static void a_new_secret_breaks_no_handshake_under_way(void **state)
 	}
 }
 
+/* What another host made of a SYN, and what this one then thinks of the ACK. */
+static void expect_of_the_other(struct filter *filter, const struct family *family,
+				unsigned int options, const struct fw_secret *theirs,
+				const struct fw_secret *ours, bool taken)
+{
+	struct frame asked = syn(family, options), answer, ack;
+
+	filter_set_secret(filter, 0, theirs);
+	answer = answer_of(filter, &asked);
+	ack = cookie_ack(&asked, &answer, options, 0);
+	filter_set_secret(filter, 0, ours);
+	filter_expect_frame(filter, SERVICE, taken ? FW_PASS_COOKIE : FW_BAD_COOKIE, &ack);
+}
+
+static void hosts_with_one_secret_may_be_seconds_apart(void **state)
+{
+	static const struct {
+		int64_t ahead; /* seconds */
+		uint32_t skew_ms;
+		bool taken;
+	} rows[] = {{4, 5000, true}, {-4, 5000, true}, {7, 5000, false},   {-50, 5000, true},
+		    {4, 0, false},   {-4, 0, true},    {-117, 5000, false}};
+	const int64_t minute = 60 * (int64_t)FILTER_SECOND;
+	struct filter *filter = *state;
+	struct fw_secret theirs = filter_secret(filter, 0), ours = theirs;
+
+	for_each_family(family)
+	{
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			/* Theirs shows a second past the minute. */
+			ours.skew_ms = theirs.skew_ms = rows[i].skew_ms;
+			theirs.clock_ns =
+				10 * minute - (int64_t)(filter_now() % minute) + FILTER_SECOND;
+			ours.clock_ns = theirs.clock_ns - rows[i].ahead * (int64_t)FILTER_SECOND;
+			expect_of_the_other(filter, family, COOKIE_MSS, &theirs, &ours,
+					    rows[i].taken);
+			expect_of_the_other(filter, family, COOKIE_COMBINATIONS - 1, &theirs, &ours,
+					    rows[i].taken);
+		}
+	}
+}
+
+static void hosts_that_do_not_agree_take_no_cookies_of_each_other(void **state)
+{
+	struct filter *filter = *state;
+	struct fw_secret theirs = filter_secret(filter, 0), ours = theirs;
+
+	for_each_family(family)
+	{
+		expect_of_the_other(filter, family, COOKIE_MSS, &theirs, &theirs, true);
+		ours.window_scale = theirs.window_scale ^ 1;
+		expect_of_the_other(filter, family, COOKIE_MSS, &theirs, &ours, false);
+		ours.window_scale = theirs.window_scale;
+		ours.offers = theirs.offers & ~FW_OFFER_SACK;
+		expect_of_the_other(filter, family, COOKIE_MSS, &theirs, &ours, false);
+		ours.offers = theirs.offers;
+	}
+}
+
+static void every_secret_is_accepted_until_its_time_is_over(void **state)
+{
+	struct filter *filter = *state;
+	struct fw_secret secret = filter_secret(filter, 0);
+	struct frame asked, answer, acks[FW_SECRETS];
+
+	for_each_family(family)
+	{
+		asked = syn(family, COOKIE_MSS);
+		for (uint32_t slot = 0; slot < FW_SECRETS; slot++) {
+			secret.key[1]++;
+			secret.until_ns = filter_now() + 60 * FILTER_SECOND;
+			filter_set_secret(filter, slot, &secret);
+			filter_use_secret(filter, slot);
+			answer = answer_of(filter, &asked);
+			acks[slot] = cookie_ack(&asked, &answer, COOKIE_MSS, 0);
+		}
+		for (uint32_t slot = 0; slot < FW_SECRETS; slot++)
+			expect_valid(filter, &acks[slot]);
+	}
+}
+
 /* --- who is challenged ----------------------------------------------------------------------- */
 
 static void over_a_limit_the_unverified_are_challenged(void **state)
@@ -431,6 +512,9 @@ int main(void)
 		story(guessing_does_not_pay),
 		story(a_cookie_lives_for_one_to_two_minutes),
 		story(a_new_secret_breaks_no_handshake_under_way),
+		story(hosts_with_one_secret_may_be_seconds_apart),
+		story(hosts_that_do_not_agree_take_no_cookies_of_each_other),
+		story(every_secret_is_accepted_until_its_time_is_over),
 		story(over_a_limit_the_unverified_are_challenged),
 		story(pressure_begins_above_the_rate_and_ends_after_the_hold),
 		story(under_pressure_a_segment_needs_a_socket_or_a_cookie),
