@@ -106,6 +106,39 @@ static json_t *proxy_figures(struct wall *wall, uint32_t service)
 	return figures;
 }
 
+/* Cookies that were sent, came back, or were not sent for all the pressure there was. */
+static json_t *pressure(const struct view *view, uint32_t service)
+{
+	uint64_t left;
+	bool on = wall_pressure(view->wall, service, clock_now_ns(), &left);
+	char text[32] = "";
+
+	if (on)
+		output_duration(left, text);
+	return json_pack("{s:b, s:f, s:s, s:I, s:I, s:I}", "on", on, "left",
+			 (double)left / CLOCK_SEC, "text", text, "challenged",
+			 (json_int_t)total(view, service, FW_COOKIE_SENT), "returned",
+			 (json_int_t)total(view, service, FW_PASS_COOKIE), "unchallenged",
+			 (json_int_t)total(view, service, FW_UNCHALLENGED));
+}
+
+/* Everything about the secret of SYN cookies but the secret itself. */
+static json_t *secret(struct wall *wall)
+{
+	struct wall_secret said;
+	char fingerprint[9], age[32];
+	uint64_t age_ns;
+
+	if (wall_secret(wall, &said, NULL) < 0 || !said.made_ns)
+		return json_null();
+	age_ns = clock_read_ns(CLOCK_REALTIME) - said.made_ns;
+	snprintf(fingerprint, sizeof(fingerprint), "%08" PRIx32, said.fingerprint);
+	return json_pack("{s:b, s:I, s:s, s:s, s:i, s:I}", "shared", said.shared, "age",
+			 (json_int_t)(age_ns / CLOCK_SEC), "age_text", output_duration(age_ns, age),
+			 "fingerprint", fingerprint, "window_scale", (int)said.window_scale,
+			 "accepted", (json_int_t)said.accepted);
+}
+
 /* Adds a service's figures to its description. */
 static void add_figures(const struct view *view, uint32_t id, json_t *row)
 {
@@ -131,6 +164,8 @@ static void add_figures(const struct view *view, uint32_t id, json_t *row)
 			       (json_int_t)sum_actions(view, id, FW_ACTION_REFUSE), "reasons",
 			       reasons, "would", would, "faults", faults, "monitor",
 			       id && wall_setting(view->wall, id, FW_SET_MONITOR)));
+	if (id != FW_HOST_SERVICE)
+		json_object_set_new(row, "pressure", pressure(view, id));
 	if (wall_service(view->wall, id, &service) && service.kind == FW_SERVICE_LISTENER)
 		json_object_set_new(row, "proxy", proxy_figures(view->wall, id));
 }
@@ -181,10 +216,10 @@ static json_t *answer(struct cli *cli, const struct view *view, struct error *er
 		json_decref(usage);
 		return NULL;
 	}
-	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
+	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
 			 "interfaces", places, "tracking", wall_is_tracking(cli->wall), "faults",
 			 faults(view), "monitored_rules", monitored(cli->wall), "tables", usage,
-			 "services", services(cli, view));
+			 "secret", secret(cli->wall), "services", services(cli, view));
 }
 
 /* "land 3, blocked 17" of an object of counts, the largest first. */
@@ -246,6 +281,37 @@ static void print_alarms(const json_t *said)
 		"!! rule %s is in monitor mode: it drops nothing\n", json_string_value(label));
 }
 
+static json_int_t integer(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void print_pressure(const char *name, const json_t *pressure)
+{
+	if (json_is_true(json_object_get(pressure, "on")))
+		printf("%s is under pressure, for %s more at least: newcomers are challenged\n",
+		       name, json_string_value(json_object_get(pressure, "text")));
+	if (integer(pressure, "challenged"))
+		printf("%s, SYN cookies: %" JSON_INTEGER_FORMAT " sent, %" JSON_INTEGER_FORMAT
+		       " came back under pressure\n",
+		       name, integer(pressure, "challenged"), integer(pressure, "returned"));
+}
+
+static void print_secret(const json_t *secret)
+{
+	if (json_is_null(secret))
+		return;
+	printf("secret of SYN cookies: %s, in force for %s, fingerprint %s",
+	       json_is_true(json_object_get(secret, "shared")) ? "shared with other hosts"
+							       : "this host's own",
+	       json_string_value(json_object_get(secret, "age_text")),
+	       json_string_value(json_object_get(secret, "fingerprint")));
+	if (integer(secret, "accepted"))
+		printf("; %" JSON_INTEGER_FORMAT " before it are still accepted",
+		       integer(secret, "accepted"));
+	printf("\n");
+}
+
 static void print_services(const json_t *rows)
 {
 	static const struct column columns[] = {
@@ -266,6 +332,7 @@ static void print_services(const json_t *rows)
 
 		if (json_is_true(json_object_get(row, "monitor")))
 			printf("!! %s is in monitor mode: nothing is dropped for it\n", name);
+		print_pressure(name, json_object_get(row, "pressure"));
 		snprintf(title, sizeof(title), "%s, dropped and refused", name);
 		print_counts("", title, json_object_get(row, "reasons"));
 		snprintf(title, sizeof(title), "%s, would have been dropped", name);
@@ -274,9 +341,8 @@ static void print_services(const json_t *rows)
 			continue;
 		printf("%s, proxy: %" JSON_INTEGER_FORMAT " connections open, %" JSON_INTEGER_FORMAT
 		       " accepted, %" JSON_INTEGER_FORMAT " requests\n",
-		       name, json_integer_value(json_object_get(proxy, "connections_active")),
-		       json_integer_value(json_object_get(proxy, "connections_accepted")),
-		       json_integer_value(json_object_get(proxy, "requests")));
+		       name, integer(proxy, "connections_active"),
+		       integer(proxy, "connections_accepted"), integer(proxy, "requests"));
 	}
 }
 
@@ -289,6 +355,7 @@ static void print(const json_t *said)
 
 	print_alarms(said);
 	output_table("", interface_columns, json_object_get(said, "interfaces"));
+	print_secret(json_object_get(said, "secret"));
 	printf("\n");
 	print_services(json_object_get(said, "services"));
 	printf("\n");

@@ -51,7 +51,7 @@ read -r _
 [ -n "$1" ] || exit 0
 echo 1 >"$1/cgroup.kill"
 tries=0
-until rmdir "$1"/edge "$1"/internet "$1" 2>/dev/null || [ ! -e "$1" ] || [ $tries -ge 100 ]; do
+until rmdir "$1"/*/ "$1" 2>/dev/null || [ ! -e "$1" ] || [ $tries -ge 100 ]; do
 	tries=$((tries + 1))
 	sleep 0.05
 done
@@ -230,6 +230,7 @@ class Lab:
     """Both hosts, and the programs that people and attackers run on them."""
 
     numbers = itertools.count(1)
+    HOSTS = ("edge", "internet")
 
     def __init__(self, apart=False):
         """@apart: the clients have a wire of their own, and each host has a CPU of its own, where
@@ -243,7 +244,7 @@ class Lab:
         self.cgroup = cgroup_mount() / f"floodwall-lab-{os.getpid()}-{next(Lab.numbers)}"
         self.hosts = []
         try:
-            for name in ("edge", "internet"):
+            for name in self.HOSTS:
                 (self.cgroup / name).mkdir(parents=True)
             self.edge = self._host("edge", janitor=True)
             self.internet = self._host("internet", janitor=False)
@@ -260,7 +261,7 @@ class Lab:
             host.release()
         # The first host does this; only when it could not be made is there anything left.
         shutil.rmtree(self.home, ignore_errors=True)
-        for folder in (self.cgroup / "edge", self.cgroup / "internet", self.cgroup):
+        for folder in (*(self.cgroup / name for name in self.HOSTS), self.cgroup):
             if folder.exists():
                 folder.rmdir()
 

@@ -63,9 +63,9 @@ def service(lab, name):
     return {row["name"]: row for row in lab.status()["services"]}[name]
 
 
-def sockets(lab, port):
-    """What ss says of the edge's connections on a port, by the client's port."""
-    lines = lab.edge("ss", "-Htino", "state", "established", "sport", "=", f":{port}").stdout
+def sockets(host, port):
+    """What ss says of a host's connections on a port, by the client's port."""
+    lines = host("ss", "-Htino", "state", "established", "sport", "=", f":{port}").stdout
     found = re.findall(r"^\d+\s+\d+\s+\S+\s+\S+:(\d+)\b.*\n\s+(.*)$", lines, re.M)
     return {int(client): details for client, details in found}
 
@@ -87,7 +87,7 @@ def test_every_option_survives(lab, edge, clients, dark):
     client = lab.internet.start(PYTHON, HERE / "cookie_client.py", edge, 9000, first(clients), 60, name="client")
     wait_until(lambda: client.out.read_text() or not client.running(), "all have connected", 30)
     said = json.loads(client.out.read_text() or client.err.read_text())
-    found = sockets(lab, 9000)
+    found = sockets(lab.edge, 9000)
     scale = int(re.search(r"wscale:\d+,(\d+)", " ".join(found.values()))[1])
     assert len(said["options"]) == 16
     for row in said["options"]:
@@ -228,7 +228,7 @@ def test_off_what_the_host_does_not_do(lab):
                                 60, name="client")
     wait_until(lambda: client.out.read_text() or not client.running(), "all have connected", 30)
     assert all(row["same"] for row in json.loads(client.out.read_text())["options"])
-    for details in sockets(lab, 9000).values():
+    for details in sockets(lab.edge, 9000).values():
         assert "ts" not in details.split() and "sack" not in details.split()
     assert service(lab, "echo")["faults"] == {}
 

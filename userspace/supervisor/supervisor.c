@@ -374,6 +374,18 @@ static void take_signal(struct supervisor *supervisor, uint64_t now)
 		reload(supervisor, now);
 }
 
+/* Hosts that share a secret agree by the wall clock, which may be set. */
+static void keep_time(struct wall *wall)
+{
+	struct error error;
+	int result = wall_secret_keep_time(wall, &error);
+
+	if (result < 0)
+		log_warning("secret of SYN cookies: %s", error.text);
+	else if (result)
+		log_info("the clock was set: SYN cookies go by it");
+}
+
 static bool is_due(uint64_t time_ns, uint64_t now)
 {
 	return time_ns && time_ns <= now;
@@ -396,6 +408,7 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 		return;
 	supervisor->measured_ns = now;
 	attachment_publish(supervisor->held->wall, supervisor->roster);
+	keep_time(supervisor->held->wall);
 	usage_measure(&process[ROSTER_SUPERVISOR], getpid());
 	usage_measure(&process[ROSTER_PROXY], supervisor->proxy.pid);
 	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);

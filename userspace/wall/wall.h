@@ -191,11 +191,14 @@ int wall_secret_keep_time(struct wall *wall, struct error *error);
  */
 int wall_apply(struct wall *wall, const struct config *config, bool keep_live, struct error *error);
 
-/* --- what was seen (wall/counters.c, wall/events.c, wall/connections.c) ----------------------- */
+/* --- what was seen (wall/counters.c, pressure.c, events.c, connections.c) -------------------- */
 
 /* Every CPU's counters of every service, added up: [fw_counter_index()]. @sums has FW_SERVICES_MAX
  * * FW_VERDICTS_MAX entries. */
 int wall_counters(struct wall *wall, struct fw_counter *sums, struct error *error);
+
+/* Whether newcomers to a service are challenged now, and for how long if no more of them come. */
+bool wall_pressure(struct wall *wall, uint32_t service, uint64_t now_ns, uint64_t *left_ns);
 
 /* Reads events from *@sequence (0: the oldest kept) on; advances it. Returns how many, at most
  * @max; @lost adds those overwritten before they were read. */
