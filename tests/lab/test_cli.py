@@ -123,7 +123,7 @@ def test_several_interfaces_all_or_nothing(lab, cli):
     attach(lab, cli, "--mode", "generic")
     before = cli("status")["interfaces"]  # not the program's id: putting it back makes a new dispatcher
     cli("attach", "eth0", "lo", "--mode", "native", status=FAILED)
-    assert cli("status")["interfaces"] == before == [{"name": "eth0", "mode": "generic"}]
+    assert cli("status")["interfaces"] == before and before[0]["mode"] == "generic"
     assert xdp(lab)[0] == "generic" and xdp(lab, "lo") is None
 
     answer = cli("attach", "eth0", "lo")
