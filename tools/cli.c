@@ -118,14 +118,6 @@ int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t
 	return (int64_t)value;
 }
 
-const char *cli_tier_name(enum fw_tier tier)
-{
-	static const char *const names[] = {
-		[FW_TIER_DROP] = "drop", [FW_TIER_KERNEL] = "kernel", [FW_TIER_OWN] = "own"};
-
-	return names[tier];
-}
-
 bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_setting setting)
 {
 	switch (setting_rows[setting].scope) {

@@ -31,7 +31,7 @@ struct option_row {
 	const char *text;
 };
 
-#define OPTIONS_MAX 6
+#define OPTIONS_MAX 8
 
 struct cli;
 
@@ -71,8 +71,6 @@ int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_se
 /* Appends {"id", "name", "kind", "bindings"} of a service to @rows and returns it; NULL: the id is
  * free. */
 json_t *cli_describe_service(struct cli *cli, uint32_t id, json_t *rows);
-/* "own", "kernel" or "drop". */
-const char *cli_tier_name(enum fw_tier tier);
 /* Whether a service of that kind has a use for the setting. */
 bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_setting setting);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cli.h"
+#include "tiers.h"
 
 static const char *const mode_names[] = {
 	[WALL_AUTO] = "auto", [WALL_NATIVE] = "native", [WALL_GENERIC] = "generic"};
@@ -22,6 +23,14 @@ static int find_mode(const char *name)
 			return i;
 	return -1;
 }
+
+/* What attach is to do, beyond the interfaces. */
+struct wish {
+	enum wall_mode mode;
+	int tier;          /* enum fw_tier, or WALL_BEST_TIER */
+	enum fw_tier goal; /* the tier, or the best that this kernel can do */
+	json_t *changes;   /* sysctls that were set */
+};
 
 /* Interfaces from the command line, or else the configuration's. */
 static int list_interfaces(struct cli *cli, const struct config *config,
@@ -48,8 +57,35 @@ static int list_interfaces(struct cli *cli, const struct config *config,
 	return STATUS_OK;
 }
 
+static enum fw_tier best_tier(void)
+{
+	char why[WALL_WHY_SIZE];
+	int tier = FW_TIER_OWN;
+
+	while (!wall_tier_is_possible(tier, why))
+		tier--;
+	return tier;
+}
+
+/* By the command line, or else by the configuration. */
+static int read_wish(struct cli *cli, const struct config *config, struct wish *wish)
+{
+	const char *mode = cli_option(cli, "mode"), *tier = cli_option(cli, "tier");
+
+	mode = mode ? mode : config ? config->filter.mode : "auto";
+	tier = tier ? tier : config ? config->filter.tier : "auto";
+	if (find_mode(mode) < 0)
+		return cli_usage(cli, "--mode is native, generic or auto, not \"%s\"", mode);
+	wish->mode = find_mode(mode);
+	wish->tier = tier_find(tier);
+	if (wish->tier < 0 && strcmp(tier, "auto") != 0)
+		return cli_usage(cli, "--tier is own, kernel, drop or auto, not \"%s\"", tier);
+	wish->goal = wish->tier < 0 ? best_tier() : (enum fw_tier)wish->tier;
+	return STATUS_OK;
+}
+
 static int attach(struct cli *cli, const struct config *config, struct wall_interface *list,
-		  size_t count, enum wall_mode mode)
+		  size_t count, const struct wish *wish)
 {
 	const char *cgroup = cli_option(cli, "cgroup");
 	struct wall_sizes sizes = {0};
@@ -71,7 +107,7 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 	if (result == 0 && config)
 		result = wall_apply(cli->wall, config, cli_option(cli, "keep") != NULL, &error);
 	if (result == 0)
-		result = wall_attach(cli->wall, list, count, mode, &error);
+		result = wall_attach(cli->wall, list, count, wish->mode, wish->tier, &error);
 	if (result == 0)
 		return STATUS_OK;
 	if (is_new && cli->wall)
@@ -79,38 +115,72 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 	return cli_fail(cli, "%s", error.text);
 }
 
-static void print(const struct cli *cli, const struct config *config,
-		  const struct wall_interface *list, size_t count)
+/* Sysctls first: what they are decides about the tier. */
+static int set_and_attach(struct cli *cli, const struct config *config, struct wall_interface *list,
+			  size_t count, const struct wish *wish)
+{
+	int status = STATUS_OK;
+
+	if (geteuid() != 0)
+		return cli_fail(cli, "this needs root. Try: sudo floodwall attach");
+	if (cli_option(cli, "set-sysctls"))
+		status = tiers_set_sysctls(cli, wish->goal, wish->changes);
+	if (status == STATUS_OK)
+		status = attach(cli, config, list, count, wish);
+	if (status != STATUS_OK)
+		tiers_undo_sysctls(wish->changes);
+	return status;
+}
+
+static json_t *describe(const struct wall_interface *list, size_t count)
 {
 	json_t *rows = json_array();
 
-	for (size_t i = 0; i < count; i++) {
-		const char *mode = list[i].native ? "native" : "generic";
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(
+			rows, json_pack("{s:s, s:s, s:s?, s:s, s:s?}", "name", list[i].name, "mode",
+					list[i].native ? "native" : "generic", "fallback",
+					list[i].fallback[0] ? list[i].fallback : NULL, "tier",
+					tier_names[list[i].tier], "tier_why",
+					list[i].tier_why[0] ? list[i].tier_why : NULL));
+	return rows;
+}
 
-		json_array_append_new(rows,
-				      json_pack("{s:s, s:s, s:s?, s:s, s:s?}", "name", list[i].name,
-						"mode", mode, "fallback",
-						list[i].fallback[0] ? list[i].fallback : NULL,
-						"tier", cli_tier_name(list[i].tier), "tier_why",
-						list[i].tier_why[0] ? list[i].tier_why : NULL));
-		if (cli->json)
-			continue;
-		printf("%s: filtering in %s mode\n", list[i].name, mode);
-		if (list[i].fallback[0])
-			printf("    native mode was refused: %s\n", list[i].fallback);
-		if (list[i].tier == FW_TIER_OWN)
-			printf("    newcomers over a limit get a SYN cookie (tier own)\n");
-		else
-			printf("    newcomers over a limit are dropped (tier %s): %s\n",
-			       cli_tier_name(list[i].tier), list[i].tier_why);
-	}
+static void print_interface(const struct wall_interface *interface)
+{
+	static const char *const texts[] = {
+		[FW_TIER_DROP] = "are dropped",
+		[FW_TIER_KERNEL] = "get a SYN cookie of the kernel's, which keeps their MSS alone",
+		[FW_TIER_OWN] = "get a SYN cookie, which keeps all their options"};
+
+	printf("%s: filtering in %s mode\n", interface->name,
+	       interface->native ? "native" : "generic");
+	if (interface->fallback[0])
+		printf("    native mode was refused: %s\n", interface->fallback);
+	printf("    newcomers over a limit %s (tier %s)\n", texts[interface->tier],
+	       tier_names[interface->tier]);
+	if (interface->tier_why[0])
+		printf("    no better tier: %s\n", interface->tier_why);
+}
+
+static void print(const struct cli *cli, const struct config *config,
+		  const struct wall_interface *list, size_t count, const struct wish *wish)
+{
+	json_t *sysctls = tiers_describe_sysctls(wish->goal);
+
 	if (cli->json) {
-		output_json(json_pack("{s:o, s:b, s:s?}", "interfaces", rows, "tracking",
+		output_json(json_pack("{s:o, s:b, s:s?, s:o, s:O}", "interfaces",
+				      describe(list, count), "tracking",
 				      wall_is_tracking(cli->wall), "config",
-				      config ? config->path : NULL));
+				      config ? config->path : NULL, "sysctls", sysctls,
+				      "sysctls_set", wish->changes));
 		return;
 	}
-	json_decref(rows);
+	for (size_t i = 0; i < count; i++)
+		print_interface(&list[i]);
+	tiers_print_changes(wish->changes);
+	tiers_print_sysctls(sysctls);
+	json_decref(sysctls);
 	if (config)
 		printf("%zu services of %s applied\n", config->service_count, config->path);
 	else
@@ -119,24 +189,21 @@ static void print(const struct cli *cli, const struct config *config,
 
 int cmd_attach(struct cli *cli)
 {
-	const char *mode = cli_option(cli, "mode");
+	struct wish wish = {.changes = json_array()};
 	struct wall_interface *list = NULL;
 	struct config *config;
 	size_t count = 0;
-	int status;
+	int status = cli_config(cli, &config);
 
-	if (mode && find_mode(mode) < 0)
-		return cli_usage(cli, "--mode is native, generic or auto, not \"%s\"", mode);
-	status = cli_config(cli, &config);
+	if (status == STATUS_OK)
+		status = read_wish(cli, config, &wish);
 	if (status == STATUS_OK)
 		status = list_interfaces(cli, config, &list, &count);
-	if (status == STATUS_OK && geteuid() != 0)
-		status = cli_fail(cli, "this needs root. Try: sudo floodwall attach");
-	mode = mode ? mode : config ? config->filter.mode : "auto";
 	if (status == STATUS_OK)
-		status = attach(cli, config, list, count, find_mode(mode));
+		status = set_and_attach(cli, config, list, count, &wish);
 	if (status == STATUS_OK)
-		print(cli, config, list, count);
+		print(cli, config, list, count, &wish);
+	json_decref(wish.changes);
 	free(list);
 	config_free(config);
 	return status;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "cli.h"
+#include "tiers.h"
 
 /* What one look at the wall's figures needs. */
 struct view {
@@ -39,23 +40,6 @@ static int look(struct wall *wall, struct view *view, struct error *error)
 	}
 	free(list);
 	return 0;
-}
-
-static json_t *interfaces(struct wall *wall, struct error *error)
-{
-	struct wall_interface *list;
-	size_t count;
-	json_t *rows;
-
-	if (wall_interfaces(wall, &list, &count, error) < 0)
-		return NULL;
-	rows = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "name", list[i].name,
-						      "mode", list[i].native ? "native" : "generic",
-						      "tier", cli_tier_name(list[i].tier)));
-	free(list);
-	return rows;
 }
 
 static json_t *tables(struct wall *wall, struct error *error)
@@ -209,17 +193,19 @@ static json_t *faults(const struct view *view)
 
 static json_t *answer(struct cli *cli, const struct view *view, struct error *error)
 {
-	json_t *places = interfaces(cli->wall, error), *usage = tables(cli->wall, error);
+	json_t *places = tiers_describe(cli->wall, error), *usage = tables(cli->wall, error), *said;
 
 	if (!places || !usage) {
 		json_decref(places);
 		json_decref(usage);
 		return NULL;
 	}
-	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
-			 "interfaces", places, "tracking", wall_is_tracking(cli->wall), "faults",
-			 faults(view), "monitored_rules", monitored(cli->wall), "tables", usage,
-			 "secret", secret(cli->wall), "services", services(cli, view));
+	said = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
+			 "tracking", wall_is_tracking(cli->wall), "faults", faults(view),
+			 "monitored_rules", monitored(cli->wall), "tables", usage, "secret",
+			 secret(cli->wall), "services", services(cli, view));
+	json_object_update_new(said, places);
+	return said;
 }
 
 /* "land 3, blocked 17" of an object of counts, the largest first. */
@@ -262,6 +248,7 @@ static void print_alarms(const json_t *said)
 		printf("!! connections are not tracked, so caps on them don't hold: floodwall "
 		       "attach "
 		       "starts it\n");
+	tiers_print_alarms(said);
 	json_object_foreach(json_object_get(said, "faults"), reason, value)
 		printf("!! %s: %" JSON_INTEGER_FORMAT " (%s)\n", reason, json_integer_value(value),
 		       verdict_rows[verdict_find(reason)].text);

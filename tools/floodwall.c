@@ -26,9 +26,12 @@ const struct verb verbs[] = {
 	 "filter runs already it is exchanged without a gap, and every list, count and connection\n"
 	 "stays; so this is also how to upgrade.\n"
 	 "The configuration is " CONFIG_PATH_DEFAULT " if that exists, or the one named.\n"
+	 "No sysctl is changed without --set-sysctls; which ones a tier wants otherwise is said.\n"
 	 "Tables keep the sizes they were made with until floodwall detach --all.",
 	 {{"mode", "native|generic|auto", "where XDP runs: in the driver, after it, or where it can\n(auto keeps the mode of an interface that has the filter)"},
 	  {"config", "FILE", "the configuration"},
+	  {"tier", "own|kernel|drop|auto", "how newcomers are challenged: by our SYN cookies, by the\nkernel's, or not at all; auto: the first of them that can be"},
+	  {"set-sysctls", NULL, "set the sysctls that the tier wants, and say how to keep them"},
 	  {"cgroup", "PATH", "track connections of this cgroup-v2 directory only"},
 	  {"keep", NULL, "keep live settings that differ from the configuration"}}},
 	{"detach", cmd_detach, "[INTERFACE…]",

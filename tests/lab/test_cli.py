@@ -76,13 +76,14 @@ def connects(lab, port, seconds=2):
 @pytest.mark.parametrize("mode", ["native", "generic"])
 def test_attach_and_remove(lab, cli, mode):
     """The filter runs in the mode asked for; removing leaves no program, pin, or sock_ops behind."""
-    answer = attach(lab, cli, "--mode", mode)
-    assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None, "tier": "own",
-                                     "tier_why": None}]
+    answer = attach(lab, cli, "--mode", mode, "--tier", "drop")
+    assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None, "tier": "drop",
+                                     "tier_why": "it was asked for"}]
     assert answer["tracking"]
     assert xdp(lab)[0] == mode
     assert {"meta", "settings", "connections", "link_track"} <= set(pins(lab))
-    assert cli("status")["interfaces"] == [{"name": "eth0", "mode": mode, "tier": "own"}]
+    found = cli("status")["interfaces"]
+    assert [(row["name"], row["mode"], row["tier"]) for row in found] == [("eth0", mode, "drop")]
     attached = bpftool(lab, "cgroup", "show", lab.edge.cgroup)
     assert [p["name"] for p in attached] == ["floodwall_track"]
 

@@ -162,6 +162,7 @@ void build_check_name(const struct site *site)
 /* --- single blocks --------------------------------------------------------------------------- */
 
 static const char *const modes[] = {"auto", "native", "generic", NULL};
+static const char *const tiers[] = {"auto", "own", "kernel", "drop", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
 static const struct setting_row filter_connections = {"connections", SCOPE_HOST, UNIT_COUNT, 0,
@@ -227,6 +228,7 @@ static void build_filter(const struct site *site, struct config_filter *filter)
 	build_interfaces(site, filter);
 	build_monitor(site, filter);
 	filter->mode = build_copy(modes[site_choice(site, "mode", modes, 0)]);
+	filter->tier = build_copy(tiers[site_choice(site, "tier", tiers, 0)]);
 	filter->cgroup = site_text(site, "cgroup");
 	filter->cookie_secret = site_path(site, "cookie_secret", NULL);
 	site_number(site, &filter_connections, &filter->connections);

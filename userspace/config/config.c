@@ -111,6 +111,7 @@ void config_free(struct config *config)
 	free(config->upstreams);
 	free(config->filter.interfaces);
 	free(config->filter.mode);
+	free(config->filter.tier);
 	free(config->filter.cgroup);
 	free(config->filter.cookie_secret);
 	free(config->admin);

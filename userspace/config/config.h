@@ -22,6 +22,7 @@ struct config_filter {
 	char **interfaces; /* to attach to; may be none: the proxy alone */
 	size_t interface_count;
 	char *mode;   /* "auto", "native", "generic" */
+	char *tier;   /* "auto", "own", "kernel", "drop" */
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
 	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
 			      */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "base/sysctl.h"
 #include "config/config.h"
 #include "contract/secret_file.h"
 
@@ -39,31 +40,16 @@ static void warn(struct warnings *warnings, const char *format, ...)
 	warnings->count++;
 }
 
-/* 0: unknown. */
-static uint64_t read_sysctl(const char *path)
-{
-	unsigned long long value = 0;
-	FILE *file = fopen(path, "re");
-
-	if (file) {
-		if (fscanf(file, "%llu", &value) != 1)
-			value = 0;
-		fclose(file);
-	}
-	return value;
-}
-
 static void warn_backlogs(struct warnings *warnings, const struct config *config)
 {
-	uint64_t somaxconn = read_sysctl("/proc/sys/net/core/somaxconn");
+	unsigned long somaxconn = sysctl_number("net.core.somaxconn", 0, 0);
 
 	for (size_t i = 0; somaxconn && i < config->listener_count; i++)
 		if (config->services[i].backlog > somaxconn)
 			warn(warnings,
-			     "listener %s: backlog: the kernel cuts %u to %llu; raise "
+			     "listener %s: backlog: the kernel cuts %u to %lu; raise "
 			     "net.core.somaxconn",
-			     config->services[i].name, config->services[i].backlog,
-			     (unsigned long long)somaxconn);
+			     config->services[i].name, config->services[i].backlog, somaxconn);
 }
 
 /* A proxied connection takes two descriptors, its own and the upstream's. */

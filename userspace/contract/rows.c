@@ -107,6 +107,17 @@ int verdict_find(const char *label)
 	return -1;
 }
 
+const char *const tier_names[FW_TIER_OWN + 1] = {
+	[FW_TIER_DROP] = "drop", [FW_TIER_KERNEL] = "kernel", [FW_TIER_OWN] = "own"};
+
+int tier_find(const char *name)
+{
+	for (int i = 0; i <= FW_TIER_OWN; i++)
+		if (strcmp(tier_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
 /* A decimal number and one of @suffixes. */
 static int parse_quantity(const struct suffix *suffixes, const char *text, uint64_t *value)
 {

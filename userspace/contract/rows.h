@@ -45,6 +45,9 @@ struct verdict_row {
 extern const struct setting_row setting_rows[FW_SETTING_COUNT];
 extern const struct verdict_row verdict_rows[FW_VERDICT_COUNT]; /* [FW_NONE].label is "none" */
 
+extern const char *const tier_names[FW_TIER_OWN + 1]; /* of enum fw_tier */
+int tier_find(const char *name);                      /* −1: no such one */
+
 /* Index of the setting that @name means in a @scope (HOST, or else the others); −1: no such one. */
 int setting_find(const char *name, bool host);
 int verdict_find(const char *label); /* −1: no such one */

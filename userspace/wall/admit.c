@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * One pinned link for each interface: removing its pin detaches. What the kernel lacks is found out
- * before anything is loaded, so that the operator reads a reason and no verifier's log.
- */
+/* One pinned link for each interface: removing its pin detaches. */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +12,6 @@
 #include "admit.skel.h"
 
 #define TCX_INGRESS 46 /* BPF_TCX_INGRESS, newer than some hosts' <linux/bpf.h> */
-#define KFUNC       "bpf_sk_assign_tcp_reqsk"
 
 struct admit {
 	struct admit_bpf *skeleton;
@@ -32,43 +27,12 @@ static const char *link_path(int ifindex, char path[96])
 	return path;
 }
 
-static bool kernel_makes_request_sockets(void)
-{
-	struct btf *kernel = btf__load_vmlinux_btf();
-	bool found = kernel && btf__find_by_name_kind(kernel, KFUNC, BTF_KIND_FUNC) > 0;
-
-	btf__free(kernel);
-	return found;
-}
-
-static bool syncookies_are_off(void)
-{
-	FILE *file = fopen("/proc/sys/net/ipv4/tcp_syncookies", "r");
-	int value = '1';
-
-	if (file) {
-		value = fgetc(file);
-		fclose(file);
-	}
-	return value == '0';
-}
-
 struct admit *admit_load(struct wall *wall, char *why, size_t size)
 {
 	struct admit *admit = NULL;
 	int result;
 
 	why[0] = '\0';
-	if (syncookies_are_off()) {
-		snprintf(why, size,
-			 "net.ipv4.tcp_syncookies is 0; try sysctl -w "
-			 "net.ipv4.tcp_syncookies=1");
-		return NULL;
-	}
-	if (!kernel_makes_request_sockets()) {
-		snprintf(why, size, "the kernel has no " KFUNC " (Linux 6.9)");
-		return NULL;
-	}
 	admit = calloc(1, sizeof(*admit));
 	if (admit)
 		admit->skeleton = admit_bpf__open();

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Admission (bpf/admit.bpf.c) on interfaces, and with it the tier: how the filter may answer in a
- * server's place. Attached by TCX, whose pinned link outlives every process and is swapped in one
- * step; the kernels that have what admission needs (6.9) have that too (6.6).
- *
- * Whatever is missing lowers the tier and says why: nothing here stops the filter.
+ * Admission (bpf/admit.bpf.c) on interfaces: what tier own has beyond the filter. Attached by TCX,
+ * whose pinned link outlives every process and is swapped in one step; the kernels that have what
+ * admission needs (6.9) have that too (6.6).
  */
 #ifndef WALL_ADMIT_H
 #define WALL_ADMIT_H
@@ -15,7 +13,7 @@
 
 struct admit;
 
-/* Loads admission against the wall's maps. NULL: @why (of @size) says what is missing. */
+/* Loads admission against the wall's maps. NULL: @why (of @size) says what the kernel said. */
 struct admit *admit_load(struct wall *wall, char *why, size_t size);
 void admit_free(struct admit *admit); /* NULL is allowed */
 

@@ -23,6 +23,7 @@
 #include "wall/admit.h"
 #include "wall/internal.h"
 #include "wall/pins.h"
+#include "wall/tier.h"
 #include "wall/secrets.h"
 #include "filter.skel.h"
 
@@ -260,6 +261,9 @@ static void finish(struct place *place)
 		xdp_program__detach(place->ours, interface->index, place->mode_before, 0);
 	interface->attached = true;
 	interface->native = place->mode == XDP_MODE_NATIVE;
+	interface->admits = interface->tier == FW_TIER_OWN;
+	if (!interface->admits)
+		admit_detach(interface->index); /* of a tier that was */
 }
 
 static void note_attachment(struct wall *wall)
@@ -285,22 +289,10 @@ static int find_interface(struct wall_interface *interface, struct error *error)
 			 interface->name);
 }
 
-/* Admission comes before the filter: whoever is challenged must be let in. */
-static void admit_place(struct admit *admit, const char *why, struct place *place)
-{
-	struct wall_interface *interface = place->interface;
-	int result = admit ? admit_attach(admit, interface->index, &place->admits) : -ENOTSUP;
-
-	interface->tier = result == 0 ? FW_TIER_OWN : FW_TIER_DROP;
-	snprintf(interface->tier_why, sizeof(interface->tier_why), "%s",
-		 result == 0 || !admit ? why : strerror(-result));
-}
-
 static int attach_places(struct wall *wall, struct place *places, size_t count, enum wall_mode mode,
-			 struct error *error)
+			 int tier, struct error *error)
 {
-	char why[sizeof(places->interface->tier_why)];
-	struct admit *admit = NULL;
+	struct tiers tiers = {0};
 	struct pins pins;
 	size_t done = 0;
 	int result = pins_read(&pins, error);
@@ -313,12 +305,16 @@ static int attach_places(struct wall *wall, struct place *places, size_t count, 
 	if (result == 0)
 		result = secrets_refresh(wall, error);
 	if (result == 0)
-		admit = admit_load(wall, why, sizeof(why));
+		result = tiers_begin(wall, tier, &tiers, error);
 	while (done < count && result == 0) {
-		admit_place(admit, why, &places[done]);
-		result = attach_place(wall, &places[done++], mode, error);
+		struct place *place = &places[done++];
+
+		/* Admission comes before the filter: whoever is challenged must be let in. */
+		result = tiers_choose(&tiers, place->interface, &place->admits, error);
+		if (result == 0)
+			result = attach_place(wall, place, mode, error);
 	}
-	admit_free(admit);
+	tiers_end(&tiers);
 	if (result == 0) {
 		for (size_t i = 0; i < count; i++)
 			finish(&places[i]);
@@ -331,7 +327,7 @@ static int attach_places(struct wall *wall, struct place *places, size_t count, 
 }
 
 int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t count,
-		enum wall_mode mode, struct error *error)
+		enum wall_mode mode, int tier, struct error *error)
 {
 	struct place *places = calloc(count ? count : 1, sizeof(*places));
 	int result;
@@ -342,7 +338,7 @@ int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t cou
 		places[i].interface = &interfaces[i];
 	wall_words_forget();
 	wall_lock(wall);
-	result = attach_places(wall, places, count, mode, error);
+	result = attach_places(wall, places, count, mode, tier, error);
 	wall_unlock(wall);
 	for (size_t i = 0; i < count; i++)
 		close_place(&places[i]);
@@ -355,12 +351,16 @@ static int examine(const struct pins *pins, struct wall_interface *interface, bo
 		   struct error *error)
 {
 	struct place place = {.interface = interface};
-	int result = 0;
+	int result = 0, tier;
 
 	inspect(pins, &place, NULL); /* a program that is not ours is no error here */
 	interface->attached = place.ours != NULL;
 	interface->native = place.mode_before == XDP_MODE_NATIVE;
-	interface->tier = admit_is_attached(interface->index) ? FW_TIER_OWN : FW_TIER_DROP;
+	interface->admits = admit_is_attached(interface->index);
+	tier = place.ours ? tier_of_program(xdp_program__fd(place.ours)) : FW_TIER_DROP;
+	if (tier < 0)
+		tier = interface->admits ? FW_TIER_OWN : FW_TIER_DROP;
+	interface->tier = (enum fw_tier)tier;
 	if (place.ours && detach)
 		result = xdp_program__detach(place.ours, interface->index, place.mode_before, 0);
 	if (place.ours && detach && result == 0)
@@ -383,6 +383,7 @@ struct sights {
 		int index;
 		uint64_t running;
 		bool attached, native;
+		enum fw_tier tier; /* a loaded program's never changes */
 	} list[];
 };
 
@@ -419,10 +420,13 @@ static int look_at(const struct pins *pins, const struct sights *before,
 	if (known) {
 		interface->attached = known->attached;
 		interface->native = known->native;
+		interface->tier = known->tier;
+		interface->admits = admit_is_attached(interface->index);
 	} else if (running) {
 		result = examine(pins, interface, false, error);
 	}
-	*sight = (struct sight){interface->index, running, interface->attached, interface->native};
+	*sight = (struct sight){interface->index, running, interface->attached, interface->native,
+				interface->tier};
 	return result;
 }
 

@@ -18,53 +18,12 @@
 #include "base/clock.h"
 #include "contract/secret_file.h"
 #include "wall/secrets.h"
+#include "wall/tier.h"
 
 #define COOKIE_LIFE_NS 120000000000ULL /* as in bpf/cookie.h */
 #define SKEW_MS        5000
 #define STEP_NS        (10 * (int64_t)CLOCK_MS) /* less than that is no step of the clock */
-#define SCALE_MAX      14
 #define ANY_TIME       (~0ULL)
-
-/* Word number @index of a sysctl's value; @otherwise: it can't be read. */
-static unsigned long read_sysctl(const char *name, int index, unsigned long otherwise)
-{
-	unsigned long value = otherwise, words[3];
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	file = fopen(path, "r");
-	if (!file)
-		return otherwise;
-	if (fscanf(file, "%lu %lu %lu", &words[0], &words[1], &words[2]) > index)
-		value = words[index];
-	fclose(file);
-	return value;
-}
-
-/* As the kernel chooses it for a socket that it answers for itself (tcp_select_initial_window). */
-static uint32_t window_scale(void)
-{
-	unsigned long space = read_sysctl("ipv4/tcp_rmem", 2, 6291456);
-	unsigned long most = read_sysctl("core/rmem_max", 0, 212992);
-	uint32_t scale = 0;
-
-	if (most > space)
-		space = most;
-	while (space > 65535 && scale < SCALE_MAX) {
-		space >>= 1;
-		scale++;
-	}
-	return scale;
-}
-
-static uint32_t offers(void)
-{
-	return (read_sysctl("ipv4/tcp_window_scaling", 0, 1) ? FW_OFFER_WINDOW_SCALE : 0) |
-	       (read_sysctl("ipv4/tcp_sack", 0, 1) ? FW_OFFER_SACK : 0) |
-	       (read_sysctl("ipv4/tcp_timestamps", 0, 1) ? FW_OFFER_TIMESTAMPS : 0) |
-	       (read_sysctl("ipv4/tcp_ecn", 0, 2) ? FW_OFFER_ECN : 0);
-}
 
 static int64_t wall_clock_ahead(void)
 {
@@ -181,7 +140,7 @@ static bool is_same(const struct fw_secret *a, const struct fw_secret *b)
 static int change(struct wall *wall, const uint64_t *key, bool shared, bool force,
 		  struct error *error)
 {
-	struct fw_secret old, new = {.window_scale = window_scale(), .offers = offers()};
+	struct fw_secret old, new = {.window_scale = tier_window_scale(), .offers = tier_offers()};
 	uint64_t next_until_ns;
 	size_t accepted;
 	int result = read_slot(wall, current_slot(wall), &old, error);

@@ -43,24 +43,30 @@ int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, cons
 			struct error *error);
 void wall_close(struct wall *wall); /* NULL is allowed */
 
+#define WALL_BEST_TIER (-1) /* where an enum fw_tier may be asked for */
+#define WALL_WHY_SIZE  160
+#define WALL_WHYS_SIZE (2 * WALL_WHY_SIZE + 32) /* of two tiers */
+
 /* An interface and what runs on it. */
 struct wall_interface {
 	char name[16];
 	int index;
-	bool attached;      /* by us */
-	bool native;        /* else generic */
-	char fallback[80];  /* why auto took generic; empty otherwise */
-	enum fw_tier tier;  /* how newcomers can be challenged there */
-	char tier_why[120]; /* what a better tier lacks; only from wall_attach() */
+	bool attached;     /* by us */
+	bool native;       /* else generic */
+	char fallback[80]; /* why auto took generic; empty otherwise */
+	enum fw_tier tier; /* how newcomers can be challenged there */
+	bool admits;       /* admission is there: without it nobody gets in by tier own */
+	char tier_why[WALL_WHYS_SIZE]; /* why it is no better one; only from wall_attach() */
 };
 
 /*
  * Loads the filter against the wall's maps and attaches it. All or nothing: if one interface
  * refuses, none is changed. Where the filter runs already its program is replaced. A program that
- * is not ours is never touched: −EBUSY names it. @interfaces names in, modes out.
+ * is not ours is never touched: −EBUSY names it. @interfaces names in, modes and tiers out. @tier:
+ * enum fw_tier, −ENOTSUP if there is none such to be had; or WALL_BEST_TIER.
  */
 int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t count,
-		enum wall_mode mode, struct error *error);
+		enum wall_mode mode, int tier, struct error *error);
 /* Detaches from the named interfaces (@count 0: from all of them). */
 int wall_detach(struct wall *wall, const char *const *interfaces, size_t count,
 		struct error *error);
@@ -76,6 +82,28 @@ int wall_discard(struct error *error);
 
 /* Where a map is pinned: "/sys/fs/bpf/floodwall/settings". Static storage per name. */
 const char *wall_pin_path(const char *map);
+
+/* --- tiers (wall/tier.c) ---------------------------------------------------------------------- */
+
+/* Whether this kernel can do it, whatever its sysctls say; @why it can't. */
+bool wall_tier_is_possible(enum fw_tier tier, char why[WALL_WHY_SIZE]);
+/* What keeps better ones than @tier from being had now; "": nothing. */
+void wall_tier_lacks(enum fw_tier tier, char why[WALL_WHYS_SIZE]);
+
+/* A sysctl that is not as a tier wants it. */
+struct wall_sysctl {
+	const char *name;
+	char value[32]; /* now */
+	const char *wanted;
+	bool required; /* the tier can't be had without; else it does less, or worse */
+	const char *why;
+};
+#define WALL_SYSCTLS_MAX 4
+size_t wall_sysctls(enum fw_tier tier, struct wall_sysctl list[WALL_SYSCTLS_MAX]);
+
+/* Whether cookies still offer what the sysctls said when they were made ready (attach, reload);
+ * @how: what is different now. */
+bool wall_cookies_differ(struct wall *wall, char *how, size_t size);
 
 /* --- policy (wall/settings.c, wall/services.c, wall/lists.c) ---------------------------------- */
 

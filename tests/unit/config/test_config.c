@@ -46,6 +46,7 @@ static void test_empty_file_is_all_defaults(void **state)
 	assert_int_equal(config->service_count, 0);
 	assert_int_equal(config->filter.interface_count, 0);
 	assert_string_equal(config->filter.mode, "auto");
+	assert_string_equal(config->filter.tier, "auto");
 	assert_string_equal(config->user, "nobody");
 	assert_string_equal(config->log_level, "info");
 	assert_null(config->admin);
@@ -136,7 +137,8 @@ static void test_listeners_come_first_and_routes_longest_first(void **state)
 static void test_daemon_blocks(void **state)
 {
 	struct config *config =
-		parsed("filter { interfaces = {eth0, eth1} mode = generic monitor = {land} blocks "
+		parsed("filter { interfaces = {eth0, eth1} mode = generic tier = kernel monitor = "
+		       "{land} blocks "
 		       "= 4096 }\n"
 		       "proxy { threads = 3 user = root access_log = \"-\" }\n"
 		       "admin { address = \"[::1]:9180\" }\nlog { level = debug }\n");
@@ -145,6 +147,7 @@ static void test_daemon_blocks(void **state)
 	assert_int_equal(config->filter.interface_count, 2);
 	assert_string_equal(config->filter.interfaces[1], "eth1");
 	assert_string_equal(config->filter.mode, "generic");
+	assert_string_equal(config->filter.tier, "kernel");
 	assert_true(config->filter.monitored[FW_LAND]);
 	assert_false(config->filter.monitored[FW_MARTIAN]);
 	assert_int_equal(config->filter.blocks, 4096);
@@ -342,13 +345,14 @@ static void test_filter_and_daemon_blocks(void **state)
 	(void)state;
 	assert_refused(
 		"filter {\n interfaces = {\"eth0\", \"eth0\", \"far too long a name\"}\n"
-		" mode = \"fast\"\n monitor = {\"nonsense\", \"bad_host\"}\n}\n"
+		" mode = \"fast\" tier = \"best\"\n monitor = {\"nonsense\", \"bad_host\"}\n}\n"
 		"proxy { user = \"no such user\"\n access_log = \"access.log\" }\n"
 		"admin { address = \"*:9180\" }\nlog { level = 3 }\n"
 		"host { max_connections = 0 }\n",
 		"f:2: filter: interfaces: eth0 is named twice\n"
 		"f:2: filter: interfaces: \"far too long a name\" is not an interface's name\n"
 		"f:3: filter: mode: \"fast\" is not auto, native or generic\n"
+		"f:3: filter: tier: \"best\" is not auto, own, kernel or drop\n"
 		"f:4: filter: monitor: \"nonsense\" is not a reason that the filter drops for\n"
 		"f:4: filter: monitor: \"bad_host\" is not a rule of the filter: it can't be "
 		"monitored\n"
