@@ -4,8 +4,8 @@
  * SYN-ACK; from there on the stack makes the connection, with every option that was agreed upon and
  * with the data that the segment brought.
  *
- * At TC ingress, since only there a packet can be given a socket. It drops nothing, and where no
- * cookie was sent for minutes it costs one load.
+ * At TC ingress, since only there a packet can be given a socket. It drops only what brings a valid
+ * cookie and yet may not connect, and where no cookie was sent for minutes it costs one load.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -20,6 +20,8 @@
 #include "sockets.h"
 #include "service.h"
 #include "pressure.h"
+#include "arrivals.h"
+#include "judge.h"
 #include "emit.h"
 #include "kfuncs.h"
 
@@ -67,7 +69,7 @@ static __always_inline bool admit_read(struct __sk_buff *skb, struct packet *pac
 				 sizeof(packet->destination.addr));
 		admit_describe_tcp(&headers.v6.tcp, packet);
 	}
-	return (packet->tcp_flags & (PACKET_ACK | PACKET_SYN | PACKET_RST)) == PACKET_ACK;
+	return packet_may_complete(packet);
 }
 
 static __always_inline struct bpf_tcp_req_attrs admit_agreed(const struct cookie_options *options,
@@ -88,23 +90,70 @@ static __always_inline struct bpf_tcp_req_attrs admit_agreed(const struct cookie
 	};
 }
 
-/* Gives the packet its request socket, unless there is a connection already, or nobody listens. */
-static __always_inline void admit(struct __sk_buff *skb, struct packet *packet,
-				  struct cookie_segment *segment, const struct fw_secret *secret)
+/* Gives the packet a request socket of @listener. */
+static __always_inline void admit_assign(struct __sk_buff *skb, const struct packet *packet,
+					 const struct cookie_segment *segment,
+					 const struct fw_secret *secret, struct sock *listener)
 {
 	struct bpf_tcp_req_attrs agreed = admit_agreed(&segment->options, secret);
+
+	if (listener && bpf_sk_assign_tcp_reqsk(skb, listener, &agreed, sizeof(agreed)) != 0)
+		emit_fault(packet, FW_REQUEST_SOCKET);
+}
+
+/*
+ * What becomes of a cookie that came back to a listener. Segments that follow in the same batch may
+ * bring it again; the stack makes one connection of it, and they are the connection's. The filter
+ * has judged it, if it had reason to look: under pressure.
+ */
+static __always_inline enum fw_verdict admit_judge(const struct packet *packet,
+						   const struct cookie_segment *segment,
+						   struct bpf_sock *listener, bool *again)
+{
+	__u16 mark = arrivals_mark(segment->ack);
+	struct arrival arrival = arrivals_place(packet);
+	__u64 word = arrivals_word(arrival);
+	enum fw_verdict verdict;
+
+	*again = word && arrivals_mark_of(word) == mark;
+	if (*again)
+		return FW_NONE;
+	if (!word) {
+		verdict = judge_proof(packet, bpf_ktime_get_ns());
+		if (verdict != FW_NONE)
+			return verdict;
+	}
+	if (sockets_queue_is_full(listener) && emit_enforces(packet, FW_QUEUE_FULL)) {
+		arrivals_forget(arrival);
+		return FW_QUEUE_FULL;
+	}
+	arrivals_write(arrival, mark);
+	return FW_NONE;
+}
+
+/* Whether the packet goes on to the stack. */
+static __always_inline bool admit(struct __sk_buff *skb, struct packet *packet,
+				  const struct cookie_segment *segment,
+				  const struct fw_secret *secret)
+{
 	struct bpf_sock *sk = sockets_find(skb, packet);
-	struct sock *listener = NULL;
+	enum fw_verdict verdict = FW_NONE;
+	bool again = false;
 
 	if (!sk)
-		return;
-	if (sk->state == BPF_TCP_LISTEN)
-		listener = (struct sock *)bpf_skc_to_tcp_sock(sk);
-	if (listener && bpf_sk_assign_tcp_reqsk(skb, listener, &agreed, sizeof(agreed)) != 0) {
+		return true;
+	if (sk->state == BPF_TCP_LISTEN) {
 		packet->service = service_find(&packet->destination);
-		emit_fault(packet, FW_REQUEST_SOCKET);
+		verdict = admit_judge(packet, segment, sk, &again);
+		if (verdict == FW_NONE && !again)
+			admit_assign(skb, packet, segment, secret,
+				     (struct sock *)bpf_skc_to_tcp_sock(sk));
 	}
 	bpf_sk_release(sk);
+	if (verdict == FW_NONE)
+		return true;
+	emit_verdict(packet, verdict);
+	return false;
 }
 
 SEC("tc")
@@ -118,9 +167,7 @@ int floodwall_admit(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	cookie_read_options(&segment);
 	secret = secrets_check(&packet, &segment, bpf_ktime_get_ns());
-	if (secret)
-		admit(skb, &packet, &segment, secret);
-	return TC_ACT_OK;
+	return !secret || admit(skb, &packet, &segment, secret) ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -15,6 +15,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "arrivals.h"
 #include "cookie.h"
 #include "pressure.h"
 #include "secrets.h"
@@ -191,12 +192,6 @@ static __always_inline __u16 challenge_mss(struct xdp_md *ctx, bool is_v4)
 	       (is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
-/* What may open a connection from a cookie. */
-static __always_inline bool challenge_is_ack(const struct packet *packet)
-{
-	return (packet->tcp_flags & (PACKET_ACK | PACKET_SYN | PACKET_RST)) == PACKET_ACK;
-}
-
 /* Where the IP header is, behind one VLAN tag or none; 0: neither. */
 static __always_inline __u32 challenge_ip_offset(struct xdp_md *ctx, bool is_v4)
 {
@@ -248,9 +243,8 @@ static __always_inline bool challenge_cut(struct xdp_md *ctx, __u32 length, __u3
 
 /* Why there is no answer. */
 enum challenge_refusal {
-	CHALLENGE_ODD = 0,         /* a SYN that is none of a newcomer's */
-	CHALLENGE_NO_COOKIE = -1,  /* the stack would take it as it is */
-	CHALLENGE_QUEUE_FULL = -2, /* the server takes no connection now */
+	CHALLENGE_ODD = 0,        /* a SYN that is none of a newcomer's */
+	CHALLENGE_NO_COOKIE = -1, /* the stack would take it as it is */
 };
 
 /*
@@ -265,14 +259,9 @@ static __always_inline int challenge_make_cookie(struct xdp_md *ctx, const struc
 
 	if (fw_tier == FW_TIER_KERNEL) {
 		cookie_negotiate(&segment->options, 0);
-		switch (stacks_make(ctx, packet, segment, &challenge->cookie.isn)) {
-		case STACKS_COOKIE:
-			return 1;
-		case STACKS_QUEUE_FULL:
-			return CHALLENGE_QUEUE_FULL;
-		default:
-			return CHALLENGE_NO_COOKIE;
-		}
+		return stacks_make(ctx, packet, segment, &challenge->cookie.isn)
+			       ? 1
+			       : CHALLENGE_NO_COOKIE;
 	}
 	secret = secrets_current();
 	if (!secret)
@@ -344,6 +333,8 @@ enum challenge_found {
 	CHALLENGE_LISTENER,
 	CHALLENGE_MULTIPATH, /* a listener that no cookie of ours helps */
 	CHALLENGE_CONNECTION,
+	CHALLENGE_OPENING,   /* a handshake that the stack has answered */
+	CHALLENGE_FULL,      /* a listener that takes no connection now */
 	CHALLENGE_STACKS,    /* a listener, and a cookie that the stack made itself */
 	CHALLENGE_ELSEWHERE, /* a listener, but the packet is for a host behind this one */
 };
@@ -357,7 +348,7 @@ static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct
 	__u32 offset = challenge_ip_offset(ctx, is_v4);
 	void *end = (void *)(long)ctx->data_end, *ip;
 
-	if (!challenge_is_ack(packet) || !offset)
+	if (!packet_may_complete(packet) || !offset)
 		return false;
 	ip = (void *)(long)ctx->data + (offset == ETH_HLEN ? ETH_HLEN : CHALLENGE_TAGGED);
 	if (is_v4)
@@ -382,10 +373,14 @@ __noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
 	sk = sockets_find(ctx, packet);
 	if (!sk)
 		return CHALLENGE_NOTHING;
-	if (sk->state != BPF_TCP_LISTEN)
+	if (sk->state == BPF_TCP_NEW_SYN_RECV)
+		found = CHALLENGE_OPENING;
+	else if (sk->state != BPF_TCP_LISTEN)
 		found = CHALLENGE_CONNECTION;
 	else if (fw_tier == FW_TIER_OWN && sockets_is_multipath(sk))
 		found = CHALLENGE_MULTIPATH;
+	else if (packet_opens_connection(packet) && sockets_queue_is_full(sk))
+		found = CHALLENGE_FULL;
 	else if (challenge_is_stacks(ctx, packet, sk))
 		found = CHALLENGE_STACKS;
 	bpf_sk_release(sk);
@@ -403,33 +398,39 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 							  enum fw_verdict condemned, __u64 now)
 {
 	struct challenge answer = {};
-	int found = challenge_find(ctx, packet), offset;
+	int offset;
 
-	if (found == CHALLENGE_LISTENER) {
+	switch (challenge_find(ctx, packet)) {
+	case CHALLENGE_LISTENER:
 		offset = challenge_prepare(ctx, packet, &answer, now);
 		if (offset > 0 && challenge_write(ctx, packet, &answer, offset))
 			return FW_COOKIE_SENT;
-		if (offset == CHALLENGE_QUEUE_FULL)
-			return FW_QUEUE_FULL;
 		if (offset != CHALLENGE_NO_COOKIE)
 			return condemned;
-	} else if (found != CHALLENGE_NOTHING && found != CHALLENGE_MULTIPATH) {
+		break;
+	case CHALLENGE_FULL:
+		return FW_QUEUE_FULL;
+	case CHALLENGE_NOTHING:
+	case CHALLENGE_MULTIPATH:
+		break;
+	default:
 		return FW_PASS_SYN;
 	}
 	return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
 }
 
-/* A segment that opens no connection, to a service under pressure. */
+/* A segment that opens no connection, to a service under pressure. FW_NONE: it is of a connection,
+ * or of one that the stack is about to make. */
 static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 							 const struct packet *packet)
 {
 	int found = challenge_find(ctx, packet);
 
+	if ((found != CHALLENGE_LISTENER && found != CHALLENGE_STACKS) || arrivals_know(packet))
+		return FW_NONE;
 	if (found == CHALLENGE_STACKS)
 		return FW_PASS_COOKIE;
-	if (found != CHALLENGE_LISTENER)
-		return FW_NONE;
-	if (!challenge_is_ack(packet))
+	if (!packet_may_complete(packet))
 		return FW_NO_SOCKET;
 	return fw_tier == FW_TIER_OWN && challenge_check(ctx, packet) ? FW_PASS_COOKIE
 								      : FW_BAD_COOKIE;

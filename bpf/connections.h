@@ -23,12 +23,17 @@ static __always_inline struct fw_connection_bucket *connections_bucket(__u64 has
 	return bpf_map_lookup_elem(&connections, &index);
 }
 
-/* Whether the holder of @hash has @cap connections or more. */
-static __always_inline bool connections_at_cap(__u64 hash, __u64 cap)
+/* How many connections the holder of @hash has. */
+static __always_inline __u64 connections_held(__u64 hash)
 {
 	struct fw_connection_bucket *bucket = connections_bucket(hash);
 
-	return bucket && fw_connection_count(bucket, hash) >= cap;
+	return bucket ? fw_connection_count(bucket, hash) : 0;
+}
+
+static __always_inline bool connections_at_cap(__u64 hash, __u64 cap)
+{
+	return connections_held(hash) >= cap;
 }
 
 static __always_inline bool connections_swap(__u64 *slot, __u64 from, __u64 to)

@@ -15,32 +15,14 @@
 #include "listed.h"
 #include "sanity.h"
 #include "service.h"
-#include "connections.h"
+#include "judge.h"
 #include "limit.h"
-#include "rate.h"
 #include "sketch.h"
 #include "pressure.h"
+#include "arrivals.h"
 #include "challenge.h"
-#include "emit.h"
 
-/* Ends the packet's way if the stage decides it, and its rule is enforced. */
-#define JUDGE(stage)                                                                               \
-	do {                                                                                       \
-		enum fw_verdict verdict_ = (stage);                                                \
-                                                                                                   \
-		if (verdict_ != FW_NONE && emit_enforces(packet, verdict_))                        \
-			return verdict_;                                                           \
-	} while (0)
-
-/* Caps and rates at one level, for which the settings' names differ by the level alone. @hash is
- * worked out only if there is a limit. */
-#define HASH(level) policy_hash(&packet->source.addr, packet->service, FW_LEVEL_##level)
-#define CONNECTIONS(level, hash)                                                                   \
-	({                                                                                         \
-		__u64 cap_ = policy_setting(packet->service, FW_SET_##level##_CONNECTIONS);        \
-                                                                                                   \
-		cap_ != 0 && connections_at_cap(hash, cap_) ? FW_##level##_CONNECTIONS : FW_NONE;  \
-	})
+/* Rates at one level, for which the settings' names differ by the level alone. */
 #define SKETCH(level, hash)                                                                        \
 	({                                                                                         \
 		struct limit limit_ =                                                              \
@@ -52,32 +34,35 @@
 			: FW_NONE;                                                                 \
 	})
 
-/* A newcomer: a source that has proved nothing, and its hashes. */
-struct newcomer {
-	__u64 source, prefix;
+/* A connection attempt: what there is to know of it before it is judged. */
+struct attempt {
+	struct fw_source *verified; /* NULL: by a newcomer, who has proved nothing */
+	__u64 source, prefix;       /* hashes */
 	__u64 now;
 };
 
 /*
- * Whether a newcomer may be sent a cookie, by the operator's will and by the reflection cap: what a
- * forger can make us send to one address, and to one prefix. A quarter of a second's worth may go
- * at once.
+ * Whether the attempt may be answered with a cookie, by the operator's will and by the reflection
+ * cap: what a forger can make us send to one address, and to one prefix. A quarter of a second's
+ * worth may go at once. A verified source is answered always: a forger makes us send it no more
+ * than he sends himself, and with a cap he could keep it out.
  */
 static __always_inline bool may_challenge(const struct packet *packet,
-					  const struct newcomer *newcomer)
+					  const struct attempt *attempt)
 {
 	__u64 rate = policy_setting(packet->service, FW_SET_CHALLENGE_ANSWERS);
 	__u64 wider = policy_setting(packet->service, FW_SET_CHALLENGE_PREFIX_ANSWERS);
 
-	return fw_tier != FW_TIER_DROP &&
-	       policy_setting(packet->service, FW_SET_CHALLENGE_MODE) != FW_CHALLENGE_NEVER &&
-	       sketch_take(&answers, newcomer->source, limit_of(rate, rate / 4 + 1),
-			   newcomer->now) &&
-	       sketch_take(&answers, newcomer->prefix, limit_of(wider, wider / 4 + 1),
-			   newcomer->now);
+	if (fw_tier == FW_TIER_DROP ||
+	    policy_setting(packet->service, FW_SET_CHALLENGE_MODE) == FW_CHALLENGE_NEVER)
+		return false;
+	return attempt->verified || (sketch_take(&answers, attempt->source,
+						 limit_of(rate, rate / 4 + 1), attempt->now) &&
+				     sketch_take(&answers, attempt->prefix,
+						 limit_of(wider, wider / 4 + 1), attempt->now));
 }
 
-/* Takes note of one more attempt; FW_UNCHALLENGED: the service is under pressure. */
+/* Takes note of one more newcomer; FW_UNCHALLENGED: the service is under pressure. */
 static __always_inline enum fw_verdict feel_pressure(const struct packet *packet, __u64 now)
 {
 	__u64 mode = policy_setting(packet->service, FW_SET_CHALLENGE_MODE);
@@ -89,66 +74,115 @@ static __always_inline enum fw_verdict feel_pressure(const struct packet *packet
 	return pressure_is_on(packet->service, now) ? FW_UNCHALLENGED : FW_NONE;
 }
 
-/*
- * FW_PASS_SYN, or why a newcomer is not taken on trust. An earlier refusal costs a later level
- * nothing: one loud source or prefix alone puts no service under pressure. Once it is under
- * pressure nobody is taken on trust, and a flood is spared the look at who it says it is.
- */
-static __always_inline enum fw_verdict judge_newcomer(const struct packet *packet,
-						      const struct newcomer *newcomer)
+/* While the service is under pressure no newcomer is taken on trust, and a flood is spared the look
+ * at who it says it is: what its source may have is asked when a cookie comes back. */
+static __always_inline enum fw_verdict doubt_under_pressure(const struct packet *packet,
+							    const struct attempt *attempt)
 {
-	__u64 now = newcomer->now;
-	bool pressed = fw_tier != FW_TIER_DROP && pressure_is_on(packet->service, now);
-
-	if (pressed)
-		JUDGE(feel_pressure(packet, now));
-	JUDGE(SKETCH(SOURCE, newcomer->source));
-	JUDGE(SKETCH(PREFIX, newcomer->prefix));
-	if (!pressed)
-		JUDGE(feel_pressure(packet, now));
-	JUDGE(rate_gate(packet->service, now));
-	return FW_PASS_SYN;
+	if (!attempt->verified && fw_tier != FW_TIER_DROP &&
+	    pressure_is_on(packet->service, attempt->now))
+		JUDGE(feel_pressure(packet, attempt->now));
+	return FW_NONE;
 }
 
-/* A connection attempt to a service: what the source holds, then how fast it comes. */
+/* Why a newcomer is not taken on trust. An earlier refusal costs a later level nothing: one loud
+ * source or prefix alone puts no service under pressure. */
+static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packet,
+						      const struct attempt *attempt)
+{
+	__u64 now = attempt->now;
+
+	JUDGE(SKETCH(SOURCE, attempt->source));
+	JUDGE(SKETCH(PREFIX, attempt->prefix));
+	if (!pressure_is_on(packet->service, now))
+		JUDGE(feel_pressure(packet, now));
+	JUDGE(rate_gate(packet->service, now));
+	return FW_NONE;
+}
+
+static __always_inline enum fw_verdict doubt_verified(const struct packet *packet,
+						      const struct attempt *attempt)
+{
+	JUDGE(rate_verified(attempt->verified, packet->service, attempt->now));
+	return FW_NONE;
+}
+
+/*
+ * A connection attempt to a service: what its source holds, then how fast it comes. Who it is says
+ * but an address that anybody can forge, so where there is doubt it has to prove itself.
+ */
 static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 						     const struct packet *packet)
 {
-	struct newcomer newcomer = {.source = HASH(SOURCE)};
-	struct fw_source *verified;
-	enum fw_verdict verdict;
+	struct attempt attempt = {
+		.verified = rate_verified_source(packet),
+		.source = HASH(SOURCE),
+		.prefix = HASH(PREFIX),
+		.now = bpf_ktime_get_ns(),
+	};
+	enum fw_verdict doubt = doubt_under_pressure(packet, &attempt), verdict;
 
-	JUDGE(CONNECTIONS(SOURCE, newcomer.source));
-	JUDGE(CONNECTIONS(PREFIX, HASH(PREFIX)));
-	newcomer.now = bpf_ktime_get_ns();
-	verified = rate_verified_source(packet);
-	if (verified) {
-		JUDGE(rate_verified(verified, packet->service, newcomer.now));
-		return FW_PASS_VERIFIED;
+	if (doubt == FW_NONE) {
+		JUDGE(CONNECTIONS(SOURCE, attempt.source));
+		JUDGE(CONNECTIONS(PREFIX, attempt.prefix));
+		doubt = attempt.verified ? doubt_verified(packet, &attempt)
+					 : doubt_newcomer(packet, &attempt);
 	}
-	newcomer.prefix = HASH(PREFIX);
-	verdict = judge_newcomer(packet, &newcomer);
-	if (verdict == FW_PASS_SYN || !may_challenge(packet, &newcomer))
-		return verdict;
-	JUDGE(challenge_newcomer(ctx, packet, verdict, newcomer.now));
-	return FW_PASS_SYN;
+	if (doubt == FW_NONE)
+		return attempt.verified ? FW_PASS_VERIFIED : FW_PASS_SYN;
+	if (!may_challenge(packet, &attempt))
+		return doubt;
+	verdict = challenge_newcomer(ctx, packet, doubt, attempt.now);
+	if (verdict == FW_QUEUE_FULL && !emit_enforces(packet, verdict))
+		return FW_PASS_SYN;
+	return verdict;
 }
 
-/* Any other segment passes, unless its service is under pressure. */
+/* A segment that brings a cookie back. */
+static __always_inline enum fw_verdict judge_cookie(const struct packet *packet)
+{
+	enum fw_verdict verdict = judge_proof(packet, bpf_ktime_get_ns());
+
+	if (verdict != FW_NONE)
+		return verdict;
+	arrivals_note(packet);
+	return FW_PASS_COOKIE;
+}
+
+/* The end of a handshake that the stack has answered, by a source that has come to a cap since.
+ * Costs a socket lookup only for those who are at one. */
+static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
+						     const struct packet *packet)
+{
+	if (judge_is_at_cap(packet) && packet_may_complete(packet) &&
+	    challenge_find(ctx, packet) == CHALLENGE_OPENING)
+		return judge_caps(packet);
+	return FW_NONE;
+}
+
+/* Any other segment passes, unless its service is under pressure, or a source at its cap. */
 static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet)
 {
 	enum fw_verdict verdict;
+	__u64 now;
 
-	if (fw_tier == FW_TIER_DROP || !pressure_anywhere())
+	if (!pressure_anywhere())
 		return FW_PASS_ESTABLISHED;
 	packet->service = service_find(&packet->destination);
-	if (packet->service == FW_HOST_SERVICE ||
-	    !pressure_is_on(packet->service, bpf_ktime_get_coarse_ns()))
+	if (packet->service == FW_HOST_SERVICE)
 		return FW_PASS_ESTABLISHED;
-	verdict = challenge_segment(ctx, packet);
-	if (verdict == FW_PASS_COOKIE)
-		return verdict;
-	JUDGE(verdict);
+	now = bpf_ktime_get_coarse_ns();
+	if (fw_tier != FW_TIER_DROP && pressure_is_on(packet->service, now)) {
+		verdict = challenge_segment(ctx, packet);
+		if (verdict == FW_PASS_COOKIE)
+			return judge_cookie(packet);
+		JUDGE(verdict);
+	}
+	if (pressure_watches_caps(packet->service, now)) {
+		verdict = judge_opening(ctx, packet);
+		if (verdict != FW_NONE)
+			return verdict;
+	}
 	return FW_PASS_ESTABLISHED;
 }
 

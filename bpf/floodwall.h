@@ -60,6 +60,7 @@ enum {
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
 	FW_SECRETS = 4,            /* the current one and those before */
+	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
 };
 
 #define FW_HOST_SERVICE 0
@@ -256,12 +257,14 @@ enum fw_challenge { FW_CHALLENGE_NEVER, FW_CHALLENGE_AUTO, FW_CHALLENGE_ALWAYS }
 /*
  * Per service; row 0 holds the latest of all services, so that one look tells that nothing is on.
  * The filter writes it, and whoever else runs short may: under pressure every newcomer is
- * challenged, and a segment needs a socket or a cookie.
+ * challenged, and a segment needs a socket or a cookie. Times are CLOCK_MONOTONIC; 0: never yet.
  */
 struct fw_pressure {
-	__u64 until_ns;   /* CLOCK_MONOTONIC; 0: never yet */
-	__u64 cookies_ns; /* CLOCK_MONOTONIC: until then a cookie that was sent may come back; ~0:
-			     at any time, since other hosts send them too */
+	__u64 until_ns;
+	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
+			     other hosts send them too */
+	__u64 caps_ns;    /* until then a handshake may complete that takes its source past a cap */
+	__u64 zero;
 };
 
 /*
@@ -310,8 +313,11 @@ struct fw_source_key {
 	__u32 service;
 };
 
+/* Handshakes that it completes are its own, and so is their rate; SYNs that bear its address may be
+ * anybody's. */
 struct fw_source {
-	__u64 tat_ns;      /* GCRA theoretical arrival time, CLOCK_MONOTONIC */
+	__u64 tat_ns;      /* of handshakes: GCRA theoretical arrival time, CLOCK_MONOTONIC */
+	__u64 syn_tat_ns;  /* of SYNs: those that come faster are answered with cookies */
 	__u64 verified_ns; /* last proof, CLOCK_MONOTONIC */
 };
 

@@ -159,6 +159,14 @@ struct {
 	__type(value, struct fw_secret);
 } secrets SEC(".maps");
 
+/* Flows that have just returned a cookie, until the stack knows them: arrivals.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_ARRIVALS);
+	__type(key, __u32);
+	__type(value, __u64);
+} arrivals SEC(".maps");
+
 /* A service's own gate on unverified attempts: one GCRA cell each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -54,4 +54,10 @@ static __always_inline bool packet_opens_connection(const struct packet *packet)
 	return (packet->tcp_flags & (PACKET_SYN | PACKET_ACK)) == PACKET_SYN;
 }
 
+/* What may complete a handshake. */
+static __always_inline bool packet_may_complete(const struct packet *packet)
+{
+	return (packet->tcp_flags & (PACKET_ACK | PACKET_SYN | PACKET_RST)) == PACKET_ACK;
+}
+
 #endif

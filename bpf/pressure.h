@@ -13,6 +13,10 @@
 /* A time is moved ahead only by a 16th of the hold or more: packets don't fight for the line. */
 enum { PRESSURE_STEPS = 16 };
 
+/* How long the kernel waits for the end of a handshake that it has answered (tcp_synack_retries).
+ */
+#define PRESSURE_HANDSHAKE_NS (64 * NSEC_PER_SEC)
+
 static __always_inline struct fw_pressure *pressure_row(__u32 service)
 {
 	return bpf_map_lookup_elem(&pressure, &service);
@@ -51,12 +55,34 @@ static __always_inline bool pressure_cookies_expected(void)
 	return any && any->cookies_ns && any->cookies_ns > bpf_ktime_get_coarse_ns();
 }
 
-/* Whether any service is under pressure: one load where none ever was. */
+/* A source has come to its cap. The handshakes that it began before may still take it further. */
+static __always_inline void pressure_watch_caps(__u32 service, __u64 now)
+{
+	struct fw_pressure *row = pressure_row(service), *any = pressure_row(FW_HOST_SERVICE);
+
+	if (row && any) {
+		pressure_extend(&row->caps_ns, now, PRESSURE_HANDSHAKE_NS);
+		pressure_extend(&any->caps_ns, now, PRESSURE_HANDSHAKE_NS);
+	}
+}
+
+static __always_inline bool pressure_watches_caps(__u32 service, __u64 now)
+{
+	struct fw_pressure *row = pressure_row(service);
+
+	return row && row->caps_ns > now;
+}
+
+/* Whether segments of any service have to be looked at: a load or two where there never were. */
 static __always_inline bool pressure_anywhere(void)
 {
 	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+	__u64 latest;
 
-	return any && any->until_ns && any->until_ns > bpf_ktime_get_coarse_ns();
+	if (!any)
+		return false;
+	latest = any->until_ns > any->caps_ns ? any->until_ns : any->caps_ns;
+	return latest && latest > bpf_ktime_get_coarse_ns();
 }
 
 static __always_inline bool pressure_is_on(__u32 service, __u64 now)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stages 7 and 9: rates that have a cell of their own. A verified source's is exact and lives in
- * the map `sources`, which only track.bpf.c inserts into: an address that was merely claimed never
+ * Stages 7 and 9: rates that have a cell of their own. A verified source's are exact and live in
+ * the map `sources`, which only a proof inserts into: an address that was merely claimed never
  * costs an entry. A service's gate is the last word on all unverified attempts together.
  */
 #ifndef FLOODWALL_RATE_H
@@ -14,6 +14,14 @@
 
 /* Lost races after which an attempt is charged by plain addition. */
 enum { RATE_RETRIES = 4 };
+
+/* Whether an attempt would come too early. */
+static __always_inline bool rate_is_used_up(const __u64 *cell, struct limit limit, __u64 now)
+{
+	__u64 tat = *(const volatile __u64 *)cell;
+
+	return limit.interval_ns && limit_refuses(limit, limit_effective(limit, tat, now), now);
+}
 
 /* Charges one attempt to @cell; false if it comes too early, and then it costs nothing. */
 static __always_inline bool rate_take(__u64 *cell, struct limit limit, __u64 now)
@@ -38,24 +46,66 @@ static __always_inline bool rate_take(__u64 *cell, struct limit limit, __u64 now
 	return true;
 }
 
-/* The source's entry for the packet's service, or NULL: it is not verified. */
-static __always_inline struct fw_source *rate_verified_source(const struct packet *packet)
+static __always_inline struct fw_source_key rate_key(const struct packet *packet)
 {
-	struct fw_source_key key = {
+	return (struct fw_source_key){
 		.addr = fw_addr_at_level(packet->source.addr, FW_LEVEL_SOURCE),
 		.service = packet->service,
 	};
+}
+
+/* The source's entry for the packet's service, or NULL: it is not verified. */
+static __always_inline struct fw_source *rate_verified_source(const struct packet *packet)
+{
+	struct fw_source_key key = rate_key(packet);
 
 	return bpf_map_lookup_elem(&sources, &key);
 }
 
+/* The same of a source that has just proved itself; NULL: the table refused an entry. What it has
+ * used up stays so: a new proof is no new burst. */
+static __always_inline struct fw_source *rate_prove(const struct packet *packet, __u64 now)
+{
+	struct fw_source_key key = rate_key(packet);
+	struct fw_source *source = bpf_map_lookup_elem(&sources, &key), fresh = {};
+
+	if (!source) {
+		bpf_map_update_elem(&sources, &key, &fresh, BPF_NOEXIST);
+		source = bpf_map_lookup_elem(&sources, &key);
+	}
+	if (source)
+		source->verified_ns = now;
+	return source;
+}
+
+static __always_inline struct limit rate_of_source(__u32 service)
+{
+	return limit_of(policy_setting(service, FW_SET_SOURCE_SYN_RATE),
+			policy_setting(service, FW_SET_SOURCE_SYN_BURST));
+}
+
+/* Charges a verified source for a handshake that it completed. */
+static __always_inline enum fw_verdict rate_handshake(struct fw_source *source, __u32 service,
+						      __u64 now)
+{
+	return rate_take(&source->tat_ns, rate_of_source(service), now) ? FW_NONE
+									: FW_VERIFIED_SYN_RATE;
+}
+
+/*
+ * Charges an attempt under a verified source's address. Whoever forges it uses up these attempts,
+ * but no handshakes; who does nothing but forge leaves the source the way by a cookie. And who has
+ * used up the handshakes gains nothing by attempts.
+ */
 static __always_inline enum fw_verdict rate_verified(struct fw_source *source, __u32 service,
 						     __u64 now)
 {
-	struct limit limit = limit_of(policy_setting(service, FW_SET_SOURCE_SYN_RATE),
-				      policy_setting(service, FW_SET_SOURCE_SYN_BURST));
+	struct limit limit = rate_of_source(service);
 
-	return rate_take(&source->tat_ns, limit, now) ? FW_NONE : FW_VERIFIED_SYN_RATE;
+	if (rate_is_used_up(&source->tat_ns, limit, now) ||
+	    !rate_take(&source->syn_tat_ns, limit, now))
+		return FW_VERIFIED_SYN_RATE;
+	return FW_NONE;
 }
 
 static __always_inline enum fw_verdict rate_gate(__u32 service, __u64 now)

@@ -18,12 +18,6 @@
 #include "cookie.h"
 #include "sockets.h"
 
-enum stacks_said {
-	STACKS_NO_COOKIE,  /* the SYN queue has room: the stack would take it as it is */
-	STACKS_QUEUE_FULL, /* the accept queue has none: the stack would drop it */
-	STACKS_COOKIE,
-};
-
 /* All that the stack asks of a SYN. An MSS of 0 is one that was not said. */
 struct stacks_syn {
 	struct tcphdr tcp;
@@ -46,32 +40,28 @@ static __always_inline __s64 stacks_cookie(struct bpf_sock *sk, const struct pac
 	return bpf_tcp_gen_syncookie(sk, &v6, sizeof(v6), &syn->tcp, sizeof(*syn));
 }
 
-/* The sequence number of the SYN-ACK. A global function, so that the verifier looks at it once. */
+/* The sequence number of the SYN-ACK. 0: there is none, since the SYN queue has room, and the stack
+ * would take the SYN as it is. A global function, so that the verifier looks at it once. */
 __noinline int stacks_make(struct xdp_md *ctx, const struct packet *packet,
 			   const struct cookie_segment *segment, __u32 *isn)
 {
 	struct stacks_syn syn = {.tcp = {.syn = 1, .doff = sizeof(syn) / 4}};
-	enum stacks_said said = STACKS_NO_COOKIE;
 	struct bpf_sock *sk;
 	__s64 cookie;
 
 	if (!packet || !segment || !isn)
-		return STACKS_NO_COOKIE;
+		return 0;
 	sk = sockets_find(ctx, packet);
 	if (!sk)
-		return STACKS_NO_COOKIE;
+		return 0;
 	syn.tcp.source = packet->source_port;
 	syn.tcp.dest = packet->destination.port;
 	syn.tcp.seq = bpf_htonl(segment->seq);
 	syn.mss = bpf_htonl(COOKIE_OPTION_MSS << 24 | 4 << 16 | segment->options.mss);
 	cookie = stacks_cookie(sk, packet, &syn);
-	if (cookie >= 0)
-		said = STACKS_COOKIE;
-	else if (sockets_queue_is_full(sk))
-		said = STACKS_QUEUE_FULL;
 	bpf_sk_release(sk);
 	*isn = cookie; /* the upper half is the MSS that it stands for */
-	return said;
+	return cookie >= 0;
 }
 
 #endif

@@ -9,7 +9,6 @@
  * fails is counted, and the connection lives on.
  */
 #include <linux/bpf.h>
-#include <linux/errno.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "maps.h"
@@ -19,6 +18,9 @@
 #include "listed.h"
 #include "service.h"
 #include "connections.h"
+#include "rate.h"
+#include "pressure.h"
+#include "arrivals.h"
 #include "emit.h"
 
 /* sys/socket.h is not for the kernel's side. */
@@ -61,24 +63,17 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 	};
 }
 
-/* A source keeps the rate it has used up: a new proof is no new burst. */
+/* The handshake counts against its source's rate, unless it was charged for when it brought back a
+ * cookie. */
 static __always_inline void track_verify(const struct packet *packet)
 {
-	struct fw_source_key key = {
-		.addr = fw_addr_at_level(packet->source.addr, FW_LEVEL_SOURCE),
-		.service = packet->service,
-	};
-	struct fw_source *known = bpf_map_lookup_elem(&sources, &key);
-	struct fw_source fresh = {.verified_ns = bpf_ktime_get_ns()};
-	long failure;
+	__u64 now = bpf_ktime_get_ns();
+	struct fw_source *source = rate_prove(packet, now);
 
-	if (known) {
-		known->verified_ns = fresh.verified_ns;
-		return;
-	}
-	failure = bpf_map_update_elem(&sources, &key, &fresh, BPF_NOEXIST);
-	if (failure && failure != -EEXIST)
+	if (!source)
 		emit_fault(packet, FW_SOURCES_FULL);
+	else if (!arrivals_know(packet))
+		rate_handshake(source, packet->service, now);
 }
 
 static __always_inline struct fw_connection_owner track_holder(const struct fw_addr *source,
@@ -100,6 +95,22 @@ static __always_inline bool track_count(const struct packet *packet, enum fw_lev
 		return true;
 	emit_fault(packet, FW_TRACK_FULL);
 	return false;
+}
+
+/* Tells the filter that a cap is reached: handshakes that were begun before may be completed now.
+ * Those that are completed in the same moment nobody can undo any more. */
+static __always_inline void track_watch_cap(const struct packet *packet, enum fw_level level,
+					    __u64 cap)
+{
+	__u64 held;
+
+	if (!cap)
+		return;
+	held = connections_held(policy_hash(&packet->source.addr, packet->service, level));
+	if (held >= cap)
+		pressure_watch_caps(packet->service, bpf_ktime_get_ns());
+	if (held > cap)
+		emit_fault(packet, FW_OVER_CAP);
 }
 
 static __always_inline void track_uncount(const struct fw_socket *record, enum fw_level level)
@@ -140,6 +151,10 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 	record->service = packet.service;
 	record->counted_source = track_count(&packet, FW_LEVEL_SOURCE);
 	record->counted_prefix = track_count(&packet, FW_LEVEL_PREFIX);
+	track_watch_cap(&packet, FW_LEVEL_SOURCE,
+			policy_setting(packet.service, FW_SET_SOURCE_CONNECTIONS));
+	track_watch_cap(&packet, FW_LEVEL_PREFIX,
+			policy_setting(packet.service, FW_SET_PREFIX_CONNECTIONS));
 }
 
 static __always_inline void track_close(struct bpf_sock_ops *ctx)

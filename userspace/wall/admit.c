@@ -43,6 +43,7 @@ struct admit *admit_load(struct wall *wall, char *why, size_t size)
 	}
 	admit->skeleton->rodata->fw_seed[0] = wall->seed[0];
 	admit->skeleton->rodata->fw_seed[1] = wall->seed[1];
+	admit->skeleton->rodata->fw_connection_mask = wall->connection_mask;
 	result = wall_maps_reuse(wall, admit->skeleton->obj);
 	if (result == 0)
 		result = bpf_object__load(admit->skeleton->obj);

@@ -144,6 +144,14 @@ uint32_t filter_answer(struct filter *filter, const struct frame *frame, struct 
 	return action;
 }
 
+struct frame filter_answer_of(struct filter *filter, const struct frame *syn)
+{
+	struct frame answer;
+
+	filter_require(filter_answer(filter, syn, &answer) == XDP_TX, "a SYN is not answered");
+	return answer;
+}
+
 bool filter_passes(struct filter *filter, const struct frame *frame)
 {
 	uint32_t action;
@@ -392,20 +400,6 @@ void filter_use_secret(struct filter *filter, uint32_t index)
 	filter_write(filter, "meta", &zero, &meta);
 }
 
-static void filter_age_pressure(struct filter *filter, uint64_t ns)
-{
-	struct fw_pressure row;
-	uint32_t service;
-
-	for (service = 0; service < 8; service++) {
-		filter_require(
-			bpf_map_lookup_elem(filter_map(filter, "pressure"), &service, &row) == 0,
-			"pressure");
-		row.until_ns = row.until_ns > ns ? row.until_ns - ns : 0;
-		filter_write(filter, "pressure", &service, &row);
-	}
-}
-
 /* --- time ------------------------------------------------------------------------------------ */
 
 static uint64_t filter_older(uint64_t time, uint64_t ns)
@@ -413,6 +407,20 @@ static uint64_t filter_older(uint64_t time, uint64_t ns)
 	return time > ns ? time - ns : 0;
 }
 
+static void filter_age_pressure(struct filter *filter, uint64_t ns)
+{
+	struct fw_pressure row;
+	uint32_t service;
+
+	for (service = 0; service < FILTER_SERVICES; service++) {
+		filter_require(
+			bpf_map_lookup_elem(filter_map(filter, "pressure"), &service, &row) == 0,
+			"pressure");
+		row.until_ns = filter_older(row.until_ns, ns);
+		row.caps_ns = filter_older(row.caps_ns, ns);
+		filter_write(filter, "pressure", &service, &row);
+	}
+}
 static void filter_age_cells(struct filter *filter, const char *map, uint32_t count, uint64_t ns)
 {
 	uint64_t *cells = calloc(count, sizeof(*cells));
@@ -427,6 +435,23 @@ static void filter_age_cells(struct filter *filter, const char *map, uint32_t co
 	filter_require(bpf_map_update_batch(fd, keys, cells, &got, NULL) == 0, map);
 	free(cells);
 	free(keys);
+}
+
+static void filter_forget_arrivals(struct filter *filter)
+{
+	static const uint64_t nothing;
+
+	for (uint32_t place = 0; place < FW_ARRIVALS; place++)
+		filter_write(filter, "arrivals", &place, &nothing);
+}
+
+void filter_forget_proofs(struct filter *filter)
+{
+	struct fw_source_key key;
+
+	filter_forget_arrivals(filter);
+	while (bpf_map_get_next_key(filter_map(filter, "sources"), NULL, &key) == 0)
+		bpf_map_delete_elem(filter_map(filter, "sources"), &key);
 }
 
 static void filter_age_samplers(struct filter *filter, uint64_t ns)
@@ -458,10 +483,12 @@ void filter_age(struct filter *filter, uint64_t ns)
 	filter_age_cells(filter, "strains", FW_SERVICES_MAX, ns);
 	filter_age_cells(filter, "answers", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
 	filter_age_pressure(filter, ns);
+	filter_forget_arrivals(filter);
 	filter_age_samplers(filter, ns);
 	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
 		if (bpf_map_lookup_elem(fd, &key, &source) == 0) {
 			source.tat_ns = filter_older(source.tat_ns, ns);
+			source.syn_tat_ns = filter_older(source.syn_tat_ns, ns);
 			bpf_map_update_elem(fd, &key, &source, BPF_EXIST);
 		}
 		previous = &key;

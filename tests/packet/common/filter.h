@@ -39,6 +39,8 @@ int filter_teardown(void **state);
 bool filter_passes(struct filter *filter, const struct frame *frame);
 /* Runs the packet once; the XDP action, and in @answer what became of the packet. */
 uint32_t filter_answer(struct filter *filter, const struct frame *frame, struct frame *answer);
+/* What a SYN is answered with, which must be. */
+struct frame filter_answer_of(struct filter *filter, const struct frame *syn);
 /* The nanoseconds of one run, averaged by the kernel over @repeat. */
 uint32_t filter_time(struct filter *filter, const struct frame *frame, int repeat);
 
@@ -76,6 +78,9 @@ uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const
 void filter_verify(struct filter *filter, const char *source, uint32_t service);
 void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
 		 uint32_t connections);
+
+/* As if nobody had ever brought a cookie back. */
+void filter_forget_proofs(struct filter *filter);
 
 /* Everything the filter remembers of time becomes @ns older: as if so much had passed. */
 void filter_age(struct filter *filter, uint64_t ns);

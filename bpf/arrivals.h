@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Flows that have just returned a cookie. Segments come in batches: the next ones of a flow reach
+ * the filter, and even admission, before the stack has made the connection, and bring no cookie.
+ *
+ * A table of fixed size, where a flow has one place, chosen by a keyed hash. Who gets in has proved
+ * itself, and gets in for a moment. A flow that another one drives out has its segments dropped
+ * until the stack knows it: they are sent again. A place is one word, so that it is never half
+ * written:
+ *
+ *     fingerprint 32 | mark of the cookie that was admitted 16, 0: none yet | milliseconds 16
+ *
+ * No stage, but what the filter, admission and tracking tell each other.
+ */
+#ifndef FLOODWALL_ARRIVALS_H
+#define FLOODWALL_ARRIVALS_H
+
+#include "maps.h"
+#include "packet.h"
+#include "policy.h"
+
+/* Longer than any queue between the wire and the stack, shorter than the first retransmission. */
+enum { ARRIVALS_LIFE_MS = 100 };
+
+struct arrival {
+	__u64 *place;
+	__u32 fingerprint;
+};
+
+/* The flow's place. The destination's address is left out: who has a port has one flow by it. */
+static __always_inline struct arrival arrivals_place(const struct packet *packet)
+{
+	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
+	__u64 hash = fw_hash(seed, &packet->source.addr,
+			     (__u32)packet->source_port << 16 | packet->destination.port, 0);
+	__u32 index = hash & (FW_ARRIVALS - 1);
+
+	return (struct arrival){
+		.place = bpf_map_lookup_elem(&arrivals, &index),
+		.fingerprint = hash >> 32,
+	};
+}
+
+static __always_inline __u16 arrivals_clock(void)
+{
+	return bpf_ktime_get_coarse_ns() / NSEC_PER_MSEC;
+}
+
+/* What the table says of the flow; 0: nothing, or not any more. */
+static __always_inline __u64 arrivals_word(struct arrival arrival)
+{
+	__u64 word = arrival.place ? *(volatile __u64 *)arrival.place : 0;
+	__u16 age = arrivals_clock() - (__u16)word;
+
+	return word >> 32 == arrival.fingerprint && age < ARRIVALS_LIFE_MS ? word : 0;
+}
+
+static __always_inline void arrivals_write(struct arrival arrival, __u16 mark)
+{
+	if (arrival.place)
+		*(volatile __u64 *)arrival.place =
+			(__u64)arrival.fingerprint << 32 | (__u32)mark << 16 | arrivals_clock();
+}
+
+/* Tells two handshakes of one flow apart. */
+static __always_inline __u16 arrivals_mark(__u32 isn)
+{
+	return (isn ^ isn >> 16) | 1;
+}
+
+static __always_inline __u16 arrivals_mark_of(__u64 word)
+{
+	return word >> 16;
+}
+
+/* Whether the flow has just returned a cookie. */
+static __always_inline bool arrivals_know(const struct packet *packet)
+{
+	return arrivals_word(arrivals_place(packet)) != 0;
+}
+
+static __always_inline void arrivals_note(const struct packet *packet)
+{
+	arrivals_write(arrivals_place(packet), 0);
+}
+
+/* It has not arrived after all: the server took no connection. */
+static __always_inline void arrivals_forget(struct arrival arrival)
+{
+	if (arrival.place)
+		*(volatile __u64 *)arrival.place = 0;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * How verdicts are come by, and what is asked of whoever completes a handshake: the filter asks it,
+ * and admission where the filter had no reason to look.
+ *
+ * A handshake that was held back passed its SYN's judgement long ago, so its end is judged anew. By
+ * then the source has proved that it is there; what it may have is exact.
+ */
+#ifndef FLOODWALL_JUDGE_H
+#define FLOODWALL_JUDGE_H
+
+#include "connections.h"
+#include "emit.h"
+#include "policy.h"
+#include "rate.h"
+
+/* Ends the packet's way if the stage decides it, and its rule is enforced. */
+#define JUDGE(stage)                                                                               \
+	do {                                                                                       \
+		enum fw_verdict verdict_ = (stage);                                                \
+                                                                                                   \
+		if (verdict_ != FW_NONE && emit_enforces(packet, verdict_))                        \
+			return verdict_;                                                           \
+	} while (0)
+
+/* Caps at one level, for which the settings' names differ by the level alone. */
+#define HASH(level) policy_hash(&packet->source.addr, packet->service, FW_LEVEL_##level)
+#define CONNECTIONS(level, hash)                                                                   \
+	({                                                                                         \
+		__u64 cap_ = policy_setting(packet->service, FW_SET_##level##_CONNECTIONS);        \
+                                                                                                   \
+		cap_ != 0 && connections_at_cap(hash, cap_) ? FW_##level##_CONNECTIONS : FW_NONE;  \
+	})
+
+/* Whether the source, or its prefix, has all the connections that it may; leaves no trace. */
+static __always_inline bool judge_is_at_cap(const struct packet *packet)
+{
+	return CONNECTIONS(SOURCE, HASH(SOURCE)) != FW_NONE ||
+	       CONNECTIONS(PREFIX, HASH(PREFIX)) != FW_NONE;
+}
+
+/* The same as a verdict. */
+static __always_inline enum fw_verdict judge_caps(const struct packet *packet)
+{
+	JUDGE(CONNECTIONS(SOURCE, HASH(SOURCE)));
+	JUDGE(CONNECTIONS(PREFIX, HASH(PREFIX)));
+	return FW_NONE;
+}
+
+/* A cookie came back: its source is verified, and from now on charged for what it does. */
+static __always_inline enum fw_verdict judge_proof(const struct packet *packet, __u64 now)
+{
+	struct fw_source *source;
+	enum fw_verdict verdict = judge_caps(packet);
+
+	if (verdict != FW_NONE)
+		return verdict;
+	source = rate_prove(packet, now);
+	if (source)
+		JUDGE(rate_handshake(source, packet->service, now));
+	else
+		emit_fault(packet, FW_SOURCES_FULL);
+	return FW_NONE;
+}
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A cookie came back: what is asked of its source then, and what becomes of the segments that come
+ * with it. That the stack takes them is the lab's to show.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+#include "common/cookie.h"
+#include "common/family.h"
+#include "common/filter.h"
+#include "common/server.h"
+
+enum { SERVICE = 1, LISTENER_PORT = 443, OPTIONS = COOKIE_COMBINATIONS - 1 };
+
+static int setup(void **state)
+{
+	struct filter *filter = filter_load_challenging(FW_TIER_OWN);
+
+	*state = filter;
+	for_each_family(family)
+		filter_bind(filter, SERVICE, family->any, LISTENER_PORT, IPPROTO_TCP);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+	return 0;
+}
+
+/* The segment that completes a handshake, from a source that was sent a cookie. */
+static struct frame proof(struct filter *filter, const struct family *family, const char *source,
+			  uint16_t port)
+{
+	struct frame asked = cookie_syn(source, family->server, OPTIONS), answer;
+	const __be16 number = htons(port);
+
+	memcpy(asked.data + asked.transport, &number, sizeof(number));
+	answer = filter_answer_of(filter, &asked);
+	asked = cookie_ack(&asked, &answer, OPTIONS, 0);
+	memcpy(asked.data + asked.transport, &number, sizeof(number));
+	return asked;
+}
+
+/* A later segment of the same flow. */
+static struct frame following(const struct frame *ack, uint8_t flags)
+{
+	struct frame next = *ack;
+
+	frame_tcp(&next)->seq = htonl(ntohl(frame_tcp(&next)->seq) + 1448);
+	next.data[next.transport + 13] = flags;
+	return next;
+}
+
+/* --- segments of the same batch --------------------------------------------------------------- */
+
+static void what_follows_a_cookie_at_once_passes(void **state)
+{
+	static const uint8_t flags[] = {FRAME_ACK, FRAME_ACK | FRAME_PSH, FRAME_ACK | FRAME_FIN,
+					FRAME_RST};
+	struct filter *filter = *state;
+	struct frame ack, next;
+
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		next = following(&ack, FRAME_ACK);
+		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &next); /* overtook the ACK */
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		filter_expect_frame(filter, SERVICE, FW_PASS_ESTABLISHED, &ack); /* and once more */
+		for (size_t i = 0; i < sizeof(flags); i++) {
+			next = following(&ack, flags[i]);
+			filter_expect_frame(filter, SERVICE, FW_PASS_ESTABLISHED, &next);
+		}
+	}
+}
+
+static void a_flow_is_a_source_and_its_port(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack, other;
+
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		other = frame(.source = family->client, .destination = family->server,
+			      .source_port = 40001, .flags = FRAME_ACK);
+		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &other);
+		other = frame(.source = family->neighbour, .destination = family->server,
+			      .source_port = 40000, .flags = FRAME_ACK);
+		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &other);
+	}
+}
+
+static void a_moment_later_the_stack_must_know_it(void **state)
+{
+	const struct timespec moment = {.tv_nsec = 120000000};
+	struct filter *filter = *state;
+	struct frame ack, next;
+
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		nanosleep(&moment, NULL);
+		next = following(&ack, FRAME_ACK);
+		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &next);
+		/* The ACK was lost on its way to the stack, and is sent again. */
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+	}
+}
+
+static void who_proves_nothing_leaves_no_trace(void **state)
+{
+	struct filter *filter = *state;
+	uint64_t word;
+
+	proof(filter, &families[0], families[0].stranger, 40000); /* which is never sent */
+	for (int i = 0; i < 2000; i++) {
+		struct frame stray =
+			frame(.source = families[0].client, .destination = families[0].server,
+			      .source_port = 1024 + i, .flags = FRAME_ACK);
+
+		assert_false(filter_passes(filter, &stray));
+	}
+	for (uint32_t place = 0; place < FW_ARRIVALS; place++) {
+		assert_int_equal(bpf_map_lookup_elem(filter_map(filter, "arrivals"), &place, &word),
+				 0);
+		assert_int_equal(word, 0);
+	}
+}
+
+/* --- what a source may have ------------------------------------------------------------------- */
+
+static void a_proof_verifies_its_source(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack, asked;
+
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		asked = cookie_syn(family->client, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &asked);
+		asked = cookie_syn(family->neighbour, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
+	}
+}
+
+/* Handshakes that were begun slowly, or by many at once, count when they are completed. */
+static void proofs_are_held_to_the_exact_rate(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack[5];
+
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 3);
+	for_each_family(family)
+	{
+		for (int i = 0; i < 5; i++)
+			ack[i] = proof(filter, family, family->client, 40000 + i);
+		for (int i = 0; i < 5; i++)
+			filter_expect_frame(filter, SERVICE,
+					    i < 3 ? FW_PASS_COOKIE : FW_VERIFIED_SYN_RATE, &ack[i]);
+		filter_age(filter, FILTER_SECOND);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[3]);
+		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &ack[4]);
+	}
+}
+
+/* And nothing is gained by having the stack answer some of them. */
+static void a_used_up_rate_leaves_no_attempt_unchallenged(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack;
+
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		ack = proof(filter, family, family->client, 40001); /* is answered */
+		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &ack);
+	}
+}
+
+/* Whoever forges a verified address uses up its attempts. It goes on connecting, by cookies. */
+static void forgers_do_not_lock_a_verified_source_out(void **state)
+{
+	struct filter *filter = *state;
+	struct frame forged, ack;
+
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 10);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 10);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_ANSWERS, 1);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_PREFIX_ANSWERS, 1);
+	for_each_family(family)
+	{
+		proof(filter, family, family->stranger, 40000); /* puts it under pressure */
+		filter_verify(filter, family->client, SERVICE);
+		forged = cookie_syn(family->client, family->server, OPTIONS);
+		for (int i = 0; i < 10; i++)
+			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &forged);
+		for (int i = 0; i < 500; i++)
+			filter_answer_of(filter, &forged);
+		for (int i = 0; i < 10; i++) {
+			ack = proof(filter, family, family->client, 50000 + i);
+			filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		}
+		ack = proof(filter, family, family->client, 50010);
+		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &ack);
+	}
+}
+
+static void caps_are_asked_again_when_a_handshake_is_completed(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack;
+
+	filter_set(filter, SERVICE, FW_SET_SOURCE_CONNECTIONS, 10);
+	filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTIONS, 20);
+	for_each_family(family)
+	{
+		ack = proof(filter, family, family->client, 40000);
+		filter_hold(filter, family->client, SERVICE, FW_LEVEL_SOURCE, 10);
+		filter_expect_frame(filter, SERVICE, FW_SOURCE_CONNECTIONS, &ack);
+		filter_hold(filter, family->client, SERVICE, FW_LEVEL_SOURCE, 9);
+		filter_hold(filter, family->client, SERVICE, FW_LEVEL_PREFIX, 20);
+		filter_expect_frame(filter, SERVICE, FW_PREFIX_CONNECTIONS, &ack);
+		filter_set_mode(filter, FW_PREFIX_CONNECTIONS, FW_MODE_MONITOR);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		filter_set_mode(filter, FW_PREFIX_CONNECTIONS, FW_MODE_ENFORCE);
+	}
+}
+
+static int begin(void **state)
+{
+	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
+}
+
+#define story(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		story(what_follows_a_cookie_at_once_passes),
+		story(a_flow_is_a_source_and_its_port),
+		story(a_moment_later_the_stack_must_know_it),
+		story(who_proves_nothing_leaves_no_trace),
+		story(a_proof_verifies_its_source),
+		story(proofs_are_held_to_the_exact_rate),
+		story(a_used_up_rate_leaves_no_attempt_unchallenged),
+		story(forgers_do_not_lock_a_verified_source_out),
+		story(caps_are_asked_again_when_a_handshake_is_completed),
+	};
+
+	return cmocka_run_group_tests_name("proof", tests, begin, NULL);
+}
