@@ -30,6 +30,7 @@
 	MAP(STRAINS, strains)                                                                      \
 	MAP(PRESSURE, pressure)                                                                    \
 	MAP(SECRETS, secrets)                                                                      \
+	MAP(ARRIVALS, arrivals)                                                                    \
 	MAP(GATES, gates)                                                                          \
 	MAP(CONNECTIONS, connections)                                                              \
 	MAP(SOCKETS, sockets)                                                                      \
