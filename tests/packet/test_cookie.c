@@ -297,8 +297,9 @@ static void expect_of_the_other(struct filter *filter, const struct family *fami
 {
 	struct frame asked = syn(family, options), answer, ack;
 
+	filter_forget_proofs(filter);
 	filter_set_secret(filter, 0, theirs);
-	answer = answer_of(filter, &asked);
+	answer = filter_answer_of(filter, &asked);
 	ack = cookie_ack(&asked, &answer, options, 0);
 	filter_set_secret(filter, 0, ours);
 	filter_expect_frame(filter, SERVICE, taken ? FW_PASS_COOKIE : FW_BAD_COOKIE, &ack);
@@ -363,7 +364,7 @@ static void every_secret_is_accepted_until_its_time_is_over(void **state)
 			secret.until_ns = filter_now() + 60 * FILTER_SECOND;
 			filter_set_secret(filter, slot, &secret);
 			filter_use_secret(filter, slot);
-			answer = answer_of(filter, &asked);
+			answer = filter_answer_of(filter, &asked);
 			acks[slot] = cookie_ack(&asked, &answer, COOKIE_MSS, 0);
 		}
 		for (uint32_t slot = 0; slot < FW_SECRETS; slot++)
