@@ -333,8 +333,9 @@ class Lab:
         """Polls an interface of the edge in a thread, on another CPU than floods are sent from.
 
         Else a veth's sender does its receiver's work too, and an attack slows down with its victim.
-        The thread goes before programs, as a NIC's interrupt does; with the clients apart it takes
-        turns with them, as the kernel's own does when there is more to receive than can be done.
+        The thread goes before programs, as a NIC's interrupt does. With the clients apart that is
+        so for theirs alone, as a queue with little in it soon has its turn; the other takes turns
+        with programs, as the kernel's own does when there is more to receive than can be done.
         """
         def threads():
             return {int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm")
@@ -346,7 +347,7 @@ class Lab:
         for pid in threads() - before:
             try:
                 os.sched_setaffinity(pid, {CPUS[-1]})
-                if not self.apart:
+                if name == "eth1" or not self.apart:
                     _go_first(pid)
                 self.receivers.append(pid)
             except ProcessLookupError:
