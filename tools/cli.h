@@ -119,5 +119,6 @@ int cmd_status(struct cli *cli);
 int cmd_top(struct cli *cli);
 int cmd_unallow(struct cli *cli);
 int cmd_unblock(struct cli *cli);
+int cmd_upgrade(struct cli *cli);
 
 #endif

@@ -24,7 +24,7 @@ const struct verb verbs[] = {
 	 "Without INTERFACE those of the configuration are taken. All or nothing: if one interface\n"
 	 "refuses, none is changed. A program that is not Floodwall's is never replaced. Where the\n"
 	 "filter runs already it is exchanged without a gap, and every list, count and connection\n"
-	 "stays; so this is also how to upgrade.\n"
+	 "stays. floodwall upgrade does that without the configuration.\n"
 	 "The configuration is " CONFIG_PATH_DEFAULT " if that exists, or the one named.\n"
 	 "No sysctl is changed without --set-sysctls; which ones a tier wants otherwise is said.\n"
 	 "Tables keep the sizes they were made with until floodwall detach --all.",
@@ -40,6 +40,14 @@ const struct verb verbs[] = {
 	 "same lists, settings and counts. With --all everything is removed and forgotten; a running\n"
 	 "floodwalld has to be restarted then.",
 	 {{"all", NULL, "remove the filter, tracking and every map"}}},
+	{"upgrade", cmd_upgrade, "",
+	 "put this version's programs in the place of those that run",
+	 "Wherever the filter is attached its program is exchanged in one step, and so are admission\n"
+	 "and tracking: no packet goes unfiltered, and policy, lists, counts, verified sources and\n"
+	 "connections stay. Programs that are the same stay as well. A running floodwalld goes on with\n"
+	 "the same maps; restart it to have its new version too.\n"
+	 "If this version's maps are of another form nothing is done, and what to do is said.",
+	 {{"force", NULL, "exchange programs that are the same, too"}}},
 	{"status", cmd_status, "",
 	 "what is attached, how full the tables are, what was passed and dropped",
 	 "Faults (what Floodwall could not do, and let pass) and rules in monitor mode are marked\n"

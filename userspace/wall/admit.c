@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "wall/admit.h"
+#include "wall/programs.h"
 #include "admit.skel.h"
 
 #define TCX_INGRESS 46 /* BPF_TCX_INGRESS, newer than some hosts' <linux/bpf.h> */
 
 struct admit {
+	const struct wall *wall;
 	struct admit_bpf *skeleton;
 };
 
@@ -41,6 +43,7 @@ struct admit *admit_load(struct wall *wall, char *why, size_t size)
 		free(admit);
 		return NULL;
 	}
+	admit->wall = wall;
 	admit->skeleton->rodata->fw_seed[0] = wall->seed[0];
 	admit->skeleton->rodata->fw_seed[1] = wall->seed[1];
 	admit->skeleton->rodata->fw_connection_mask = wall->connection_mask;
@@ -70,7 +73,8 @@ int admit_attach(struct admit *admit, int ifindex, bool *added)
 
 	*added = false;
 	if (link >= 0) {
-		result = bpf_link_update(link, program, NULL);
+		if (!link_stays(admit->wall, link, program))
+			result = bpf_link_update(link, program, NULL);
 		close(link);
 		if (result == 0)
 			return 0;

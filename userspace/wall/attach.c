@@ -23,8 +23,9 @@
 #include "wall/admit.h"
 #include "wall/internal.h"
 #include "wall/pins.h"
-#include "wall/tier.h"
+#include "wall/programs.h"
 #include "wall/secrets.h"
+#include "wall/tier.h"
 #include "filter.skel.h"
 
 /* In a dispatcher: in front of programs with libxdp's default of 50, which see what may pass. */
@@ -161,7 +162,7 @@ static int exchange(const struct place *place, int fd, int old)
 
 static int replace_alone(struct wall *wall, struct place *place, struct error *error)
 {
-	int result = open_filter(wall, place, error);
+	int result = open_filter(wall, place, error), loaded;
 
 	if (result < 0)
 		return result;
@@ -172,9 +173,11 @@ static int replace_alone(struct wall *wall, struct place *place, struct error *e
 	if (result < 0)
 		return error_set(error, result, "the kernel refused to load the filter: %s%s",
 				 strerror(-result), wall_words());
-	place->added =
-		xdp_program__from_fd(bpf_program__fd(place->skeleton->progs.floodwall_filter));
+	loaded = bpf_program__fd(place->skeleton->progs.floodwall_filter);
 	place->mode = place->mode_before;
+	if (program_stays(wall, xdp_program__fd(place->ours), loaded))
+		return 0;
+	place->added = xdp_program__from_fd(loaded);
 	result = (int)libxdp_get_error(place->added);
 	if (result < 0)
 		place->added = NULL;

@@ -69,6 +69,7 @@ struct wall {
 	volatile uint64_t *board;
 	uint32_t connection_mask;
 	__u64 seed[2];
+	bool spares_same;      /* see program_stays() */
 	struct sights *sights; /* of interfaces, by wall_interfaces(); NULL: none yet */
 };
 

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "wall/internal.h"
+#include "wall/programs.h"
 #include "track.skel.h"
 
 static int find_cgroup_root(char *path, size_t size, struct error *error)
@@ -175,7 +175,9 @@ static int track(struct wall *wall, const char *cgroup, struct error *error)
 		result = -EIO;
 	else if (!link)
 		result = attach(wall, skeleton->progs.floodwall_track, fd, error);
-	else if (bpf_link__update_program(link, skeleton->progs.floodwall_track) < 0)
+	else if (!link_stays(wall, bpf_link__fd(link),
+			     bpf_program__fd(skeleton->progs.floodwall_track)) &&
+		 bpf_link__update_program(link, skeleton->progs.floodwall_track) < 0)
 		result = error_set(error, -errno, "cannot replace the tracker: %s%s",
 				   strerror(errno), wall_words());
 	track_bpf__destroy(skeleton);

@@ -73,6 +73,24 @@ int wall_detach(struct wall *wall, const char *const *interfaces, size_t count,
 /* Every interface the filter runs on. *@list is malloc'd, the caller frees it. */
 int wall_interfaces(struct wall *wall, struct wall_interface **list, size_t *count,
 		    struct error *error);
+
+/* A program of ours, where it runs. */
+struct wall_program {
+	char name[16];   /* as the kernel has it, cut to 15 characters */
+	char place[256]; /* an interface, "cgroup", or else what its link's pin is called */
+	uint32_t id;
+	uint8_t tag[8]; /* of its instructions */
+};
+/* Every one of them, by place; *@list is malloc'd (wall/programs.c). */
+int wall_programs(struct wall *wall, struct wall_program **list, size_t *count,
+		  struct error *error);
+/*
+ * Puts the programs that are built in here in the place of those that run, as wall_attach() does:
+ * maps, interfaces and modes stay, and no packet goes unfiltered. The same ones stay, unless
+ * @unchanged_too.
+ */
+int wall_upgrade(struct wall *wall, bool unchanged_too, struct error *error);
+
 bool wall_is_tracking(struct wall *wall); /* sock_ops is attached */
 /* Stops tracking and unpins every map: policy and counts are gone. The wall must still be closed.
  */
