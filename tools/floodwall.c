@@ -43,8 +43,8 @@ const struct verb verbs[] = {
 	{"upgrade", cmd_upgrade, "",
 	 "put this version's programs in the place of those that run",
 	 "Wherever the filter is attached its program is exchanged in one step, and so are admission\n"
-	 "and tracking: no packet goes unfiltered, and policy, lists, counts, verified sources and\n"
-	 "connections stay. Programs that are the same stay as well. A running floodwalld goes on with\n"
+	 "and tracking: no packet goes unfiltered, and policy, lists, counts, verified sources,\n"
+	 "connections, modes and tiers stay. Programs that are the same stay as well. A running floodwalld goes on with\n"
 	 "the same maps; restart it to have its new version too.\n"
 	 "If this version's maps are of another form nothing is done, and what to do is said.",
 	 {{"force", NULL, "exchange programs that are the same, too"}}},

@@ -81,7 +81,7 @@ def test_twenty_upgrades_under_way(lab, cli, mode):
 
 
 def test_what_is_the_same_stays(lab, cli):
-    """Programs are compared by what they are; those of another version are exchanged."""
+    """Programs are compared by what they are, and exchanged in any case if that is wanted."""
     attach(lab, cli)
     before = xdp(lab)
     answer = programs(cli("upgrade"))
@@ -91,18 +91,19 @@ def test_what_is_the_same_stays(lab, cli):
     assert xdp(lab) == before
     assert answer["eth0", "floodwall_filte"]["before"]["id"] == before[1]
 
-    # Constants are part of a program, though not of its tag: without cookies it is another one.
-    lab.edge.sysctl(net__ipv4__tcp_syncookies=0)
-    answer = programs(cli("upgrade"))
-    assert answer["eth0", "floodwall_filte"]["replaced"]
-    assert not answer["cgroup", "floodwall_track"]["replaced"]
-    assert xdp(lab)[1] == answer["eth0", "floodwall_filte"]["after"]["id"] != before[1]
-    lab.edge.sysctl(net__ipv4__tcp_syncookies=1)
-    assert lab.edge(BUILD / "floodwall", "upgrade").stdout.count("->") == 1
     text = lab.edge(BUILD / "floodwall", "upgrade").stdout
     assert text.count(" stays\n") == 3 and "->" not in text
     text = lab.edge(BUILD / "floodwall", "upgrade", "--force").stdout
-    assert text.count("->") == len(text.splitlines())
+    assert text.count("->") == len(text.splitlines()) == 3
+
+    # A tier that can't be had any more is not changed behind anybody's back.
+    running = xdp(lab)
+    lab.edge.sysctl(net__ipv4__tcp_syncookies=0)
+    assert "tcp_syncookies" in cli("upgrade", "--force", status=FAILED)["error"]
+    assert xdp(lab) == running and lab.status()["interfaces"][0]["tier"] == "own"
+    cli("attach", "eth0", "--tier", "drop")
+    assert programs(cli("upgrade", "--force"))["eth0", "floodwall_filte"]["replaced"]
+    assert lab.status()["interfaces"][0]["tier"] == "drop"
 
 
 def test_it_goes_where_the_filter_is(lab, cli):

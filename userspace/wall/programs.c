@@ -231,6 +231,23 @@ bool link_stays(const struct wall *wall, int link, int loaded)
 	return stays;
 }
 
+/* Attaches again where @tier is had; @list is reordered. */
+static int attach_again(struct wall *wall, struct wall_interface *list, size_t count,
+			enum fw_tier tier, struct error *error)
+{
+	struct wall_interface other;
+	size_t had = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].tier != tier)
+			continue;
+		other = list[had];
+		list[had++] = list[i];
+		list[i] = other;
+	}
+	return had ? wall_attach(wall, list, had, WALL_AUTO, tier, error) : 0;
+}
+
 int wall_upgrade(struct wall *wall, bool unchanged_too, struct error *error)
 {
 	struct wall_interface *list;
@@ -240,8 +257,8 @@ int wall_upgrade(struct wall *wall, bool unchanged_too, struct error *error)
 	if (result < 0)
 		return result;
 	wall->spares_same = !unchanged_too;
-	if (count)
-		result = wall_attach(wall, list, count, WALL_AUTO, error);
+	for (int tier = FW_TIER_DROP; tier <= FW_TIER_OWN && result == 0; tier++)
+		result = attach_again(wall, list, count, tier, error);
 	if (result == 0 && wall_is_tracking(wall))
 		result = wall_track(wall, NULL, error);
 	wall->spares_same = false;

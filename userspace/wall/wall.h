@@ -86,7 +86,7 @@ int wall_programs(struct wall *wall, struct wall_program **list, size_t *count,
 		  struct error *error);
 /*
  * Puts the programs that are built in here in the place of those that run, as wall_attach() does:
- * maps, interfaces and modes stay, and no packet goes unfiltered. The same ones stay, unless
+ * maps, interfaces, modes and tiers stay, and no packet goes unfiltered. The same ones stay, unless
  * @unchanged_too.
  */
 int wall_upgrade(struct wall *wall, bool unchanged_too, struct error *error);
