@@ -51,6 +51,8 @@ def test_the_best_tier_is_taken(lab):
     _, _, found = status(lab)
     assert (found["tier"], found["tier_lacks"]) == (row["tier"], row["tier_why"])
     assert admits(lab) == has_own
+    if not has_own:
+        assert row["tier_why"][len("own: "):] in attach(lab, "--tier", "own", status=FAILED)["error"]
 
 
 def test_tiers_in_each_others_place(lab):
