@@ -300,7 +300,7 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 			       const struct challenge *challenge, __u32 offset)
 {
 	struct challenge_answer answer = {};
-	__u32 size;
+	__u32 last, size;
 	void *data;
 
 	if (!packet || !challenge)
@@ -308,9 +308,11 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED)
 		return 0;
 	challenge_compose(&answer, packet, challenge);
-	size = answer.count * sizeof(answer.word[0]);
-	if (size == 0 || size > sizeof(answer.word) || offset + size > packet->length ||
-	    !challenge_cut(ctx, packet->length, offset + size))
+	last = (answer.count - 1) & 31; /* for the verifier */
+	if (last >= CHALLENGE_WORDS)
+		return 0;
+	size = (last + 1) * sizeof(answer.word[0]);
+	if (offset + size > packet->length || !challenge_cut(ctx, packet->length, offset + size))
 		return 0;
 	data = (void *)(long)ctx->data;
 	if (data + ETH_HLEN > (void *)(long)ctx->data_end)
