@@ -173,7 +173,7 @@ def test_the_mss_survives(lab, edge, clients, dark):
     client = lab.internet.start(PYTHON, HERE / "cookie_client.py", edge, 9000, first(clients), 60, name="client")
     wait_until(lambda: client.out.read_text() or not client.running(), "all have connected", 30)
     said = json.loads(client.out.read_text() or client.err.read_text())
-    found = sockets(lab, 9000)
+    found = sockets(lab.edge, 9000)
     assert len(said["options"]) == 16 and all(said["special"].values())
     for row in said["options"]:
         details = found[row["port"]].split()
