@@ -14,6 +14,9 @@
 #include "lists.h"
 #include "listed.h"
 #include "sanity.h"
+#include "questions.h"
+#include "amplification.h"
+#include "icmp.h"
 #include "service.h"
 #include "judge.h"
 #include "limit.h"
@@ -33,6 +36,9 @@
 			? FW_##level##_SYN_RATE                                                    \
 			: FW_NONE;                                                                 \
 	})
+
+/* A rate of the host's. */
+#define HOST_RATE(kind) (rate_host(FW_SET_RATES_##kind) ? FW_NONE : FW_##kind##_RATE)
 
 /* A connection attempt: what there is to know of it before it is judged. */
 struct attempt {
@@ -186,8 +192,78 @@ static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct 
 	return FW_PASS_ESTABLISHED;
 }
 
+/* An answer to a SYN: somebody here, or behind this host, must have sent that. */
+static __always_inline enum fw_verdict judge_syn_ack(struct xdp_md *ctx,
+						     const struct packet *packet)
+{
+	if (!sockets_are_connected(ctx, packet) && !questions_are_answered(packet))
+		JUDGE(HOST_RATE(SYN_ACK));
+	return FW_PASS_ESTABLISHED;
+}
+
+/* One peer's connections may be told of a few errors, whatever else is flooded. */
+static __always_inline bool is_about_peer(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct limit limit = limit_of(ICMP_ERRORS_PER_PEER, ICMP_ERRORS_PER_PEER);
+	struct fw_addr peer;
+
+	return icmp_is_about_connection(ctx, packet, &peer) &&
+	       sketch_take(&answers, policy_hash(&peer, FW_HOST_SERVICE, FW_LEVEL_SOURCE), limit,
+			   bpf_ktime_get_ns());
+}
+
+static __always_inline enum fw_verdict judge_icmp(struct xdp_md *ctx, const struct packet *packet)
+{
+	switch (icmp_kind(ctx, packet)) {
+	case ICMP_VITAL:
+		break;
+	case ICMP_ANSWER:
+		return FW_PASS_ANSWER;
+	case ICMP_ERROR:
+		if (is_about_peer(ctx, packet))
+			return FW_PASS_ANSWER;
+		JUDGE(HOST_RATE(ICMP_ERROR));
+		break;
+	case ICMP_PATH_MTU:
+		if (is_about_peer(ctx, packet))
+			return FW_PASS_ANSWER;
+		JUDGE(HOST_RATE(PATH_MTU));
+		break;
+	default:
+		JUDGE(HOST_RATE(ICMP));
+	}
+	return FW_PASS_OTHER;
+}
+
+/* What belongs to no TCP connection: answers pass, the rest within the rate of its kind. */
+static __always_inline enum fw_verdict judge_datagram(struct xdp_md *ctx,
+						      const struct packet *packet)
+{
+	switch (amplification_kind(ctx, packet)) {
+	case AMPLIFICATION_ANSWER:
+		return FW_PASS_ANSWER;
+	case AMPLIFICATION_UNSOLICITED:
+		JUDGE(HOST_RATE(UNSOLICITED));
+		JUDGE(HOST_RATE(UDP));
+		break;
+	case AMPLIFICATION_UDP:
+		JUDGE(HOST_RATE(UDP));
+		break;
+	case AMPLIFICATION_FRAGMENT:
+		JUDGE(HOST_RATE(FRAGMENT));
+		break;
+	case AMPLIFICATION_ICMP:
+		return judge_icmp(ctx, packet);
+	default:
+		JUDGE(HOST_RATE(OTHER));
+	}
+	return FW_PASS_OTHER;
+}
+
 static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *packet)
 {
+	enum fw_verdict verdict;
+
 	JUDGE(parse_packet(ctx, packet));
 	if (packet->known == PACKET_OPAQUE)
 		return FW_PASS_OTHER;
@@ -200,9 +276,13 @@ static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *
 	JUDGE(sanity_land(packet));
 	JUDGE(sanity_tcp_flags(packet));
 	if (!packet_is_tcp(packet))
-		return FW_PASS_OTHER;
-	if (!packet_opens_connection(packet))
-		return judge_segment(ctx, packet);
+		return judge_datagram(ctx, packet);
+	if (!packet_opens_connection(packet)) {
+		verdict = judge_segment(ctx, packet);
+		if (verdict == FW_PASS_ESTABLISHED && packet->tcp_flags & PACKET_SYN)
+			return judge_syn_ack(ctx, packet);
+		return verdict;
+	}
 	packet->service = service_find(&packet->destination);
 	if (packet->service == FW_HOST_SERVICE)
 		return FW_PASS_OTHER;

@@ -268,6 +268,18 @@ struct fw_pressure {
 };
 
 /*
+ * A question that this host put to another: a packet to a port that reflectors answer from, an echo
+ * request (the identifier is its local port, the remote one is 0), or a SYN that it forwarded. Its
+ * answer has the ends exchanged. Only what leaves the host writes one.
+ */
+struct fw_question {
+	struct fw_addr local, remote;
+	__be16 local_port, remote_port;
+	__u8 proto; /* IPPROTO_UDP, IPPROTO_ICMP (for both families) or IPPROTO_TCP */
+	__u8 zero[3];
+};
+
+/*
  * What cookies are made with. The window scale is of the secret, since the answer that advertises
  * it and the socket made minutes later, maybe on another host, must agree.
  */

@@ -117,6 +117,23 @@ struct {
 	__type(value, struct fw_source);
 } sources SEC(".maps");
 
+/* What this host asked, and when last (CLOCK_MONOTONIC). Sized at load; the oldest questions give
+ * way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct fw_question);
+	__type(value, __u64);
+} questions SEC(".maps");
+
+/* Rates of the host: one GCRA cell for each setting rates.*, at its enum fw_setting. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SETTINGS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} rates SEC(".maps");
+
 /* Rates of everyone else: GCRA cells, count-min. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -125,7 +142,8 @@ struct {
 	__type(value, __u64);
 } sketch SEC(".maps");
 
-/* Answers sent to addresses that proved nothing: GCRA cells, count-min. */
+/* Answers sent to addresses that proved nothing, and, in the row of the host, ICMP errors about a
+ * peer of this host: GCRA cells, count-min. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FW_SKETCH_ROWS *FW_SKETCH_COLUMNS);

@@ -31,17 +31,43 @@ enum packet_tcp_flag {
 	PACKET_TCP_FLAGS = 0x3f, /* ECE and CWR say nothing about a connection's state */
 };
 
+/* An ICMP header of either family (RFC 792, RFC 4443). The kernel's own <linux/icmp.h> brings in
+ * what is not for this side. */
+struct packet_icmp {
+	__u8 type, code;
+	__be16 checksum;
+	__be16 id, sequence; /* of an echo */
+};
+
+enum packet_icmp_type {
+	PACKET_ICMP_ECHO_REPLY = 0,
+	PACKET_ICMP_UNREACHABLE = 3,
+	PACKET_ICMP_ECHO_REQUEST = 8,
+	PACKET_ICMP_TIME_EXCEEDED = 11,
+	PACKET_ICMP_PARAMETER = 12,
+
+	PACKET_ICMP_FRAGMENTATION_NEEDED = 4, /* code */
+};
+
 struct packet {
 	struct fw_prefix source;           /* length is always 128 */
 	struct fw_service_key destination; /* address, port, protocol */
 	__be16 source_port;
-	__u8 known;     /* enum packet_known */
-	__u8 fragment;  /* enum packet_fragment */
-	__u8 tcp_flags; /* of enum packet_tcp_flag; 0 if not TCP */
-	__u32 length;   /* bytes, Ethernet header included */
+	__u8 known;      /* enum packet_known */
+	__u8 fragment;   /* enum packet_fragment */
+	__u8 tcp_flags;  /* of enum packet_tcp_flag; 0 if not TCP */
+	__u8 hops;       /* left to an IPv6 packet */
+	__u16 transport; /* offset of a UDP or ICMP header that is whole; else 0 */
+	__u32 length;    /* bytes, Ethernet header included */
 	__u32 ifindex;
 	__u32 service; /* FW_HOST_SERVICE until the service is found */
 };
+
+static __always_inline bool packet_addr_equal(const struct fw_addr *a, const struct fw_addr *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+	       a->word[3] == b->word[3];
+}
 
 static __always_inline bool packet_is_tcp(const struct packet *packet)
 {

@@ -210,6 +210,7 @@ static __always_inline enum fw_verdict parse_ipv6(struct xdp_md *ctx, struct par
 	if (fw_addr_is_v4(&packet->source.addr) || fw_addr_is_v4(&packet->destination.addr))
 		return FW_MARTIAN;
 	packet->destination.proto = ip->nexthdr;
+	packet->hops = ip->hop_limit;
 	packet->known = PACKET_ADDRESSES;
 
 	cursor->pos = ip + 1;
@@ -264,22 +265,29 @@ static __always_inline enum fw_verdict parse_udp(struct parse_cursor *cursor, st
 	return FW_NONE;
 }
 
-static __always_inline enum fw_verdict parse_transport(struct parse_cursor *cursor,
-						       struct packet *packet)
+static __always_inline enum fw_verdict
+parse_transport(struct xdp_md *ctx, struct parse_cursor *cursor, struct packet *packet)
 {
+	enum fw_verdict verdict;
+
 	if (packet->fragment == PACKET_LATER_FRAGMENT)
 		return FW_NONE;
 	switch (packet->destination.proto) {
 	case IPPROTO_TCP:
 		return parse_tcp(cursor, packet);
 	case IPPROTO_UDP:
-		return parse_udp(cursor, packet);
+		verdict = parse_udp(cursor, packet);
+		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return cursor->left < PARSE_ICMP_HEADER ? parse_cut_off(packet) : FW_NONE;
+		verdict = cursor->left < PARSE_ICMP_HEADER ? parse_cut_off(packet) : FW_NONE;
+		break;
 	default:
 		return FW_NONE;
 	}
+	if (verdict == FW_NONE)
+		packet->transport = cursor->pos - (void *)(long)ctx->data;
+	return verdict;
 }
 
 /* Fills @packet as far as it can; FW_NONE, or why it could get no further. */
@@ -309,7 +317,7 @@ static __always_inline enum fw_verdict parse_packet(struct xdp_md *ctx, struct p
 		return FW_NONE;
 	if (verdict != FW_NONE)
 		return verdict;
-	return parse_transport(&cursor, packet);
+	return parse_transport(ctx, &cursor, packet);
 }
 
 #endif

@@ -127,4 +127,15 @@ static __always_inline bool rate_strains(__u32 service, __u64 now)
 	return cell && !rate_take(cell, limit, now);
 }
 
+/* A rate of the host's on what anybody may send: of each kind, so that one flood doesn't use up
+ * what another kind may have. A second's worth may come at once. */
+static __always_inline bool rate_host(enum fw_setting setting)
+{
+	__u64 rate = policy_setting(FW_HOST_SERVICE, setting);
+	__u32 index = setting;
+	__u64 *cell = bpf_map_lookup_elem(&rates, &index);
+
+	return !cell || rate_take(cell, limit_of(rate, rate), bpf_ktime_get_coarse_ns());
+}
+
 #endif

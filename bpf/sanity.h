@@ -36,16 +36,10 @@ static __always_inline enum fw_verdict sanity_tcp_flags(const struct packet *pac
 	return FW_TCP_FLAGS;
 }
 
-static __always_inline bool sanity_addr_equal(const struct fw_addr *a, const struct fw_addr *b)
-{
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
-	       a->word[3] == b->word[3];
-}
-
 static __always_inline enum fw_verdict sanity_land(const struct packet *packet)
 {
 	if (packet->known == PACKET_PORTS && packet->source_port == packet->destination.port &&
-	    sanity_addr_equal(&packet->source.addr, &packet->destination.addr))
+	    packet_addr_equal(&packet->source.addr, &packet->destination.addr))
 		return FW_LAND;
 	return FW_NONE;
 }

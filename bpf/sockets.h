@@ -37,8 +37,12 @@ struct tcp_sock {
 	__u8 is_mptcp : 1;
 } SOCKETS_KERNEL;
 
-/* The socket that the stack would give the packet to, or NULL; to be released. */
-static __always_inline struct bpf_sock *sockets_find(void *ctx, const struct packet *packet)
+/* The helpers that look for a socket. */
+typedef struct bpf_sock *(*sockets_helper)(void *ctx, struct bpf_sock_tuple *tuple, __u32 size,
+					   __u64 netns, __u64 flags);
+
+static __always_inline struct bpf_sock *sockets_look_up(void *ctx, const struct packet *packet,
+							sockets_helper look_up)
 {
 	const struct fw_addr *source = &packet->source.addr;
 	const struct fw_addr *destination = &packet->destination.addr;
@@ -49,13 +53,38 @@ static __always_inline struct bpf_sock *sockets_find(void *ctx, const struct pac
 		tuple.ipv4.daddr = destination->word[3];
 		tuple.ipv4.sport = packet->source_port;
 		tuple.ipv4.dport = packet->destination.port;
-		return bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		return look_up(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	}
 	__builtin_memcpy(tuple.ipv6.saddr, source, sizeof(*source));
 	__builtin_memcpy(tuple.ipv6.daddr, destination, sizeof(*destination));
 	tuple.ipv6.sport = packet->source_port;
 	tuple.ipv6.dport = packet->destination.port;
-	return bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	return look_up(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/* The TCP socket that the stack would give the packet to, or NULL; to be released. */
+static __always_inline struct bpf_sock *sockets_find(void *ctx, const struct packet *packet)
+{
+	return sockets_look_up(ctx, packet, bpf_skc_lookup_tcp);
+}
+
+/* Whether the packet, TCP or UDP, belongs to a connection of a process here. An unconnected UDP
+ * socket has none: it has as many peers as a forger likes. Global, so that the verifier looks at it
+ * once. */
+__noinline int sockets_are_connected(struct xdp_md *ctx, const struct packet *packet)
+{
+	bool is_udp = packet && packet->destination.proto == IPPROTO_UDP, found;
+	struct bpf_sock *sk;
+
+	if (!packet)
+		return 0;
+	sk = is_udp ? sockets_look_up(ctx, packet, bpf_sk_lookup_udp)
+		    : sockets_look_up(ctx, packet, bpf_sk_lookup_tcp);
+	if (!sk)
+		return 0;
+	found = is_udp ? sk->state == BPF_TCP_ESTABLISHED : sk->state != BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return found;
 }
 
 /* The kernel makes no request socket of ours for a Multipath TCP listener. */

@@ -138,11 +138,13 @@ static json_t *describe(const struct wall_interface *list, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(
-			rows, json_pack("{s:s, s:s, s:s?, s:s, s:s?}", "name", list[i].name, "mode",
-					list[i].native ? "native" : "generic", "fallback",
-					list[i].fallback[0] ? list[i].fallback : NULL, "tier",
-					tier_names[list[i].tier], "tier_why",
-					list[i].tier_why[0] ? list[i].tier_why : NULL));
+			rows, json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:b, s:s?}", "name",
+					list[i].name, "mode", list[i].native ? "native" : "generic",
+					"fallback", list[i].fallback[0] ? list[i].fallback : NULL,
+					"tier", tier_names[list[i].tier], "tier_why",
+					list[i].tier_why[0] ? list[i].tier_why : NULL, "asks",
+					list[i].asks, "asks_why",
+					list[i].asks_why[0] ? list[i].asks_why : NULL));
 	return rows;
 }
 
@@ -161,6 +163,9 @@ static void print_interface(const struct wall_interface *interface)
 	       tier_names[interface->tier]);
 	if (interface->tier_why[0])
 		printf("    no better tier: %s\n", interface->tier_why);
+	if (!interface->asks)
+		printf("    what leaves is not noted, so unsolicited answers pass: %s\n",
+		       interface->asks_why);
 }
 
 static void print(const struct cli *cli, const struct config *config,

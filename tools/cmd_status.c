@@ -238,12 +238,20 @@ static void print_counts(const char *indent, const char *title, json_t *counts)
 static void print_alarms(const json_t *said)
 {
 	const char *reason;
-	const json_t *table, *label;
+	const json_t *table, *label, *interface;
 	json_t *value;
 	size_t index;
 
 	if (json_array_size(json_object_get(said, "interfaces")) == 0)
 		printf("!! the filter is attached to no interface: floodwall attach INTERFACE\n");
+	json_array_foreach(json_object_get(said, "interfaces"), index, interface)
+	{
+		if (!json_is_true(json_object_get(interface, "asks")))
+			printf("!! %s: what leaves is not noted, so unsolicited answers pass: "
+			       "floodwall attach %s says why\n",
+			       json_string_value(json_object_get(interface, "name")),
+			       json_string_value(json_object_get(interface, "name")));
+	}
 	if (!json_is_true(json_object_get(said, "tracking")))
 		printf("!! connections are not tracked, so caps on them don't hold: floodwall "
 		       "attach "

@@ -90,10 +90,10 @@ static json_t *describe_interface(const struct wall_interface *interface)
 	char lacks[WALL_WHYS_SIZE];
 
 	wall_tier_lacks(interface->tier, lacks);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:b}", "name", interface->name, "mode",
+	return json_pack("{s:s, s:s, s:s, s:s?, s:b, s:b}", "name", interface->name, "mode",
 			 interface->native ? "native" : "generic", "tier",
 			 tier_names[interface->tier], "tier_lacks", lacks[0] ? lacks : NULL,
-			 "admission", interface->admits);
+			 "admission", interface->admits, "asks", interface->asks);
 }
 
 json_t *tiers_describe(struct wall *wall, struct error *error)

@@ -24,6 +24,7 @@
 #include "wall/internal.h"
 #include "wall/pins.h"
 #include "wall/programs.h"
+#include "wall/questions.h"
 #include "wall/secrets.h"
 #include "wall/tier.h"
 #include "filter.skel.h"
@@ -44,6 +45,7 @@ struct place {
 	enum xdp_attach_mode mode;
 	bool moved;  /* ours was taken away to make room for another mode */
 	bool admits; /* admission was put there anew */
+	bool asks;   /* and the noting of questions */
 };
 
 static const char *mode_name(enum xdp_attach_mode mode)
@@ -112,6 +114,7 @@ static int open_filter(struct wall *wall, struct place *place, struct error *err
 	skeleton->rodata->fw_seed[1] = wall->seed[1];
 	skeleton->rodata->fw_connection_mask = wall->connection_mask;
 	skeleton->rodata->fw_tier = place->interface->tier;
+	skeleton->rodata->fw_notes_questions = place->interface->asks;
 	result = wall_maps_reuse(wall, skeleton->obj);
 	if (result < 0)
 		return error_set(error, result, "cannot give the filter its maps: %s",
@@ -253,6 +256,8 @@ static void undo(struct place *place)
 		xdp_program__attach(place->ours, index, place->mode_before, 0);
 	if (place->admits)
 		admit_detach(index);
+	if (place->asks)
+		questions_detach(index);
 }
 
 /* In a dispatcher the old program still runs beside the new one. */
@@ -295,6 +300,7 @@ static int find_interface(struct wall_interface *interface, struct error *error)
 static int attach_places(struct wall *wall, struct place *places, size_t count, enum wall_mode mode,
 			 int tier, struct error *error)
 {
+	struct questions *questions = NULL;
 	struct tiers tiers = {0};
 	struct pins pins;
 	size_t done = 0;
@@ -309,15 +315,19 @@ static int attach_places(struct wall *wall, struct place *places, size_t count, 
 		result = secrets_refresh(wall, error);
 	if (result == 0)
 		result = tiers_begin(wall, tier, &tiers, error);
+	if (result == 0)
+		questions = questions_load(wall);
 	while (done < count && result == 0) {
 		struct place *place = &places[done++];
 
 		/* Admission comes before the filter: whoever is challenged must be let in. */
 		result = tiers_choose(&tiers, place->interface, &place->admits, error);
+		questions_attach(questions, place->interface, &place->asks);
 		if (result == 0)
 			result = attach_place(wall, place, mode, error);
 	}
 	tiers_end(&tiers);
+	questions_free(questions);
 	if (result == 0) {
 		for (size_t i = 0; i < count; i++)
 			finish(&places[i]);
@@ -364,10 +374,13 @@ static int examine(const struct pins *pins, struct wall_interface *interface, bo
 	if (tier < 0)
 		tier = interface->admits ? FW_TIER_OWN : FW_TIER_DROP;
 	interface->tier = (enum fw_tier)tier;
+	interface->asks = questions_are_noted(interface->index);
 	if (place.ours && detach)
 		result = xdp_program__detach(place.ours, interface->index, place.mode_before, 0);
-	if (place.ours && detach && result == 0)
+	if (place.ours && detach && result == 0) {
 		admit_detach(interface->index);
+		questions_detach(interface->index);
+	}
 	xdp_multiprog__close(place.before);
 	return result == 0 ? 0
 			   : error_set(error, result, "%s: cannot detach the filter: %s%s",

@@ -25,6 +25,8 @@
 	MAP(LISTING, listing)                                                                      \
 	MAP(LIST_PACKETS, list_packets)                                                            \
 	MAP(SOURCES, sources)                                                                      \
+	MAP(QUESTIONS, questions)                                                                  \
+	MAP(RATES, rates)                                                                          \
 	MAP(SKETCH, sketch)                                                                        \
 	MAP(ANSWERS, answers)                                                                      \
 	MAP(STRAINS, strains)                                                                      \

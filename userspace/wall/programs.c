@@ -161,7 +161,9 @@ int wall_programs(struct wall *wall, struct wall_program **list, size_t *count, 
 
 /* --- the same again -------------------------------------------------------------------------- */
 
-/* A program's constants: malloc'd, *@size bytes; NULL: it has none, or they can't be read. */
+/* A program's constants: malloc'd, *@size bytes; NULL: it has none (0 bytes), or they can't be
+ * read.
+ */
 static void *read_constants(int program, uint32_t *size)
 {
 	uint32_t ids[PINS_MAX], zero = 0, length = sizeof(struct bpf_map_info);
@@ -201,8 +203,9 @@ static bool is_same(int running, int loaded)
 		return false;
 	constants[0] = read_constants(running, &sizes[0]);
 	constants[1] = read_constants(loaded, &sizes[1]);
-	same = constants[0] && constants[1] && sizes[0] == sizes[1] &&
-	       memcmp(constants[0], constants[1], sizes[0]) == 0;
+	same = sizes[0] == sizes[1] &&
+	       (!sizes[0] || (constants[0] && constants[1] &&
+			      memcmp(constants[0], constants[1], sizes[0]) == 0));
 	free(constants[0]);
 	free(constants[1]);
 	return same;

@@ -261,7 +261,7 @@ int wall_map_dump(struct wall *wall, enum wall_map map, size_t key_size, size_t 
 {
 	const uint32_t most = 4096;
 	size_t room = 0, used = 0, interrupted = 0;
-	uint64_t cursor[4], *from = NULL; /* as large as the largest key */
+	uint64_t cursor[8], *from = NULL; /* as large as the largest key */
 	uint32_t got;
 	void *grown;
 	int result = 0;

@@ -57,6 +57,8 @@ struct wall_interface {
 	enum fw_tier tier; /* how newcomers can be challenged there */
 	bool admits;       /* admission is there: without it nobody gets in by tier own */
 	char tier_why[WALL_WHYS_SIZE]; /* why it is no better one; only from wall_attach() */
+	bool asks;          /* what leaves is noted, so that unsolicited answers can be told */
+	char asks_why[120]; /* why not; only from wall_attach() */
 };
 
 /*
@@ -270,7 +272,7 @@ struct wall_usage {
 	const char *name;
 	uint64_t used, size;
 };
-#define WALL_USAGE_COUNT 7
+#define WALL_USAGE_COUNT 8
 int wall_usage(struct wall *wall, struct wall_usage list[WALL_USAGE_COUNT], struct error *error);
 
 /* --- the proxy's board (wall/board.c) --------------------------------------------------------- */

@@ -472,6 +472,21 @@ static void filter_age_samplers(struct filter *filter, uint64_t ns)
 	free(each);
 }
 
+static void filter_age_questions(struct filter *filter, uint64_t ns)
+{
+	int fd = filter_map(filter, "questions");
+	struct fw_question key, *previous = NULL;
+	uint64_t asked;
+
+	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
+		if (bpf_map_lookup_elem(fd, &key, &asked) == 0) {
+			asked = filter_older(asked, ns);
+			bpf_map_update_elem(fd, &key, &asked, BPF_EXIST);
+		}
+		previous = &key;
+	}
+}
+
 void filter_age(struct filter *filter, uint64_t ns)
 {
 	int fd = filter_map(filter, "sources");
@@ -480,6 +495,8 @@ void filter_age(struct filter *filter, uint64_t ns)
 
 	filter_age_cells(filter, "sketch", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
 	filter_age_cells(filter, "gates", FW_SERVICES_MAX, ns);
+	filter_age_cells(filter, "rates", FW_SETTINGS_MAX, ns);
+	filter_age_questions(filter, ns);
 	filter_age_cells(filter, "strains", FW_SERVICES_MAX, ns);
 	filter_age_cells(filter, "answers", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
 	filter_age_pressure(filter, ns);

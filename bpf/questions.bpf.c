@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Questions: takes note of what this host asks, so that the filter knows an answer from a reflected
+ * one. At TC egress, where addresses and ports are as the other end will see them: what containers
+ * ask has been translated (NAT) by then. It changes and drops nothing.
+ *
+ * Noted are UDP packets to ports that reflectors answer from, echo requests, and the SYNs of hosts
+ * behind this one; its own have a socket that the filter can look for.
+ */
+#include <linux/bpf.h>
+#include <linux/icmpv6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "questions.h"
+
+#define FRAGMENT_OFFSET 0x1fff
+
+/* Counted from the network header: whatever tags or link layer are before it don't matter. */
+#define READ(skb, offset, to)                                                                      \
+	(bpf_skb_load_bytes_relative(skb, offset, to, sizeof(*(to)), BPF_HDR_START_NET) == 0)
+
+/* Reads the addresses. Where the transport header is; 0: there is none to be read. An IPv6 question
+ * with extension headers is not noted. */
+static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_question *question)
+{
+	struct ipv6hdr v6;
+	struct iphdr v4;
+
+	if (!READ(skb, 0, &v4))
+		return 0;
+	if (v4.version == 4 && !(v4.frag_off & bpf_htons(FRAGMENT_OFFSET))) {
+		question->local = (struct fw_addr){{0, 0, bpf_htonl(0xffff), v4.saddr}};
+		question->remote = (struct fw_addr){{0, 0, bpf_htonl(0xffff), v4.daddr}};
+		question->proto = v4.protocol;
+		return v4.ihl * 4;
+	}
+	if (v4.version != 6 || !READ(skb, 0, &v6))
+		return 0;
+	__builtin_memcpy(&question->local, &v6.saddr, sizeof(question->local));
+	__builtin_memcpy(&question->remote, &v6.daddr, sizeof(question->remote));
+	question->proto = v6.nexthdr;
+	return sizeof(v6);
+}
+
+static __always_inline bool read_udp(struct __sk_buff *skb, __u32 offset,
+				     struct fw_question *question)
+{
+	struct udphdr udp;
+
+	if (!READ(skb, offset, &udp) || questions_form(udp.dest) == QUESTION_FOREIGN)
+		return false;
+	question->local_port = udp.source;
+	question->remote_port = udp.dest;
+	return true;
+}
+
+static __always_inline bool read_echo(struct __sk_buff *skb, __u32 offset, __u8 request,
+				      struct fw_question *question)
+{
+	struct packet_icmp icmp;
+
+	if (!READ(skb, offset, &icmp) || icmp.type != request)
+		return false;
+	question->proto = IPPROTO_ICMP;
+	question->local_port = icmp.id; /* the same place in both families */
+	return true;
+}
+
+static __always_inline bool read_forwarded_syn(struct __sk_buff *skb, __u32 offset,
+					       struct fw_question *question)
+{
+	struct tcphdr tcp;
+
+	if (skb->sk || !READ(skb, offset, &tcp) || !tcp.syn || tcp.ack)
+		return false;
+	question->local_port = tcp.source;
+	question->remote_port = tcp.dest;
+	return true;
+}
+
+/* False: the packet asks nothing that is noted. */
+static __always_inline bool read_question(struct __sk_buff *skb, struct fw_question *question)
+{
+	__u32 offset = read_network(skb, question);
+
+	if (!offset)
+		return false;
+	switch (question->proto) {
+	case IPPROTO_UDP:
+		return read_udp(skb, offset, question);
+	case IPPROTO_ICMP:
+		return read_echo(skb, offset, PACKET_ICMP_ECHO_REQUEST, question);
+	case IPPROTO_ICMPV6:
+		return read_echo(skb, offset, ICMPV6_ECHO_REQUEST, question);
+	case IPPROTO_TCP:
+		return read_forwarded_syn(skb, offset, question);
+	default:
+		return false;
+	}
+}
+
+SEC("tc")
+int floodwall_questions(struct __sk_buff *skb)
+{
+	struct fw_question question = {};
+
+	if (read_question(skb, &question))
+		questions_note(&question);
+	return TC_ACT_UNSPEC; /* whoever else is attached comes next */
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
