@@ -11,12 +11,13 @@
 #ifndef FLOODWALL_CHALLENGE_H
 #define FLOODWALL_CHALLENGE_H
 
-#include <stddef.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "answer.h"
 #include "arrivals.h"
 #include "cookie.h"
+#include "homes.h"
 #include "pressure.h"
 #include "secrets.h"
 #include "segment.h"
@@ -27,148 +28,8 @@
 const volatile __u32 fw_tier = FW_TIER_DROP;
 
 enum {
-	CHALLENGE_HOPS = 64,
-	CHALLENGE_WINDOW = 29200,        /* twenty segments; the socket's first segment opens it */
-	CHALLENGE_MTU_MIN = 1280,        /* a smaller one is not believed */
 	CHALLENGE_TAGGED = ETH_HLEN + 4, /* the length of an Ethernet header with a VLAN tag */
-	CHALLENGE_WORDS = (40 + 20 + 20) / 4, /* IPv6, TCP and every option that is answered */
 };
-
-#define CHALLENGE_DONT_FRAGMENT 0x4000
-#define CHALLENGE_SYN_ACK       (PACKET_SYN | PACKET_ACK)
-#define CHALLENGE_ECE           0x40
-
-/* An answer from its IP header on, as it is put together; what is not yet written is zero. */
-struct challenge_answer {
-	__be32 word[CHALLENGE_WORDS];
-	__u32 count;
-};
-
-/* What goes into it: what the SYN says, and what we say to it. */
-struct challenge {
-	struct cookie_segment segment;
-	struct cookie cookie;
-	__u32 window_scale;
-	__u16 mss;
-};
-
-/* The Internet checksum (RFC 1071) over an answer's words, @count of them from @first on. What was
- * not written is zero, and counts for nothing. @seed: what else is covered. */
-static __always_inline __u16 challenge_sum(struct challenge_answer *answer, __u32 first,
-					   __u32 count, __be32 seed)
-{
-	__u32 sum = bpf_csum_diff(NULL, 0, answer->word + first, count * 4, seed);
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~(sum + (sum >> 16));
-}
-
-static __always_inline void challenge_put(struct challenge_answer *answer, __u32 word)
-{
-	if (answer->count < CHALLENGE_WORDS)
-		answer->word[answer->count++] = bpf_htonl(word);
-}
-
-/* The options in the kernel's order, each on a word's boundary. */
-static __always_inline void challenge_put_options(struct challenge_answer *answer,
-						  const struct challenge *challenge)
-{
-	const struct cookie_options *options = &challenge->segment.options;
-
-	if (options->mss)
-		challenge_put(answer, COOKIE_OPTION_MSS << 24 | 4 << 16 | challenge->mss);
-	if (options->timestamps) {
-		challenge_put(answer, (options->sack ? COOKIE_OPTION_SACK << 24 | 2 << 16
-						     : COOKIE_OPTION_NOP * 0x01010000) |
-					      COOKIE_OPTION_TIMESTAMPS << 8 | 10);
-		challenge_put(answer, challenge->cookie.tsval);
-		challenge_put(answer, options->tsval);
-	} else if (options->sack) {
-		challenge_put(answer, COOKIE_OPTION_NOP * 0x01010000 | COOKIE_OPTION_SACK << 8 | 2);
-	}
-	if (options->window_scale != COOKIE_NO_SCALE)
-		challenge_put(answer, COOKIE_OPTION_NOP << 24 | COOKIE_OPTION_SCALE << 16 | 3 << 8 |
-					      challenge->window_scale);
-}
-
-/* The IP header, but for what depends on how long the rest becomes. */
-static __always_inline void challenge_put_v4(struct challenge_answer *answer,
-					     const struct packet *packet)
-{
-	challenge_put(answer, 0x45000000);
-	challenge_put(answer, CHALLENGE_DONT_FRAGMENT);
-	challenge_put(answer, CHALLENGE_HOPS << 24 | IPPROTO_TCP << 16);
-	challenge_put(answer, bpf_ntohl(packet->destination.addr.word[3]));
-	challenge_put(answer, bpf_ntohl(packet->source.addr.word[3]));
-}
-
-static __always_inline void challenge_put_v6(struct challenge_answer *answer,
-					     const struct packet *packet)
-{
-	int i;
-
-	challenge_put(answer, 0x60000000);
-	challenge_put(answer, IPPROTO_TCP << 8 | CHALLENGE_HOPS);
-#pragma unroll
-	for (i = 0; i < 4; i++)
-		challenge_put(answer, bpf_ntohl(packet->destination.addr.word[i]));
-#pragma unroll
-	for (i = 0; i < 4; i++)
-		challenge_put(answer, bpf_ntohl(packet->source.addr.word[i]));
-}
-
-static __always_inline void challenge_put_tcp(struct challenge_answer *answer,
-					      const struct packet *packet,
-					      const struct challenge *challenge)
-{
-	__u32 flags = CHALLENGE_SYN_ACK | (challenge->segment.options.ecn ? CHALLENGE_ECE : 0);
-
-	challenge_put(answer, (__u32)bpf_ntohs(packet->destination.port) << 16 |
-				      bpf_ntohs(packet->source_port));
-	challenge_put(answer, challenge->cookie.isn);
-	challenge_put(answer, challenge->segment.seq + 1);
-	challenge_put(answer, flags << 16 | CHALLENGE_WINDOW);
-	challenge_put(answer, 0);
-	challenge_put_options(answer, challenge);
-}
-
-/* Lengths and checksums. @first: the TCP header's first word; the words between @addresses and it
- * are the addresses, which TCP's checksum covers too. */
-static __always_inline void challenge_close(struct challenge_answer *answer, __u32 first,
-					    __u32 addresses)
-{
-	__u32 words = answer->count - first;
-	__be32 pseudo = bpf_htonl(IPPROTO_TCP << 16 | words * 4);
-
-	answer->word[first + 3] |= bpf_htonl(words << 28);
-	answer->word[first + 4] =
-		challenge_sum(answer, addresses, CHALLENGE_WORDS - addresses, pseudo);
-}
-
-/*
- * Puts the answer together. A global function, so that the verifier looks at its branches apart
- * from those of the caller.
- */
-__noinline int challenge_compose(struct challenge_answer *answer, const struct packet *packet,
-				 const struct challenge *challenge)
-{
-	if (!answer || !packet || !challenge)
-		return 0;
-	answer->count = 0;
-	if (fw_addr_is_v4(&packet->source.addr)) {
-		challenge_put_v4(answer, packet);
-		challenge_put_tcp(answer, packet, challenge);
-		challenge_close(answer, 5, 3);
-		answer->word[0] |= bpf_htonl(answer->count * 4);
-		answer->word[2] |= (__be32)challenge_sum(answer, 0, 5, 0) << 16;
-	} else {
-		challenge_put_v6(answer, packet);
-		challenge_put_tcp(answer, packet, challenge);
-		challenge_close(answer, 10, 2);
-		answer->word[1] |= bpf_htonl((answer->count - 10) << 18);
-	}
-	return 1;
-}
 
 static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
 {
@@ -177,19 +38,6 @@ static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
 	__builtin_memcpy(host, ethernet->h_dest, sizeof(host));
 	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, sizeof(host));
 	__builtin_memcpy(ethernet->h_source, host, sizeof(host));
-}
-
-/* What our side takes: the interface's MTU less both headers, as the stack would say. */
-static __always_inline __u16 challenge_mss(struct xdp_md *ctx, bool is_v4)
-{
-	__u32 mtu = 0;
-
-	if (bpf_check_mtu(ctx, 0, &mtu, 0, 0) < 0 || mtu < CHALLENGE_MTU_MIN)
-		mtu = CHALLENGE_MTU_MIN;
-	if (mtu > 0xffff)
-		mtu = 0xffff;
-	return mtu - sizeof(struct tcphdr) -
-	       (is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
 /* Where the IP header is, behind one VLAN tag or none; 0: neither. */
@@ -214,7 +62,7 @@ static __always_inline long challenge_load(void *ctx, __u32 offset, void *to, __
 
 /*
  * Reads what the segment says about cookies. Where its IP header is; 0: its headers are out of the
- * ordinary. Global, as challenge_compose().
+ * ordinary. Global, as answer_compose().
  */
 __noinline int challenge_read(struct xdp_md *ctx, const struct packet *packet,
 			      struct cookie_segment *segment)
@@ -275,7 +123,7 @@ static __always_inline int challenge_make_cookie(struct xdp_md *ctx, const struc
 }
 
 /* Reads the SYN and makes its cookie at @now. Where its IP header is, or enum challenge_refusal.
- * Global, as challenge_compose(). */
+ * Global, as answer_compose(). */
 __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet,
 				 struct challenge *challenge, __u64 now)
 {
@@ -289,7 +137,6 @@ __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet
 	if (!offset || options->is_signed)
 		return CHALLENGE_ODD;
 	options->ecn = challenge->segment.ecn_setup;
-	challenge->mss = challenge_mss(ctx, fw_addr_is_v4(&packet->source.addr));
 	made = challenge_make_cookie(ctx, packet, challenge, now);
 	return made > 0 ? offset : made;
 }
@@ -299,7 +146,7 @@ __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet
 __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 			       const struct challenge *challenge, __u32 offset)
 {
-	struct challenge_answer answer = {};
+	union answer answer = {};
 	__u32 last, size;
 	void *data;
 
@@ -307,18 +154,17 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 		return 0;
 	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED)
 		return 0;
-	challenge_compose(&answer, packet, challenge);
-	last = (answer.count - 1) & 31; /* for the verifier */
-	if (last >= CHALLENGE_WORDS)
+	last = (answer_compose(&answer, packet, challenge) - 1) & 127; /* for the verifier */
+	if (last >= sizeof(answer))
 		return 0;
-	size = (last + 1) * sizeof(answer.word[0]);
+	size = last + 1;
 	if (offset + size > packet->length || !challenge_cut(ctx, packet->length, offset + size))
 		return 0;
 	data = (void *)(long)ctx->data;
 	if (data + ETH_HLEN > (void *)(long)ctx->data_end)
 		return 0;
 	challenge_swap_ethernet(data);
-	return bpf_xdp_store_bytes(ctx, offset, answer.word, size) == 0;
+	return bpf_xdp_store_bytes(ctx, offset, &answer, size) == 0;
 }
 
 /* Whether the segment brings back a cookie of ours. Global for the same reason. */
@@ -335,10 +181,9 @@ enum challenge_found {
 	CHALLENGE_LISTENER,
 	CHALLENGE_MULTIPATH, /* a listener that no cookie of ours helps */
 	CHALLENGE_CONNECTION,
-	CHALLENGE_OPENING,   /* a handshake that the stack has answered */
-	CHALLENGE_FULL,      /* a listener that takes no connection now */
-	CHALLENGE_STACKS,    /* a listener, and a cookie that the stack made itself */
-	CHALLENGE_ELSEWHERE, /* a listener, but the packet is for a host behind this one */
+	CHALLENGE_OPENING, /* a handshake that the stack has answered */
+	CHALLENGE_FULL,    /* a listener that takes no connection now */
+	CHALLENGE_STACKS,  /* a listener, and a cookie that the stack made itself */
 };
 
 /* Whether the segment brings back a cookie of the stack's, sent when its queue overflowed: before
@@ -386,9 +231,15 @@ __noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
 	else if (challenge_is_stacks(ctx, packet, sk))
 		found = CHALLENGE_STACKS;
 	bpf_sk_release(sk);
-	if (found == CHALLENGE_LISTENER && !sockets_are_here(ctx, packet))
-		found = CHALLENGE_ELSEWHERE;
 	return found;
+}
+
+/* What our side takes, as the stack would say. */
+static __always_inline __u16 challenge_mss(const struct packet *packet, __u32 mtu)
+{
+	return mtu - sizeof(struct tcphdr) -
+	       (fw_addr_is_v4(&packet->source.addr) ? sizeof(struct iphdr)
+						    : sizeof(struct ipv6hdr));
 }
 
 /*
@@ -400,10 +251,14 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 							  enum fw_verdict condemned, __u64 now)
 {
 	struct challenge answer = {};
-	int offset;
+	int offset, mtu;
 
 	switch (challenge_find(ctx, packet)) {
 	case CHALLENGE_LISTENER:
+		mtu = homes_mtu(ctx, packet);
+		if (!mtu)
+			return FW_PASS_SYN;
+		answer.mss = challenge_mss(packet, mtu);
 		offset = challenge_prepare(ctx, packet, &answer, now);
 		if (offset > 0 && challenge_write(ctx, packet, &answer, offset))
 			return FW_COOKIE_SENT;
@@ -422,7 +277,7 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 }
 
 /* A segment that opens no connection, to a service under pressure. FW_NONE: it is of a connection,
- * or of one that the stack is about to make. */
+ * or of one that the stack is about to make, or for another host. */
 static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 							 const struct packet *packet)
 {
@@ -432,6 +287,8 @@ static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 		return FW_NONE;
 	if (found == CHALLENGE_STACKS)
 		return FW_PASS_COOKIE;
+	if (!homes_mtu(ctx, packet))
+		return FW_NONE;
 	if (!packet_may_complete(packet))
 		return FW_NO_SOCKET;
 	return fw_tier == FW_TIER_OWN && challenge_check(ctx, packet) ? FW_PASS_COOKIE

@@ -71,11 +71,14 @@ struct cookie_options {
 /* What of a segment is about cookies. */
 struct cookie_segment {
 	__u32 seq, ack;
-	__u32 at;       /* where reading the options is */
-	__u8 ecn_setup; /* ECE and CWR (RFC 3168 section 6.1.1) */
-	__u8 length;    /* of the options */
-	__u8 raw[COOKIE_OPTIONS_SIZE];
-	__u8 zero[10]; /* behind them, so that no option is read past the end */
+	__u32 at;        /* where reading the options is */
+	__u16 ecn_setup; /* ECE and CWR (RFC 3168 section 6.1.1) */
+	__u16 length;    /* of the options; a multiple of four */
+	union {
+		__u8 raw[COOKIE_OPTIONS_SIZE];
+		__be32 word[COOKIE_OPTIONS_SIZE / 4];
+	};
+	__u8 zero[12]; /* behind them, so that no option is read past the end */
 	struct cookie_options options;
 };
 
@@ -90,13 +93,18 @@ static __always_inline __u32 cookie_read_u32(const __u8 *bytes)
 	return (__u32)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
 }
 
+static __always_inline __u8 cookie_scale(__u8 shift)
+{
+	return shift > COOKIE_SCALE_MAX ? COOKIE_SCALE_MAX : shift;
+}
+
 static __always_inline void cookie_take_option(struct cookie_options *options, __u32 kind,
 					       __u32 size, const __u8 *value)
 {
 	if (kind == COOKIE_OPTION_MSS && size == 4) {
 		options->mss = value[0] << 8 | value[1];
 	} else if (kind == COOKIE_OPTION_SCALE && size == 3) {
-		options->window_scale = value[0] > COOKIE_SCALE_MAX ? COOKIE_SCALE_MAX : value[0];
+		options->window_scale = cookie_scale(value[0]);
 	} else if (kind == COOKIE_OPTION_SACK && size == 2) {
 		options->sack = 1;
 	} else if (kind == COOKIE_OPTION_TIMESTAMPS && size == 10) {
@@ -106,6 +114,45 @@ static __always_inline void cookie_take_option(struct cookie_options *options, _
 	} else if (kind == COOKIE_OPTION_MD5 || kind == COOKIE_OPTION_AO) {
 		options->is_signed = 1;
 	}
+}
+
+/* Options as stacks pad them, so that each begins a word: what is in their first one. */
+enum {
+	COOKIE_WORD_MSS = COOKIE_OPTION_MSS << 8 | 4, /* the upper half */
+	COOKIE_WORD_SCALE = COOKIE_OPTION_NOP << 16 | COOKIE_OPTION_SCALE << 8 | 3, /* all but the
+										       last byte */
+	COOKIE_WORD_SACK = COOKIE_OPTION_NOP * 0x01010000 | COOKIE_OPTION_SACK << 8 | 2,
+	COOKIE_WORD_STAMPS = COOKIE_OPTION_NOP * 0x01010000 | COOKIE_OPTION_TIMESTAMPS << 8 | 10,
+	COOKIE_WORD_SACK_STAMPS =
+		COOKIE_OPTION_SACK << 24 | 2 << 16 | COOKIE_OPTION_TIMESTAMPS << 8 | 10,
+};
+
+/* Reads options for as long as each begins a word, and sets segment->at behind them. */
+static __always_inline void cookie_read_words(struct cookie_segment *segment)
+{
+	__u32 words = segment->length / 4, word, at;
+	struct cookie_options *options = &segment->options;
+
+	for (at = 0; at < words && at < COOKIE_OPTIONS_SIZE / 4; at++) {
+		word = bpf_ntohl(segment->word[at]);
+		if (word >> 16 == COOKIE_WORD_MSS) {
+			options->mss = word;
+		} else if (word >> 8 == COOKIE_WORD_SCALE) {
+			options->window_scale = cookie_scale(word);
+		} else if (word == COOKIE_WORD_SACK) {
+			options->sack = 1;
+		} else if ((word == COOKIE_WORD_STAMPS || word == COOKIE_WORD_SACK_STAMPS) &&
+			   at + 2 < words && at + 2 < COOKIE_OPTIONS_SIZE / 4) {
+			options->sack |= word == COOKIE_WORD_SACK_STAMPS;
+			options->timestamps = 1;
+			options->tsval = bpf_ntohl(segment->word[at + 1]);
+			options->tsecr = bpf_ntohl(segment->word[at + 2]);
+			at += 2;
+		} else {
+			break;
+		}
+	}
+	segment->at = at * 4;
 }
 
 /*
@@ -127,7 +174,7 @@ __noinline int cookie_read_options(struct cookie_segment *segment)
 	options = &segment->options;
 	raw = segment->raw;
 	*options = (struct cookie_options){.window_scale = COOKIE_NO_SCALE};
-	segment->at = 0;
+	cookie_read_words(segment);
 	for (i = 0; i < COOKIE_OPTIONS_SIZE; i++) {
 		at = *(volatile __u32 *)&segment->at;
 		if (at >= segment->length || at >= COOKIE_OPTIONS_SIZE)

@@ -60,6 +60,7 @@ enum {
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
 	FW_SECRETS = 4,            /* the current one and those before */
+	FW_HOMES = 16,             /* of the host's addresses; a power of two */
 	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
 };
 
@@ -399,6 +400,15 @@ struct fw_event {
 struct fw_sampler {
 	__u64 tat_ns;
 	__u64 untold;
+};
+
+/* An address of the host itself, and the MTU of an interface by which packets come to it. Private
+ * to the filter. */
+struct fw_home {
+	struct fw_addr addr;
+	__u32 ifindex;
+	__u32 mtu;
+	__u64 until_ns; /* CLOCK_MONOTONIC: when the kernel has to be asked again */
 };
 
 /* One for the whole filter; written by the loader. */

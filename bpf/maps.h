@@ -177,6 +177,14 @@ struct {
 	__type(value, struct fw_secret);
 } secrets SEC(".maps");
 
+/* The host's addresses, as far as packets came to them lately: homes.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FW_HOMES);
+	__type(key, __u32);
+	__type(value, struct fw_home);
+} homes SEC(".maps");
+
 /* Flows that have just returned a cookie, until the stack knows them: arrivals.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

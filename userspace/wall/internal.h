@@ -32,6 +32,7 @@
 	MAP(STRAINS, strains)                                                                      \
 	MAP(PRESSURE, pressure)                                                                    \
 	MAP(SECRETS, secrets)                                                                      \
+	MAP(HOMES, homes)                                                                          \
 	MAP(ARRIVALS, arrivals)                                                                    \
 	MAP(GATES, gates)                                                                          \
 	MAP(CONNECTIONS, connections)                                                              \
