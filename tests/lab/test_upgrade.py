@@ -57,7 +57,8 @@ def test_twenty_upgrades_under_way(lab, cli, mode):
     for _ in range(UPGRADES):
         answer = programs(cli("upgrade", "--force"))
         assert {row["replaced"] for row in answer.values()} == {True}
-        assert {name for _, name in answer} == {"floodwall_filte", "floodwall_admit", "floodwall_track"}
+        assert {name for _, name in answer} == {"floodwall_filte", "floodwall_admit", "floodwall_quest",
+                                               "floodwall_track"}
     result = clients.result()
     for flood in floods:
         flood.kill(signal.SIGINT)

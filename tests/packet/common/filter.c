@@ -354,6 +354,21 @@ void filter_verify(struct filter *filter, const char *source, uint32_t service)
 	filter_write(filter, "sources", &key, &value);
 }
 
+void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_t local_port,
+		const char *remote, uint16_t remote_port)
+{
+	struct fw_question key = {
+		.local = filter_address(local),
+		.remote = filter_address(remote),
+		.local_port = htons(local_port),
+		.remote_port = htons(remote_port),
+		.proto = proto,
+	};
+	uint64_t now = filter_now();
+
+	filter_write(filter, "questions", &key, &now);
+}
+
 void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
 		 uint32_t connections)
 {

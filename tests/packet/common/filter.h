@@ -82,6 +82,10 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 /* As if nobody had ever brought a cookie back. */
 void filter_forget_proofs(struct filter *filter);
 
+/* What questions.bpf.c would have noted: @local asked @remote just now. */
+void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_t local_port,
+		const char *remote, uint16_t remote_port);
+
 /* Everything the filter remembers of time becomes @ns older: as if so much had passed. */
 void filter_age(struct filter *filter, uint64_t ns);
 
