@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Questions: what leaves by the real program at TC egress is known to the real filter when the
+ * answer comes in, and nothing else is.
+ */
+#include "common/filter.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/pkt_cls.h>
+#include <netinet/in.h>
+#include <string.h>
+#include "common/family.h"
+#include "questions.skel.h"
+
+static struct questions_bpf *egress;
+
+/* Both programs, on the same map. */
+static int setup(void **state)
+{
+	struct filter *filter;
+
+	filter_setup(state);
+	filter = *state;
+	for (int i = FW_SET_RATES_UNSOLICITED; i <= FW_SET_RATES_OTHER; i++)
+		filter_set(filter, FW_HOST_SERVICE, i, 1);
+	egress = questions_bpf__open();
+	assert_non_null(egress);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.questions, filter_map(filter, "questions")),
+			 0);
+	assert_int_equal(questions_bpf__load(egress), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	questions_bpf__destroy(egress);
+	return filter_teardown(state);
+}
+
+/* The packet leaves this host, as it is. */
+static void leave(const struct frame *packet)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet->data, .data_size_in = packet->length,
+		    .repeat = 1);
+
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(egress->progs.floodwall_questions), &run),
+		0);
+	assert_int_equal((int)run.retval, TC_ACT_UNSPEC);
+}
+
+static size_t noted(struct filter *filter)
+{
+	int fd = filter_map(filter, "questions");
+	struct fw_question key, *previous = NULL;
+	size_t count = 0;
+
+	for (; bpf_map_get_next_key(fd, previous, &key) == 0; previous = &key)
+		count++;
+	return count;
+}
+
+/* Uses up what may pass without having been asked for. */
+static void exhaust(struct filter *filter, const struct frame *packet)
+{
+	filter_age(filter, 2 * FILTER_SECOND);
+	while (filter_passes(filter, packet))
+		;
+}
+
+static void the_answer_to_a_datagram_passes(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		struct frame question =
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .source_port = 50000, .destination_port = 53,
+			      .payload = 30);
+		struct frame answer = frame(.source = family->client, .destination = family->server,
+					    .proto = IPPROTO_UDP, .source_port = 53,
+					    .destination_port = 50000, .payload = 300);
+
+		answer.data[answer.transport + 10] = 0x81;
+		exhaust(filter, &answer);
+		leave(&question);
+		filter_expect_frame(filter, 0, FW_PASS_ANSWER, &answer);
+	}
+	assert_int_equal(noted(filter), 2);
+}
+
+static void the_answer_to_an_echo_request_passes(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		bool v6 = strchr(family->any, ':');
+		struct frame request =
+			frame(.source = family->server, .destination = family->client,
+			      .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .payload = 56);
+		struct frame reply =
+			frame(.source = family->client, .destination = family->server,
+			      .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .payload = 56);
+
+		request.data[request.transport] = v6 ? 128 : 8;
+		reply.data[reply.transport] = v6 ? 129 : 0;
+		memcpy(request.data + request.transport + 4, "\x77\x88", 2);
+		memcpy(reply.data + reply.transport + 4, "\x77\x88", 2);
+		exhaust(filter, &reply);
+		leave(&request);
+		filter_expect_frame(filter, 0, FW_PASS_ANSWER, &reply);
+	}
+}
+
+static void nothing_else_is_noted(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		bool v6 = strchr(family->any, ':');
+		struct frame reply =
+			frame(.source = family->server, .destination = family->client,
+			      .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .payload = 56);
+		struct frame packets[] = {
+			/* From a reflector's port, not to one; to a port of no reflector. */
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .source_port = 53, .destination_port = 40000),
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .destination_port = 443),
+			/* SYNs of this host have a socket; other segments ask nothing. */
+			frame(.source = family->server, .destination = family->client,
+			      .flags = FRAME_SYN),
+			frame(.source = family->server, .destination = family->client,
+			      .flags = FRAME_ACK),
+			frame(.source = family->server, .destination = family->client, .proto = 47,
+			      .payload = 40),
+			reply,
+		};
+
+		packets[5].data[reply.transport] = v6 ? 129 : 0;
+		for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
+			leave(&packets[i]);
+	}
+	assert_int_equal(noted(filter), 0);
+}
+
+static void a_question_put_again_is_a_young_one(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		struct frame question =
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .source_port = 123, .destination_port = 123,
+			      .payload = 48);
+		struct frame answer = frame(.source = family->client, .destination = family->server,
+					    .proto = IPPROTO_UDP, .source_port = 123,
+					    .destination_port = 123, .payload = 48);
+
+		answer.data[answer.transport + 8] = 0x24;
+		leave(&question);
+		filter_age(filter, 40 * FILTER_SECOND);
+		exhaust(filter, &answer);
+		leave(&question);
+		filter_expect_frame(filter, 0, FW_PASS_ANSWER, &answer);
+	}
+	assert_int_equal(noted(filter), 2);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(the_answer_to_a_datagram_passes),
+		test(the_answer_to_an_echo_request_passes),
+		test(nothing_else_is_noted),
+		test(a_question_put_again_is_a_young_one),
+	};
+
+	return cmocka_run_group_tests_name("questions", tests, NULL, NULL);
+}
