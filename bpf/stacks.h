@@ -27,17 +27,21 @@ struct stacks_syn {
 static __always_inline __s64 stacks_cookie(struct bpf_sock *sk, const struct packet *packet,
 					   struct stacks_syn *syn)
 {
-	struct ipv6hdr v6 = {.version = 6};
-	struct iphdr v4 = {.version = 4};
+	union {
+		struct iphdr v4;
+		struct ipv6hdr v6;
+	} ip = {};
 
 	if (fw_addr_is_v4(&packet->source.addr)) {
-		v4.saddr = packet->source.addr.word[3];
-		v4.daddr = packet->destination.addr.word[3];
-		return bpf_tcp_gen_syncookie(sk, &v4, sizeof(v4), &syn->tcp, sizeof(*syn));
+		ip.v4.version = 4;
+		ip.v4.saddr = packet->source.addr.word[3];
+		ip.v4.daddr = packet->destination.addr.word[3];
+		return bpf_tcp_gen_syncookie(sk, &ip.v4, sizeof(ip.v4), &syn->tcp, sizeof(*syn));
 	}
-	__builtin_memcpy(&v6.saddr, &packet->source.addr, sizeof(v6.saddr));
-	__builtin_memcpy(&v6.daddr, &packet->destination.addr, sizeof(v6.daddr));
-	return bpf_tcp_gen_syncookie(sk, &v6, sizeof(v6), &syn->tcp, sizeof(*syn));
+	ip.v6.version = 6;
+	__builtin_memcpy(&ip.v6.saddr, &packet->source.addr, sizeof(ip.v6.saddr));
+	__builtin_memcpy(&ip.v6.daddr, &packet->destination.addr, sizeof(ip.v6.daddr));
+	return bpf_tcp_gen_syncookie(sk, &ip.v6, sizeof(ip.v6), &syn->tcp, sizeof(*syn));
 }
 
 /* The sequence number of the SYN-ACK. 0: there is none, since the SYN queue has room, and the stack
