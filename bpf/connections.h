@@ -12,6 +12,7 @@
 
 #include "maps.h"
 #include "policy.h"
+#include "records.h"
 
 /* Lost races after which a change gives up. Each means that another CPU's change went through. */
 enum { CONNECTIONS_RETRIES = 16 };
@@ -93,6 +94,7 @@ __noinline bool connections_add(const struct fw_connection_owner *holder)
 			if (!connections_swap(&bucket->slot[slot], 0, fingerprint | 1))
 				continue;
 			bucket->owner[slot] = *holder;
+			records_note(&holder->addr);
 			return true;
 		}
 		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)

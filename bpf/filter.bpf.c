@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include "maps.h"
 #include "policy.h"
+#include "records.h"
 #include "packet.h"
 #include "parse.h"
 #include "lists.h"
@@ -120,17 +121,20 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 						     const struct packet *packet)
 {
+	const __u64 prefix = HASH(PREFIX);
 	struct attempt attempt = {
-		.verified = rate_verified_source(packet),
-		.source = HASH(SOURCE),
-		.prefix = HASH(PREFIX),
+		.verified = packet->on_record ? rate_verified_source(packet) : NULL,
+		.source = fw_hash_source(prefix, &packet->source.addr),
+		.prefix = prefix,
 		.now = bpf_ktime_get_ns(),
 	};
 	enum fw_verdict doubt = doubt_under_pressure(packet, &attempt), verdict;
 
 	if (doubt == FW_NONE) {
-		JUDGE(CONNECTIONS(SOURCE, attempt.source));
-		JUDGE(CONNECTIONS(PREFIX, attempt.prefix));
+		if (packet->on_record) {
+			JUDGE(CONNECTIONS(SOURCE, attempt.source));
+			JUDGE(CONNECTIONS(PREFIX, attempt.prefix));
+		}
 		doubt = attempt.verified ? doubt_verified(packet, &attempt)
 					 : doubt_newcomer(packet, &attempt);
 	}
@@ -270,6 +274,7 @@ static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *
 	if (lists_allow(packet))
 		return FW_PASS_ALLOWED;
 	JUDGE(listed_judge(packet));
+	packet->on_record = records_have(&packet->source.addr);
 	JUDGE(lists_block(packet));
 	JUDGE(sanity_fragment(packet));
 	JUDGE(sanity_source(packet));

@@ -49,11 +49,12 @@ enum {
 				  scope HOST */
 	FW_VERDICTS_MAX = 96,
 	FW_SETTINGS_MAX = 64,
-	FW_NAME_SIZE = 32, /* a service's name with its NUL */
-	FW_NOTE_SIZE = 40, /* an operator's words on a list entry with their NUL */
-	FW_SKETCH_ROWS = 4,
-	FW_SKETCH_COLUMNS = 8192, /* 4 × 8,192 × 8 bytes = 256 KiB: fits L2 */
-	FW_CONNECTION_SLOTS = 8,  /* a bucket's words fill one cache line */
+	FW_NAME_SIZE = 32,       /* a service's name with its NUL */
+	FW_NOTE_SIZE = 40,       /* an operator's words on a list entry with their NUL */
+	FW_SKETCH_LINES = 4096,  /* of 64 bytes: 256 KiB fit L2 */
+	FW_SKETCH_CELLS = 8,     /* a line's words fill one cache line */
+	FW_RECORD_BITS = 20,     /* 2^20 bits: 128 KiB fit L2 */
+	FW_CONNECTION_SLOTS = 8, /* a bucket's words fill one cache line */
 	FW_EVENTS_MAX = 8192,
 	FW_WORKERS_MAX = 32,
 	FW_METRICS_MAX = 32,
@@ -334,6 +335,11 @@ struct fw_source {
 	__u64 verified_ns; /* last proof, CLOCK_MONOTONIC */
 };
 
+/* A set of the sketch; sketch.h says what a cell holds. */
+struct fw_sketch_line {
+	__u64 cell[FW_SKETCH_CELLS];
+};
+
 /*
  * Concurrent connections: a table of buckets that nothing is ever deleted from. A slot is one word,
  * so that inserting, counting and freeing are each a single compare-and-swap and no count can be
@@ -419,6 +425,9 @@ struct fw_meta {
 	__u64 attached_ns; /* CLOCK_REALTIME of the first attachment */
 	__u64 events;      /* sequence of the newest event; advanced by the filter */
 	__u64 secret;      /* index of the current one in the map `secrets` */
+	__u64 records; /* the half of the map `records` that is in use, 0 or 1. Notes go to both;
+			  the other one is emptied, filled from the tables, and taken into use,
+			  as a bit that nobody needs any more can't be told from the others */
 };
 
 static inline __u32 fw_counter_index(__u32 service, __u32 verdict)
@@ -475,47 +484,6 @@ static inline struct fw_addr fw_addr_at_level(struct fw_addr addr, enum fw_level
 	return addr;
 }
 
-#define FW_ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-#define FW_SIP_ROUND(a, b, c, d)                                                                   \
-	do {                                                                                       \
-		a += b;                                                                            \
-		c += d;                                                                            \
-		b = FW_ROTL(b, 13) ^ a;                                                            \
-		d = FW_ROTL(d, 16) ^ c;                                                            \
-		a = FW_ROTL(a, 32);                                                                \
-		c += b;                                                                            \
-		a += d;                                                                            \
-		b = FW_ROTL(b, 17) ^ c;                                                            \
-		d = FW_ROTL(d, 21) ^ a;                                                            \
-		c = FW_ROTL(c, 32);                                                                \
-	} while (0)
-
-/*
- * Keyed hash of (address, service, level): SipHash-1-3 (Aumasson, Bernstein 2012) over three words.
- * Keyed by a secret, so that nobody outside can aim at a bucket or a cell.
- */
-static inline __u64 fw_hash(const __u64 seed[2], const struct fw_addr *addr, __u32 service,
-			    __u32 level)
-{
-	__u64 v0 = seed[0] ^ 0x736f6d6570736575ULL, v1 = seed[1] ^ 0x646f72616e646f6dULL;
-	__u64 v2 = seed[0] ^ 0x6c7967656e657261ULL, v3 = seed[1] ^ 0x7465646279746573ULL;
-	__u64 word[3];
-	int i;
-
-	word[0] = (__u64)addr->word[1] << 32 | addr->word[0];
-	word[1] = (__u64)addr->word[3] << 32 | addr->word[2];
-	word[2] = 20ULL << 56 | (__u64)level << 32 | service; /* 20 bytes went in */
-	for (i = 0; i < 3; i++) {
-		v3 ^= word[i];
-		FW_SIP_ROUND(v0, v1, v2, v3);
-		v0 ^= word[i];
-	}
-	v2 ^= 0xff;
-	for (i = 0; i < 3; i++)
-		FW_SIP_ROUND(v0, v1, v2, v3);
-	return v0 ^ v1 ^ v2 ^ v3;
-}
-
 /* Where a hash lives in the connection table. @mask is the number of buckets, a power of two, less
  * one. */
 static inline __u32 fw_connection_bucket_index(__u64 hash, __u32 mask)
@@ -544,5 +512,7 @@ static inline __u64 fw_connection_count(const struct fw_connection_bucket *bucke
 	}
 	return sum;
 }
+
+#include "hash.h"
 
 #endif

@@ -98,7 +98,8 @@ static __always_inline bool lists_exempt(const struct packet *packet)
 
 static __always_inline enum fw_verdict lists_block(const struct packet *packet)
 {
-	if (lists_host_holds(&block_hosts, packet) || lists_prefix_holds(&block_prefixes, packet))
+	if ((packet->on_record && lists_host_holds(&block_hosts, packet)) ||
+	    lists_prefix_holds(&block_prefixes, packet))
 		return FW_BLOCKED;
 	return FW_NONE;
 }

@@ -134,21 +134,24 @@ struct {
 	__type(value, __u64);
 } rates SEC(".maps");
 
-/* Rates of everyone else: GCRA cells, count-min. */
+/* Rates of everyone else: GCRA cells. An array that is mapped begins at a page, so each of its
+ * elements is one cache line. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FW_SKETCH_ROWS *FW_SKETCH_COLUMNS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SKETCH_LINES);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct fw_sketch_line);
 } sketch SEC(".maps");
 
 /* Answers sent to addresses that proved nothing, and, in the row of the host, ICMP errors about a
- * peer of this host: GCRA cells, count-min. */
+ * peer of this host: the same. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FW_SKETCH_ROWS *FW_SKETCH_COLUMNS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SKETCH_LINES);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct fw_sketch_line);
 } answers SEC(".maps");
 
 /* Above what rate newcomers are challenged: one GCRA cell for each service. */
@@ -209,6 +212,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fw_connection_bucket);
 } connections SEC(".maps");
+
+/* Networks that any of sources, connections and block_hosts may know of: two halves, see struct
+ * fw_meta. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, (2 << FW_RECORD_BITS) / 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} records SEC(".maps");
 
 /* What each tracked socket was counted as. */
 struct {

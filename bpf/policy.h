@@ -54,14 +54,13 @@ static __always_inline __u64 policy_setting(__u32 service, enum fw_setting setti
 	return policy_clamp(setting, value ? *value : 0);
 }
 
-/* fw_hash() under the loader's key. */
+/* fw_hash_at() under the loader's key. */
 static __always_inline __u64 policy_hash(const struct fw_addr *addr, __u32 service,
 					 enum fw_level level)
 {
 	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
-	const struct fw_addr masked = fw_addr_at_level(*addr, level);
 
-	return fw_hash(seed, &masked, service, level);
+	return fw_hash_at(seed, addr, service, level);
 }
 
 #endif

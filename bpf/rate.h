@@ -11,6 +11,7 @@
 #include "maps.h"
 #include "packet.h"
 #include "policy.h"
+#include "records.h"
 
 /* Lost races after which an attempt is charged by plain addition. */
 enum { RATE_RETRIES = 4 };
@@ -72,6 +73,7 @@ static __always_inline struct fw_source *rate_prove(const struct packet *packet,
 	if (!source) {
 		bpf_map_update_elem(&sources, &key, &fresh, BPF_NOEXIST);
 		source = bpf_map_lookup_elem(&sources, &key);
+		records_note(&packet->source.addr);
 	}
 	if (source)
 		source->verified_ns = now;

@@ -2,10 +2,14 @@
 /*
  * Stage 8: rates of everyone who has proved nothing, in memory of fixed size.
  *
- * A count-min sketch (Cormode, Muthukrishnan 2005) of GCRA cells: a key has one cell in each row,
- * and its TAT is the least of them, as sharing a cell can only push it ahead. With conservative
- * update (Estan, Varghese 2002) a cell is never raised beyond what the key itself accounts for.
- * Which keys share a cell depends on a secret, so nobody outside can choose whom to crowd.
+ * A stream summary: Space-Saving (Metwally, Agrawal, El Abbadi 2005) over GCRA cells, in sets of
+ * one cache line. A hash chooses a line, where a key has a cell under its fingerprint. A newcomer
+ * to the line takes over the cell whose TAT is least, and goes on from there: so whoever lost his
+ * cell and comes back finds at least as much charged as when he left, and nobody ever gets more
+ * than his rate. A cell in the past says nothing, and taking it costs nobody anything; only where
+ * eight others of the same line are ahead of their rates is a key taken for busier than it is.
+ *
+ * Which keys share a line depends on a secret, so nobody outside can choose whom to crowd.
  */
 #ifndef FLOODWALL_SKETCH_H
 #define FLOODWALL_SKETCH_H
@@ -13,65 +17,98 @@
 #include "limit.h"
 #include "maps.h"
 
-/* Lost races after which a cell stays as another CPU left it: that much further ahead already. */
+/* A cell: the hash's upper bits, and below them the TAT in ticks, which last for nine years. */
 enum {
+	SKETCH_TICK_NS = 64,
+	SKETCH_TAT_BITS = 52,
+	SKETCH_SLOT_BITS = 3,
+	/* Lost races after which an attempt passes uncharged: each was another CPU's charge. */
 	SKETCH_RETRIES = 4,
-	SKETCH_COLUMN_BITS = 13, /* four rows take 52 bits of one hash */
 };
-_Static_assert(FW_SKETCH_COLUMNS == 1 << SKETCH_COLUMN_BITS, "columns are chosen by bits");
-_Static_assert(FW_SKETCH_ROWS *SKETCH_COLUMN_BITS <= 64, "one hash serves every row");
+_Static_assert(FW_SKETCH_CELLS == 1 << SKETCH_SLOT_BITS, "a cell is chosen by bits");
 
-static __always_inline __u64 *sketch_cell(void *cells, __u64 hash, __u32 row)
+#define SKETCH_TAT_MASK ((1ULL << SKETCH_TAT_BITS) - 1)
+#define SKETCH_OWN      (1ULL << 60) /* beyond every rank */
+
+/*
+ * How well a cell suits a key, least best: first the key's own, then by TAT. The slot is in the
+ * lowest bits. Without a branch, as the cells of a flood are random, and so is which is least.
+ */
+static __always_inline __s64 sketch_rank(__u64 cell, __u32 slot, __u64 hash)
 {
-	__u32 column = hash >> row * SKETCH_COLUMN_BITS & (FW_SKETCH_COLUMNS - 1);
-	__u32 index = row * FW_SKETCH_COLUMNS + column;
+	__u64 differs = (cell ^ hash) >> SKETCH_TAT_BITS;
+	__u64 own = (differs - 1) & SKETCH_OWN;
 
-	return bpf_map_lookup_elem(cells, &index);
+	return ((cell & SKETCH_TAT_MASK) << SKETCH_SLOT_BITS | slot) - own;
 }
 
-/* Moves a cell to @to, unless it is there or beyond (@ahead: or, if not, already behind). */
-static __always_inline void sketch_move(__u64 *cell, __u64 to, bool ahead)
+/* The rank of the best one. */
+static __always_inline __s64 sketch_choose(const volatile struct fw_sketch_line *line, __u64 hash)
 {
-	__u64 tat;
+	__s64 best = sketch_rank(line->cell[0], 0, hash), less;
+	__u32 slot;
+
+#pragma unroll
+	for (slot = 1; slot < FW_SKETCH_CELLS; slot++) {
+		less = sketch_rank(line->cell[slot], slot, hash) - best;
+		best += less & less >> 63;
+	}
+	return best;
+}
+
+static __always_inline __u64 sketch_tat(__u64 cell)
+{
+	return (cell & SKETCH_TAT_MASK) * SKETCH_TICK_NS;
+}
+
+static __always_inline __u64 sketch_cell(__u64 hash, __u64 tat)
+{
+	__u64 ticks = (tat + SKETCH_TICK_NS - 1) / SKETCH_TICK_NS;
+
+	return (hash & ~SKETCH_TAT_MASK) | (ticks & SKETCH_TAT_MASK);
+}
+
+/* sketch_take() with the limit's parts apart: a function of its own, for the sake of the filter's
+ * stack, and BPF passes no structs. */
+static __noinline bool sketch_charge(void *lines, __u64 hash, __u64 interval_ns, __u64 tolerance_ns,
+				     __u64 now)
+{
+	const struct limit limit = {interval_ns, tolerance_ns};
+	__u64 word, tat, effective, *cell;
+	__u32 index = hash % FW_SKETCH_LINES, slot;
+	struct fw_sketch_line *line = bpf_map_lookup_elem(lines, &index);
+	__s64 best;
 	int i;
 
+	if (!line)
+		return true;
 	for (i = 0; i < SKETCH_RETRIES; i++) {
-		tat = *(volatile __u64 *)cell;
-		if (ahead ? tat >= to : tat <= to)
-			return;
-		if (__sync_val_compare_and_swap(cell, tat, to) == tat)
-			return;
+		best = sketch_choose(line, hash);
+		slot = best & (FW_SKETCH_CELLS - 1);
+		cell = &line->cell[slot];
+		word = *(volatile __u64 *)cell;
+		if (sketch_rank(word, slot, hash) != best)
+			continue; /* changed meanwhile */
+		tat = sketch_tat(word);
+		effective = limit_effective(limit, tat, now);
+		if (limit_refuses(limit, effective, now)) {
+			if (effective < tat) /* left by a slower limit */
+				__sync_val_compare_and_swap(cell, word,
+							    sketch_cell(word, effective));
+			return false;
+		}
+		effective += limit.interval_ns;
+		if (__sync_val_compare_and_swap(cell, word, sketch_cell(hash, effective)) == word)
+			return true;
 	}
+	return true;
 }
 
 /* Charges one attempt of @hash against @limit, which must be one; false if it comes too early, and
- * then it costs nothing. @cells: the map `sketch` or `answers`. */
-static __always_inline bool sketch_take(void *cells, __u64 hash, struct limit limit, __u64 now)
+ * then it costs nothing. @lines: the map `sketch` or `answers`. */
+static __always_inline bool sketch_take(void *lines, __u64 hash, struct limit limit, __u64 now)
 {
-	__u64 *cell[FW_SKETCH_ROWS], tat = ~0ULL, word, effective;
-	int row;
-
-#pragma unroll
-	for (row = 0; row < FW_SKETCH_ROWS; row++) {
-		cell[row] = sketch_cell(cells, hash, row);
-		if (!cell[row])
-			return true;
-		word = *(volatile __u64 *)cell[row];
-		if (word < tat)
-			tat = word;
-	}
-	effective = limit_effective(limit, tat, now);
-	if (limit_refuses(limit, effective, now)) {
-		if (effective < tat) /* left by a slower limit */
-#pragma unroll
-			for (row = 0; row < FW_SKETCH_ROWS; row++)
-				sketch_move(cell[row], effective, false);
-		return false;
-	}
-#pragma unroll
-	for (row = 0; row < FW_SKETCH_ROWS; row++)
-		sketch_move(cell[row], effective + limit.interval_ns, true);
-	return true;
+	return sketch_charge(lines, hash, limit.interval_ns, limit.tolerance_ns, now);
 }
 
 #endif

@@ -148,16 +148,19 @@ static void thousand_sources_are_told_apart_and_none_is_missed(void **state)
 /* Cells that lie in a future which no limit explains come back into use after one interval. */
 static void cells_from_the_far_future_recover(void **state)
 {
+	const uint64_t far = filter_now() + 10 * 24 * 3600 * FILTER_SECOND;
+	struct fw_sketch_line line;
 	struct filter *filter = *state;
-	uint64_t far = UINT64_MAX;
-	uint32_t i;
+	uint32_t i, j;
 
+	for (j = 0; j < FW_SKETCH_CELLS; j++)
+		line.cell[j] = (uint64_t)j << 52 | far / 64;
 	limit(SOURCE, 3);
 	for_each_family(family)
 	{
-		for (i = 0; i < FW_SKETCH_ROWS * FW_SKETCH_COLUMNS; i++)
+		for (i = 0; i < FW_SKETCH_LINES; i++)
 			assert_int_equal(
-				bpf_map_update_elem(filter_map(filter, "sketch"), &i, &far, 0), 0);
+				bpf_map_update_elem(filter_map(filter, "sketch"), &i, &line, 0), 0);
 		attempt(SOURCE_SYN_RATE, family->client);
 		attempt(SOURCE_SYN_RATE, family->client);
 		filter_age(filter, FILTER_SECOND);

@@ -90,7 +90,7 @@ static struct fw_connection_bucket *bucket_of(struct tracker *tracker, const cha
 	uint32_t index;
 
 	addr = fw_addr_at_level(addr, level);
-	*hash = fw_hash(seed, &addr, SERVICE, level);
+	*hash = fw_hash_at(seed, &addr, SERVICE, level);
 	index = fw_connection_bucket_index(*hash, BUCKETS - 1);
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(tracker->skeleton->maps.connections),
 					     &index, &bucket),

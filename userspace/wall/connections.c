@@ -14,7 +14,7 @@ uint64_t wall_connections(struct wall *wall, const struct fw_addr *addr, uint32_
 			  enum fw_level level)
 {
 	struct fw_addr masked = fw_addr_at_level(*addr, level);
-	uint64_t hash = fw_hash(wall->seed, &masked, service, level);
+	uint64_t hash = fw_hash_at(wall->seed, &masked, service, level);
 	uint32_t index = fw_connection_bucket_index(hash, wall->connection_mask);
 
 	return fw_connection_count((const struct fw_connection_bucket *)&wall->connections[index],
@@ -25,7 +25,7 @@ uint64_t wall_connections(struct wall *wall, const struct fw_addr *addr, uint32_
 static bool is_held_by(struct wall *wall, uint32_t index, uint64_t word,
 		       const struct fw_connection_owner *owner)
 {
-	uint64_t hash = fw_hash(wall->seed, &owner->addr, owner->service, owner->level);
+	uint64_t hash = fw_hash_at(wall->seed, &owner->addr, owner->service, owner->level);
 
 	return fw_connection_bucket_index(hash, wall->connection_mask) == index &&
 	       fw_connection_fingerprint(hash) == (word & ~FW_CONNECTION_COUNT_MASK);

@@ -36,6 +36,7 @@
 	MAP(ARRIVALS, arrivals)                                                                    \
 	MAP(GATES, gates)                                                                          \
 	MAP(CONNECTIONS, connections)                                                              \
+	MAP(RECORDS, records)                                                                      \
 	MAP(SOCKETS, sockets)                                                                      \
 	MAP(COUNTERS, counters)                                                                    \
 	MAP(SAMPLERS, samplers)                                                                    \
@@ -70,6 +71,7 @@ struct wall {
 	volatile struct fw_connection_bucket *connections; /* read-only */
 	volatile struct fw_event *events;                  /* read-only */
 	volatile uint64_t *board;
+	uint64_t *records; /* as atomics */
 	uint32_t connection_mask;
 	__u64 seed[2];
 	bool spares_same;      /* see program_stays() */
@@ -113,6 +115,10 @@ int wall_service_prune(struct wall *wall, uint32_t id, const struct fw_service_k
 /* Makes a free id ready for a new service: default settings, counters at zero. −ENOSPC. The lock is
  * held. */
 int wall_service_claim(struct wall *wall, struct error *error);
+
+/* Notes that something is on record about the network of @addr; the record is in its table already
+ * (wall/records.c). */
+void wall_records_note(struct wall *wall, const struct fw_addr *addr);
 
 /* Starts tracking, or swaps the program of what tracks already (wall/track.c). */
 int wall_track(struct wall *wall, const char *cgroup, struct error *error);

@@ -56,7 +56,11 @@ int wall_list_add(struct wall *wall, enum wall_list list, const struct fw_prefix
 		strcpy(entry.note, note);
 	map = place(list, prefix, &key);
 	result = wall_map_update(wall, map, key, &entry, error);
-	return result < 0 ? error_wrap(error, result, "%s", prefix_format(prefix, text)) : 0;
+	if (result < 0)
+		return error_wrap(error, result, "%s", prefix_format(prefix, text));
+	if (map == MAP_BLOCK_HOSTS)
+		wall_records_note(wall, &prefix->addr);
+	return 0;
 }
 
 int wall_list_remove(struct wall *wall, enum wall_list list, const struct fw_prefix *prefix,

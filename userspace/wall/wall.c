@@ -108,9 +108,13 @@ static int map_memories(struct wall *wall, struct error *error)
 		enum wall_map map;
 		int protection;
 	} mapped[] = {
-		{MAP_META, PROT_READ},   {MAP_SETTINGS, PROT_READ},
-		{MAP_MODES, PROT_READ},  {MAP_CONNECTIONS, PROT_READ},
-		{MAP_EVENTS, PROT_READ}, {MAP_BOARD, PROT_READ | PROT_WRITE},
+		{MAP_META, PROT_READ},
+		{MAP_SETTINGS, PROT_READ},
+		{MAP_MODES, PROT_READ},
+		{MAP_CONNECTIONS, PROT_READ},
+		{MAP_EVENTS, PROT_READ},
+		{MAP_BOARD, PROT_READ | PROT_WRITE},
+		{MAP_RECORDS, PROT_READ | PROT_WRITE},
 	};
 	int result = 0;
 
@@ -124,6 +128,7 @@ static int map_memories(struct wall *wall, struct error *error)
 	wall->connections = wall->maps[MAP_CONNECTIONS].memory;
 	wall->events = wall->maps[MAP_EVENTS].memory;
 	wall->board = wall->maps[MAP_BOARD].memory;
+	wall->records = wall->maps[MAP_RECORDS].memory;
 	wall->connection_mask = wall->maps[MAP_CONNECTIONS].entries - 1;
 	wall->seed[0] = wall->meta->seed[0];
 	wall->seed[1] = wall->meta->seed[1];

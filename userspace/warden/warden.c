@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One loop, one thread: the admin address when it has work, the lists each second, and the end when
- * the supervisor says so or is gone.
+ * One loop, one thread: the admin address when it has work, the lists each second, what is on
+ * record now and then, and the end when the supervisor says so or is gone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +12,9 @@
 #include "warden/http.h"
 #include "warden/warden.h"
 
-#define TURN_MS 1000
+#define TURN_MS    1000
+#define TIDY_MS    600000 /* at most so often, as it reads all tables … */
+#define TIDY_SHARE 8      /* … and when one in eight looks into a table may be in vain */
 
 /* An expired entry counts as absent already: this only gives its room back. */
 static void expire(struct wall *wall, bool *complained)
@@ -33,13 +35,22 @@ static void expire(struct wall *wall, bool *complained)
 	}
 }
 
+/* Without it the filter would be right all the same, and slower under a flood. */
+static void tidy(struct wall *wall)
+{
+	struct error error;
+
+	if (wall_records_tidy(wall, TIDY_SHARE, &error) < 0)
+		log_error("networks on record are not tidied: %s", error.text);
+}
+
 int warden_run(const struct warden_options *options, struct error *error)
 {
 	struct pollfd ready[2] = {{.fd = options->control, .events = POLLIN},
 				  {.fd = -1, .events = POLLIN}};
 	struct http *http = NULL;
 	bool complained = false;
-	uint64_t expired = 0, now;
+	uint64_t expired = 0, tidied = 0, now;
 	int result;
 
 	if (options->listener >= 0) {
@@ -53,6 +64,10 @@ int warden_run(const struct warden_options *options, struct error *error)
 		if (now - expired >= TURN_MS * CLOCK_MS) {
 			expire(options->wall, &complained);
 			expired = now;
+		}
+		if (now - tidied >= TIDY_MS * CLOCK_MS) {
+			tidy(options->wall);
+			tidied = now;
 		}
 		if (http)
 			http_serve(http);

@@ -275,6 +275,18 @@ void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict v
 	}
 }
 
+/* --- records --------------------------------------------------------------------------------- */
+
+void filter_record(struct filter *filter, const struct fw_addr *addr)
+{
+	uint32_t bit = fw_record_bit(filter_seed, addr), word = fw_record_word(0, bit);
+	uint64_t bits = 0;
+
+	bpf_map_lookup_elem(filter_map(filter, "records"), &word, &bits);
+	bits |= 1ULL << bit % 64;
+	filter_write(filter, "records", &word, &bits);
+}
+
 /* --- policy ---------------------------------------------------------------------------------- */
 
 void filter_set(struct filter *filter, uint32_t service, enum fw_setting setting, uint64_t value)
@@ -325,6 +337,7 @@ void filter_list(struct filter *filter, enum filter_list list, const char *text,
 		entry.expires_ns = entry.created_ns + seconds * (int64_t)FILTER_SECOND;
 	filter_write(filter, filter_list_map(list, &prefix), filter_list_key(list, &prefix),
 		     &entry);
+	filter_record(filter, &prefix.addr);
 }
 
 uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const char *text)
@@ -352,6 +365,7 @@ void filter_verify(struct filter *filter, const char *source, uint32_t service)
 	struct fw_source value = {.verified_ns = filter_now()};
 
 	filter_write(filter, "sources", &key, &value);
+	filter_record(filter, &key.addr);
 }
 
 void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_t local_port,
@@ -374,7 +388,7 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 {
 	struct fw_addr source_addr = filter_address(source);
 	struct fw_addr addr = fw_addr_at_level(source_addr, level);
-	uint64_t hash = fw_hash(filter_seed, &addr, service, level);
+	uint64_t hash = fw_hash_at(filter_seed, &addr, service, level);
 	uint32_t index =
 		fw_connection_bucket_index(hash, filter->skeleton->rodata->fw_connection_mask);
 	struct fw_connection_bucket bucket;
@@ -387,6 +401,7 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 			break;
 	bucket.slot[i] = connections ? fw_connection_fingerprint(hash) | connections : 0;
 	filter_write(filter, "connections", &index, &bucket);
+	filter_record(filter, &addr);
 }
 
 /* --- cookies --------------------------------------------------------------------------------- */
@@ -436,6 +451,24 @@ static void filter_age_pressure(struct filter *filter, uint64_t ns)
 		filter_write(filter, "pressure", &service, &row);
 	}
 }
+
+/* Cells of a sketch: a fingerprint, and the time in its lower 52 bits, by ticks of 64 ns. */
+static void filter_age_sketch(struct filter *filter, const char *map, uint64_t ns)
+{
+	const uint64_t times = (1ULL << 52) - 1;
+	struct fw_sketch_line line;
+	int fd = filter_map(filter, map);
+	uint32_t i, j;
+
+	for (i = 0; i < FW_SKETCH_LINES; i++) {
+		filter_require(bpf_map_lookup_elem(fd, &i, &line) == 0, map);
+		for (j = 0; j < FW_SKETCH_CELLS; j++)
+			line.cell[j] = (line.cell[j] & ~times) |
+				       filter_older(line.cell[j] & times, ns / 64);
+		filter_write(filter, map, &i, &line);
+	}
+}
+
 static void filter_age_cells(struct filter *filter, const char *map, uint32_t count, uint64_t ns)
 {
 	uint64_t *cells = calloc(count, sizeof(*cells));
@@ -508,12 +541,12 @@ void filter_age(struct filter *filter, uint64_t ns)
 	struct fw_source_key key, *previous = NULL;
 	struct fw_source source;
 
-	filter_age_cells(filter, "sketch", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
+	filter_age_sketch(filter, "sketch", ns);
+	filter_age_sketch(filter, "answers", ns);
 	filter_age_cells(filter, "gates", FW_SERVICES_MAX, ns);
 	filter_age_cells(filter, "rates", FW_SETTINGS_MAX, ns);
 	filter_age_questions(filter, ns);
 	filter_age_cells(filter, "strains", FW_SERVICES_MAX, ns);
-	filter_age_cells(filter, "answers", FW_SKETCH_ROWS * FW_SKETCH_COLUMNS, ns);
 	filter_age_pressure(filter, ns);
 	filter_forget_arrivals(filter);
 	filter_age_samplers(filter, ns);

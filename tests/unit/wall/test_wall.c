@@ -167,7 +167,7 @@ static void hold(struct wall *wall, const char *text, uint32_t service, enum fw_
 {
 	struct fw_connection_bucket *table = wall_map_writable(wall, MAP_CONNECTIONS, &error);
 	struct fw_addr source = addr(text);
-	uint64_t hash = fw_hash(wall->seed, &source, service, level);
+	uint64_t hash = fw_hash_at(wall->seed, &source, service, level);
 	struct fw_connection_bucket *bucket;
 
 	assert_non_null(table);
@@ -225,7 +225,7 @@ static struct fw_addr neighbour(struct wall *wall, uint32_t bucket, bool same)
 
 	do {
 		found.word[3] = htonl(ntohl(found.word[3]) + 1);
-		hash = fw_hash(wall->seed, &found, 1, FW_LEVEL_SOURCE);
+		hash = fw_hash_at(wall->seed, &found, 1, FW_LEVEL_SOURCE);
 	} while ((fw_connection_bucket_index(hash, wall->connection_mask) == bucket) != same);
 	return found;
 }
@@ -235,7 +235,7 @@ static void an_owner_that_is_half_written_is_passed_over(void **state)
 	struct wall *wall = wall_of(state);
 	struct fw_connection_bucket *table = wall_map_writable(wall, MAP_CONNECTIONS, &error);
 	struct fw_addr source = addr("192.0.2.1");
-	uint64_t hash = fw_hash(wall->seed, &source, 1, FW_LEVEL_SOURCE);
+	uint64_t hash = fw_hash_at(wall->seed, &source, 1, FW_LEVEL_SOURCE);
 	uint32_t bucket = fw_connection_bucket_index(hash, wall->connection_mask);
 	struct wall_holder *list;
 	size_t count;

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bits that spare the filter its tables: bpf/records.h.
+ *
+ * A bit is never cleared, so with time every network would have one. wall_records_tidy() makes a
+ * new half of what is in the tables now. Nobody waits for that and nothing is missed: whoever
+ * writes a record notes it in both halves afterwards, so it is either in the tables when they are
+ * read, or noted after the half was emptied.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "wall/internal.h"
+
+enum { WORDS = (1 << FW_RECORD_BITS) / 64 };
+
+static void note(struct wall *wall, uint32_t half, const struct fw_addr *addr)
+{
+	uint32_t bit = fw_record_bit(wall->seed, addr);
+
+	__atomic_fetch_or(&wall->records[fw_record_word(half, bit)], 1ULL << bit % 64,
+			  __ATOMIC_SEQ_CST);
+}
+
+void wall_records_note(struct wall *wall, const struct fw_addr *addr)
+{
+	note(wall, 0, addr);
+	note(wall, 1, addr);
+}
+
+bool wall_records_have(struct wall *wall, const struct fw_addr *addr)
+{
+	uint32_t bit = fw_record_bit(wall->seed, addr);
+	uint32_t word = fw_record_word(wall->meta->records, bit);
+
+	return __atomic_load_n(&wall->records[word], __ATOMIC_SEQ_CST) >> bit % 64 & 1;
+}
+
+static uint64_t count_bits(struct wall *wall, uint32_t half)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < WORDS; i++)
+		count += __builtin_popcountll(wall->records[fw_record_word(half, i * 64)]);
+	return count;
+}
+
+/* Notes the network of every key of a table; a key begins with the address. */
+static int note_table(struct wall *wall, uint32_t half, enum wall_map map, size_t key_size,
+		      size_t value_size, struct error *error)
+{
+	void *keys, *values;
+	size_t count;
+	int result = wall_map_dump(wall, map, key_size, value_size, &keys, &values, &count, error);
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < count; i++)
+		note(wall, half, (const void *)((const char *)keys + i * key_size));
+	free(keys);
+	free(values);
+	return 0;
+}
+
+static int note_holders(struct wall *wall, uint32_t half, enum fw_level level, struct error *error)
+{
+	struct wall_holder *holders;
+	size_t count;
+	int result = wall_holders(wall, level, &holders, &count, error);
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < count; i++)
+		note(wall, half, &holders[i].prefix.addr);
+	free(holders);
+	return 0;
+}
+
+static int note_everything(struct wall *wall, uint32_t half, struct error *error)
+{
+	int result = note_table(wall, half, MAP_SOURCES, sizeof(struct fw_source_key),
+				sizeof(struct fw_source), error);
+
+	if (result == 0)
+		result = note_table(wall, half, MAP_BLOCK_HOSTS, sizeof(struct fw_addr),
+				    sizeof(struct fw_list_entry), error);
+	if (result == 0)
+		result = note_holders(wall, half, FW_LEVEL_SOURCE, error);
+	if (result == 0)
+		result = note_holders(wall, half, FW_LEVEL_PREFIX, error);
+	return result;
+}
+
+static int renew(struct wall *wall, struct error *error)
+{
+	struct fw_meta *meta = wall_map_writable(wall, MAP_META, error);
+	uint32_t half;
+	int result;
+
+	if (!meta)
+		return -EIO;
+	half = (meta->records & 1) ^ 1;
+	for (uint32_t i = 0; i < WORDS; i++)
+		__atomic_store_n(&wall->records[fw_record_word(half, i * 64)], 0, __ATOMIC_SEQ_CST);
+	result = note_everything(wall, half, error);
+	if (result == 0)
+		__atomic_store_n(&meta->records, half, __ATOMIC_SEQ_CST);
+	munmap(meta, wall->maps[MAP_META].size);
+	return result;
+}
+
+int wall_records_tidy(struct wall *wall, unsigned int share, struct error *error)
+{
+	int result = 0;
+
+	wall_lock(wall);
+	if (count_bits(wall, wall->meta->records) > (1u << FW_RECORD_BITS) / share)
+		result = renew(wall, error) < 0 ? -EIO : 1;
+	wall_unlock(wall);
+	return result;
+}
