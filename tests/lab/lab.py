@@ -94,7 +94,7 @@ class LabError(Exception):
     """The lab itself could not do what it was asked."""
 
 
-def wait_until(condition, what, seconds=10.0):
+def wait_until(condition, what, seconds=10.0, pause=0.02):
     """Returns what `condition` returns, once that is true; fails with `what` if it never is."""
     end = time.monotonic() + seconds
     while True:
@@ -103,7 +103,7 @@ def wait_until(condition, what, seconds=10.0):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"after {seconds:g} s still not so: {what} (last: {value!r})")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def _read(path):

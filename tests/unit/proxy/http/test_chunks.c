@@ -61,7 +61,7 @@ static void limit(void **state)
 			 -FW_BAD_CHUNK);
 }
 
-/* A chunk of one byte costs six: five more than it brings. What larger ones save counts as well. */
+/* A chunk of one byte has five of framing: four more than it brings. Larger ones make up for it. */
 static void overhead(void **state)
 {
 	static const struct http_chunk_limits limits = {.overhead = 20};
@@ -74,8 +74,6 @@ static void overhead(void **state)
 	(void)state;
 	for (i = 0; i < 5; i++)
 		strcat(stream, one);
-	/* 5 × 5 − 5 for the last chunk's size, which comes on top: the limit of 20 lets four pass.
-	 */
 	assert_int_equal(feed_chunks(&chunks, stream, 24, limits, 24, 1), 24);
 	assert_int_equal(chunks.framing - chunks.payload, 16);
 	assert_int_equal(feed_chunks(&chunks, stream, 30, limits, 30, 1), 30);
