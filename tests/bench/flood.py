@@ -8,6 +8,7 @@ clients by another, both with the same protection, as by two queues of a NIC. Wh
 what counts as handled, is in docs/bench.md.
 """
 import json
+import os
 import pathlib
 import signal
 import sys
@@ -27,6 +28,7 @@ ROUNDS = len(SWEEP)
 LEAD_SECONDS = 0.7  # of attack before the first client comes
 CLIENT_SECONDS, QUICK_CLIENT_SECONDS = 2, 0.5
 CLIENT_RATE = 1000  # connections a second
+QUIET = 0.5  # programs that run besides
 PATIENCE_SECONDS = 3  # client.c's default: what a failed attempt took, at least
 
 POLICY = """
@@ -159,9 +161,26 @@ def case(family, rate):
     return f"spoofed_{family}" + (f"_{rate // 1000}k" if rate else "")
 
 
+def clients_lost(lab):
+    """Packets that the clients' wire had no room for, either way."""
+    edge, internet = lab.edge.wire("eth1"), lab.internet.wire("eth1")
+    return edge["rx"]["dropped"] + edge["tx"]["dropped"] + internet["tx"]["dropped"]
+
+
+def notes(load, absent, lost):
+    """What a reader of the table must know: what it does not show, and what else was in it."""
+    if load > QUIET:
+        yield f"{load:.1f} other programs ran when this began: measure again on a quiet machine"
+    for name, error in absent.items():
+        yield f"{name}: NOT MEASURED: {error}"
+    for name, count in lost.items():
+        if count:
+            yield f"{name}: the clients' own wire lost {count} packets, for want of CPU"
+
+
 def run(record, quick):
     seconds = QUICK_CLIENT_SECONDS if quick else CLIENT_SECONDS
-    absent = {}
+    load, absent, lost = os.getloadavg()[0], {}, dict.fromkeys(SUBJECTS, 0)
     for extra in SWEEP[:1] if quick else SWEEP:
         for name, protect in SUBJECTS.items():
             if name in absent:
@@ -177,4 +196,5 @@ def run(record, quick):
                     for family in FAMILIES:
                         for metric, (value, unit) in measure(subject, family, rate, seconds).items():
                             record(case(family, rate), name, metric, value, unit)
-    return [f"{name}: NOT MEASURED: {error}" for name, error in absent.items()]
+                lost[name] += clients_lost(lab)
+    return list(notes(load, absent, lost))

@@ -11,10 +11,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* The lab's live addresses, as lab.py has them: 10.0.0.0/8, 2001:db8:1000::/36 (second word). */
+/* The lab's live addresses, as lab.py has them: 10.0.0.0/8, 2001:db8:1000::/36. */
 #define LIVE_V4      0x0a000000
 #define LIVE_V4_MASK 0xff000000
-#define LIVE_V6      0x10000000
+#define LIVE_V6      0x20010db8
+#define LIVE_V6_NEXT 0x10000000
 #define LIVE_V6_MASK 0xf0000000
 
 struct {
@@ -49,8 +50,11 @@ int oracle(struct xdp_md *ctx)
 	if ((void *)(v6 + 1) > end)
 		return XDP_PASS;
 	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6) && v6->nexthdr == IPPROTO_TCP)
-		return (bpf_ntohl(v6->saddr.s6_addr32[1]) & LIVE_V6_MASK) == LIVE_V6 ? XDP_PASS
-										     : drop();
+		return v6->saddr.s6_addr32[0] == bpf_htonl(LIVE_V6) &&
+				       (bpf_ntohl(v6->saddr.s6_addr32[1]) & LIVE_V6_MASK) ==
+					       LIVE_V6_NEXT
+			       ? XDP_PASS
+			       : drop();
 	return XDP_PASS;
 }
 
