@@ -17,7 +17,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/lab"))
 
-from lab import BUILD, CLIENTS_V4, CLIENTS_V6, EDGE_V4, EDGE_V6, Lab, LabError  # noqa: E402
+from lab import BUILD, CLIENTS_V4, CLIENTS_V6, EDGE_V4, EDGE_V6, Lab, LabError, wait_until  # noqa: E402
 
 # name → destination, where the flood is from, where clients are from
 FAMILIES = {"v4": (f"{EDGE_V4}:80", "0.0.0.0/0", CLIENTS_V4),
@@ -135,6 +135,8 @@ def measure(subject, family, rate, seconds):
     before = Reading(subject)
     flood = subject.lab.flood(destination=destination, source_prefix=forged, rate=rate,
                               seconds=LEAD_SECONDS + seconds + PATIENCE_SECONDS + 1)
+    wait_until(lambda: subject.lab.edge.wire("eth0")["rx"]["packets"] > before.received + 1000,
+               "the flood arrives")
     time.sleep(LEAD_SECONDS)
     clients = subject.lab.clients(destination=destination, source_prefix=honest, sources=attempts,
                                   rate=CLIENT_RATE, seconds=seconds).result()
@@ -178,6 +180,14 @@ def notes(load, absent, lost):
             yield f"{name}: the clients' own wire lost {count} packets, for want of CPU"
 
 
+def turn(subject, rates, seconds, record):
+    """One subject's turn, in its lab."""
+    for rate in rates:
+        for family in FAMILIES:
+            for metric, (value, unit) in measure(subject, family, rate, seconds).items():
+                record(case(family, rate), metric, value, unit)
+
+
 def run(record, quick):
     seconds = QUICK_CLIENT_SECONDS if quick else CLIENT_SECONDS
     load, absent, lost = os.getloadavg()[0], {}, dict.fromkeys(SUBJECTS, 0)
@@ -192,9 +202,10 @@ def run(record, quick):
                 except LabError as error:
                     absent[name] = error
                     continue
-                for rate in (None,) if quick else (extra, None):
-                    for family in FAMILIES:
-                        for metric, (value, unit) in measure(subject, family, rate, seconds).items():
-                            record(case(family, rate), name, metric, value, unit)
+                try:
+                    turn(subject, (None,) if quick else (extra, None), seconds,
+                         lambda row, *figure: record(row, name, *figure))
+                except (AssertionError, LabError) as error:
+                    raise RuntimeError(f"{name}: {error}") from error
                 lost[name] += clients_lost(lab)
     return list(notes(load, absent, lost))
