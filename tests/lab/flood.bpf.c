@@ -104,12 +104,18 @@ static __always_inline void draw_options(__be32 *words)
 static __always_inline void draw_transport(void *to, __u64 sum)
 {
 	__u32 random = bpf_get_prandom_u32();
-	__u32 port = plan.mirror ? bpf_ntohs(plan.port) : 1024 + (random & 0xffff) % 64512;
+	__u32 port = plan.mirror        ? bpf_ntohs(plan.port)
+		     : plan.source_port ? bpf_ntohs(plan.source_port)
+					: 1024 + (random & 0xffff) % 64512;
 	__be32 words[WORDS(FLOOD_LINUX_SIZE)] = {bpf_htonl(port << 16 | bpf_ntohs(plan.port))};
 
-	if (plan.is_udp) {
+	if (plan.proto == IPPROTO_UDP) {
 		words[1] = bpf_htonl(plan.size << 16);
-		words[2] = random;
+		/* An answer, if it is taken for NTP (first byte: mode 4) or DNS (third: QR). */
+		words[2] = bpf_htonl(0x24008000) | (random & bpf_htonl(0x00ff00ff));
+	} else if (plan.proto != IPPROTO_TCP) { /* ICMP; an error quotes nothing that is known */
+		words[0] = bpf_htonl(plan.type << 24 | plan.code << 16);
+		words[1] = random;
 	} else {
 		words[1] = bpf_get_prandom_u32();
 		if (plan.flags & 0x10)
@@ -122,10 +128,12 @@ static __always_inline void draw_transport(void *to, __u64 sum)
 	}
 	for (int i = 0; i < WORDS(FLOOD_LINUX_SIZE); i++)
 		sum += words[i];
-	if (plan.is_udp) /* 0 would mean: none (RFC 768) */
+	if (plan.proto == IPPROTO_UDP) /* 0 would mean: none (RFC 768) */
 		words[1] |= (__be32)(fold(sum) ?: 0xffff) << 16;
-	else
+	else if (plan.proto == IPPROTO_TCP)
 		words[4] = fold(sum);
+	else
+		words[0] |= (__be32)fold(sum) << 16;
 	if (plan.size == FLOOD_LINUX_SIZE)
 		__builtin_memcpy(to, words, FLOOD_LINUX_SIZE);
 	else if (plan.size == FLOOD_WINDOWS_SIZE)
@@ -136,7 +144,7 @@ static __always_inline void draw_transport(void *to, __u64 sum)
 
 static __always_inline void draw_v4(void *frame)
 {
-	__u8 proto = plan.is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	__u8 proto = plan.proto;
 	struct iphdr *ip = frame + ETH_HLEN;
 	__be32 words[5], from;
 
@@ -149,12 +157,15 @@ static __always_inline void draw_v4(void *frame)
 	words[4] = plan.to[0];
 	__builtin_memcpy(ip, words, sizeof(words));
 	ip->check = fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
-	draw_transport(ip + 1, (__u64)from + plan.to[0] + bpf_htonl(proto << 16 | plan.size));
+	/* ICMP alone has no pseudo-header here. */
+	draw_transport(ip + 1, proto == IPPROTO_ICMP ? 0
+						     : (__u64)from + plan.to[0] +
+							       bpf_htonl(proto << 16 | plan.size));
 }
 
 static __always_inline void draw_v6(void *frame)
 {
-	__u8 proto = plan.is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	__u8 proto = plan.proto;
 	__u64 sum = bpf_htonl(plan.size) + (__u64)bpf_htonl(proto);
 	struct ipv6hdr *ip = frame + ETH_HLEN;
 	__be32 words[10];

@@ -41,15 +41,25 @@
 
 static const struct kind {
 	const char *name;
-	bool udp, mirror;
-	uint8_t flags;
+	int proto; /* IPPROTO_ICMP stands for both families' */
+	bool mirror;
+	uint8_t flags;             /* of TCP */
+	uint8_t type, code, type6; /* of ICMP; the code is IPv4's */
 } kinds[] = {
-	{"syn", false, false, 0x02},    {"synack", false, false, 0x12},
-	{"ack", false, false, 0x10},    {"rst", false, false, 0x04},
-	{"fin", false, false, 0x01},    {"finack", false, false, 0x11},
-	{"synfin", false, false, 0x03}, {"null", false, false, 0x00},
-	{"xmas", false, false, 0x29},   {"land", false, true, 0x02},
-	{"udp", true, false, 0},
+	{.name = "syn", .proto = IPPROTO_TCP, .flags = 0x02},
+	{.name = "synack", .proto = IPPROTO_TCP, .flags = 0x12},
+	{.name = "ack", .proto = IPPROTO_TCP, .flags = 0x10},
+	{.name = "rst", .proto = IPPROTO_TCP, .flags = 0x04},
+	{.name = "fin", .proto = IPPROTO_TCP, .flags = 0x01},
+	{.name = "finack", .proto = IPPROTO_TCP, .flags = 0x11},
+	{.name = "synfin", .proto = IPPROTO_TCP, .flags = 0x03},
+	{.name = "null", .proto = IPPROTO_TCP, .flags = 0x00},
+	{.name = "xmas", .proto = IPPROTO_TCP, .flags = 0x29},
+	{.name = "land", .proto = IPPROTO_TCP, .mirror = true, .flags = 0x02},
+	{.name = "udp", .proto = IPPROTO_UDP},
+	{.name = "echo", .proto = IPPROTO_ICMP, .type = 8, .type6 = 128},
+	{.name = "unreachable", .proto = IPPROTO_ICMP, .type = 3, .type6 = 1},
+	{.name = "toobig", .proto = IPPROTO_ICMP, .type = 3, .code = 4, .type6 = 2},
 };
 
 /* Whose SYN it looks like, by its options. */
@@ -66,7 +76,7 @@ struct options {
 	const char *interface, *gateway, *kind, *stack;
 	struct endpoint destination;
 	struct prefix prefix;
-	uint64_t sources, rate, threads;
+	uint64_t sources, source_port, rate, threads;
 	double seconds;
 	bool json;
 };
@@ -146,7 +156,12 @@ static struct flood_plan make_plan(const struct options *options)
 	if (options->sources > prefix_hosts(&options->prefix))
 		options_refuse("--sources: the prefix has only %llu",
 			       (unsigned long long)prefix_hosts(&options->prefix));
-	plan.is_udp = kind->udp;
+	plan.proto = (uint8_t)kind->proto;
+	if (kind->proto == IPPROTO_ICMP && plan.is_v6)
+		plan.proto = IPPROTO_ICMPV6;
+	plan.type = plan.is_v6 ? kind->type6 : kind->type;
+	plan.code = plan.is_v6 ? 0 : kind->code;
+	plan.source_port = htons((uint16_t)options->source_port);
 	plan.mirror = kind->mirror;
 	plan.flags = kind->flags;
 	plan.size = kind->flags & 0x02 ? stack->size : FLOOD_BARE_SIZE;
@@ -303,7 +318,8 @@ int main(int argc, char **argv)
 		{"sources", OPTION_COUNT, &options.sources,
 		 "only the prefix's first N addresses; 0: all"},
 		{"kind", OPTION_TEXT, &options.kind,
-		 "syn synack ack rst fin finack synfin null xmas land udp"},
+		 "syn synack ack rst fin finack synfin null xmas land udp echo unreachable toobig"},
+		{"source-port", OPTION_COUNT, &options.source_port, "always this one; 0: any"},
 		{"stack", OPTION_TEXT, &options.stack,
 		 "whose SYNs they look like: linux windows bare; linux unless said"},
 		{"rate", OPTION_COUNT, &options.rate, "packets a second; 0: full speed"},
@@ -317,6 +333,8 @@ int main(int argc, char **argv)
 		     sizeof(rows) / sizeof(rows[0]));
 	if (!options.interface || !options.destination.family || !options.prefix.family)
 		options_refuse("--interface, --destination and --source-prefix are needed");
+	if (options.source_port > UINT16_MAX)
+		options_refuse("--source-port: at most %d", UINT16_MAX);
 	if (options.threads < 1 || options.threads > THREADS_MAX)
 		options_refuse("--threads: 1 to %d", THREADS_MAX);
 	if (options.seconds > SECONDS_MAX)

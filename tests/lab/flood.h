@@ -16,11 +16,13 @@
 struct flood_plan {
 	__u8 ethernet[14];
 	__u8 is_v6;
-	__u8 is_udp;
+	__u8 proto;          /* IPPROTO_TCP, IPPROTO_UDP, or the family's ICMP */
+	__u8 type, code;     /* of ICMP */
 	__u8 flags;          /* of TCP: the header's byte 13 */
 	__u8 size;           /* of the segment or datagram: one of the above */
 	__u8 mirror;         /* source is the destination, port and all (LAND) */
 	__be16 port;         /* destination port */
+	__be16 source_port;  /* 0: drawn */
 	__be32 from[4];      /* the prefix that sources are of; IPv4 uses the first word */
 	__be32 host_bits[4]; /* set where an address is drawn */
 	__be32 to[4];
