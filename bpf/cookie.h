@@ -16,7 +16,7 @@
  * kernel has it); TSval's upper bits are the host's milliseconds moved by 26 more bits of the MAC.
  *
  * What brute force is left: without timestamps one forged ACK in 2^23 opens a connection, the
- * kernel's own cookies leave one in 2^24. With them its TSecr has to hit two minutes as well: 2^44.
+ * kernel's own cookies leave one in 2^29. With them its TSecr has to hit two minutes as well: 2^44.
  *
  * Pure: no map, no packet, no clock. What the filter and admit.bpf.c both reckon with.
  */

@@ -30,8 +30,8 @@ void attachment_report(struct wall *wall, const struct config *config)
 
 		found = find(list, count, name);
 		if (found)
-			log_info("filter: runs on %s (%s)", name,
-				 found->native ? "native" : "generic");
+			log_info("filter: runs on %s (%s, tier %s)", name,
+				 found->native ? "native" : "generic", tier_names[found->tier]);
 		else
 			log_warning("filter: does not run on %s: nothing is filtered there; "
 				    "run: floodwall attach",
