@@ -207,7 +207,9 @@ struct fw_list {
 	__u32 duplicates; /* … those given twice, */
 	__u32 covered;    /* those inside another one, */
 	__u32 expired;    /* and those that have expired since, were left out */
-	__u64 zero[7];
+	__u32 expiring;   /* entries that are not for ever */
+	__u32 from_file;  /* 1: the configuration named it, and it goes with it */
+	__u64 zero[6];
 };
 
 /* A list's entry as it is kept. */

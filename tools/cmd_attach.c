@@ -30,6 +30,8 @@ struct wish {
 	int tier;          /* enum fw_tier, or WALL_BEST_TIER */
 	enum fw_tier goal; /* the tier, or the best that this kernel can do */
 	json_t *changes;   /* sysctls that were set */
+	json_t *lists;     /* what is wrong with files of lists, */
+	size_t unloaded;   /* and how many could not be loaded */
 };
 
 /* Interfaces from the command line, or else the configuration's. */
@@ -84,8 +86,23 @@ static int read_wish(struct cli *cli, const struct config *config, struct wish *
 	return STATUS_OK;
 }
 
+/* A list that can't be loaded is no reason to leave the host without its filter. */
+static void load_lists(struct cli *cli, const struct config *config, struct wish *wish)
+{
+	struct error error;
+	char *rest = error.text, *line;
+
+	wish->unloaded =
+		wall_lists_apply(cli->wall, config, cli_option(cli, "keep") != NULL, &error);
+	if (!wish->unloaded)
+		return;
+	fprintf(stderr, "%s\n", error.text);
+	while ((line = strsep(&rest, "\n")))
+		json_array_append_new(wish->lists, json_string(line));
+}
+
 static int attach(struct cli *cli, const struct config *config, struct wall_interface *list,
-		  size_t count, const struct wish *wish)
+		  size_t count, struct wish *wish)
 {
 	const char *cgroup = cli_option(cli, "cgroup");
 	struct wall_sizes sizes = {0};
@@ -106,6 +123,8 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 		result = wall_open_or_create(&cli->wall, &sizes, cgroup, &error);
 	if (result == 0 && config)
 		result = wall_apply(cli->wall, config, cli_option(cli, "keep") != NULL, &error);
+	if (result == 0 && config)
+		load_lists(cli, config, wish);
 	if (result == 0)
 		result = wall_attach(cli->wall, list, count, wish->mode, wish->tier, &error);
 	if (result == 0)
@@ -117,7 +136,7 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 
 /* Sysctls first: what they are decides about the tier. */
 static int set_and_attach(struct cli *cli, const struct config *config, struct wall_interface *list,
-			  size_t count, const struct wish *wish)
+			  size_t count, struct wish *wish)
 {
 	int status = STATUS_OK;
 
@@ -174,11 +193,11 @@ static void print(const struct cli *cli, const struct config *config,
 	json_t *sysctls = tiers_describe_sysctls(wish->goal);
 
 	if (cli->json) {
-		output_json(json_pack("{s:o, s:b, s:s?, s:o, s:O}", "interfaces",
+		output_json(json_pack("{s:o, s:b, s:s?, s:o, s:O, s:O}", "interfaces",
 				      describe(list, count), "tracking",
 				      wall_is_tracking(cli->wall), "config",
 				      config ? config->path : NULL, "sysctls", sysctls,
-				      "sysctls_set", wish->changes));
+				      "sysctls_set", wish->changes, "list_errors", wish->lists));
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -186,7 +205,10 @@ static void print(const struct cli *cli, const struct config *config,
 	tiers_print_changes(wish->changes);
 	tiers_print_sysctls(sysctls);
 	json_decref(sysctls);
-	if (config)
+	if (config && config->list_count)
+		printf("%zu services and %zu lists of %s applied\n", config->service_count,
+		       config->list_count - wish->unloaded, config->path);
+	else if (config)
 		printf("%zu services of %s applied\n", config->service_count, config->path);
 	else
 		printf("no configuration: floodwall service add NAME BINDING protects a server\n");
@@ -194,7 +216,7 @@ static void print(const struct cli *cli, const struct config *config,
 
 int cmd_attach(struct cli *cli)
 {
-	struct wish wish = {.changes = json_array()};
+	struct wish wish = {.changes = json_array(), .lists = json_array()};
 	struct wall_interface *list = NULL;
 	struct config *config;
 	size_t count = 0;
@@ -209,6 +231,7 @@ int cmd_attach(struct cli *cli)
 	if (status == STATUS_OK)
 		print(cli, config, list, count, &wish);
 	json_decref(wish.changes);
+	json_decref(wish.lists);
 	free(list);
 	config_free(config);
 	return status;

@@ -58,15 +58,14 @@ static json_t *describe(const struct wall_named *named)
 	const struct fw_list *row = &named->row;
 	char loaded[40];
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "name",
-			 row->name, "action",
-			 actions[row->action == FW_LIST_ALLOW ? FW_LIST_ALLOW : FW_LIST_BLOCK],
-			 "entries", (json_int_t)row->entries, "v4", (json_int_t)row->entries_v4,
-			 "v6", (json_int_t)(row->entries - row->entries_v4), "expiring",
-			 (json_int_t)named->expiring, "packets", (json_int_t)named->packets,
-			 "given", (json_int_t)row->given, "duplicates", (json_int_t)row->duplicates,
-			 "covered", (json_int_t)row->covered, "expired", (json_int_t)row->expired,
-			 "loaded", output_time(row->loaded_ns, loaded));
+	return json_pack(
+		"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "name", row->name,
+		"action", actions[row->action == FW_LIST_ALLOW ? FW_LIST_ALLOW : FW_LIST_BLOCK],
+		"entries", (json_int_t)row->entries, "v4", (json_int_t)row->entries_v4, "v6",
+		(json_int_t)(row->entries - row->entries_v4), "expiring", (json_int_t)row->expiring,
+		"packets", (json_int_t)named->packets, "given", (json_int_t)row->given,
+		"duplicates", (json_int_t)row->duplicates, "covered", (json_int_t)row->covered,
+		"expired", (json_int_t)row->expired, "loaded", output_time(row->loaded_ns, loaded));
 }
 
 static int put(struct cli *cli, enum fw_list_action action, struct fw_listed *entries, size_t count)
@@ -264,6 +263,101 @@ static int show_one(struct cli *cli, const char *name)
 	return STATUS_OK;
 }
 
+/* What one list has on an address; @context of find_entry(). */
+struct finding {
+	const struct fw_addr *addr;
+	const struct wall_named *named;
+	uint64_t now_s;
+	json_t *rows;
+};
+
+static int find_entry(void *context, const struct fw_listed *entry)
+{
+	const struct finding *finding = context;
+	struct fw_prefix prefix = {entry->length, entry->addr};
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (!prefix_has(&prefix, finding->addr) ||
+	    (entry->expires_s && entry->expires_s <= finding->now_s))
+		return 0;
+	json_array_append_new(
+		finding->rows,
+		json_pack("{s:s, s:s, s:s, s:o}", "name", finding->named->row.name, "action",
+			  actions[finding->named->row.action == FW_LIST_ALLOW], "prefix",
+			  prefix_format(&prefix, text), "expires_in",
+			  entry->expires_s
+				  ? json_integer((json_int_t)(entry->expires_s - finding->now_s))
+				  : json_null()));
+	return 0;
+}
+
+static int find_entries(struct cli *cli, const struct fw_addr *addr, json_t *rows,
+			struct error *error)
+{
+	struct finding finding = {.addr = addr, .now_s = clock_now_ns() / CLOCK_SEC, .rows = rows};
+	struct wall_listing *listing = malloc(sizeof(*listing));
+	int result = listing ? wall_named_all(cli->wall, listing, error)
+			     : error_set(error, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; result == 0 && i < listing->count; i++) {
+		finding.named = &listing->list[i];
+		result = wall_named_each(cli->wall, finding.named->row.name, find_entry, &finding,
+					 error);
+		if (result == -ENOENT) /* dropped just now */
+			result = 0;
+	}
+	free(listing);
+	return result;
+}
+
+/* What the lists together do with a source: one that allows goes before all that block. */
+static const char *decide(const json_t *rows)
+{
+	const char *action, *decision = "none";
+	const json_t *row;
+	size_t index;
+
+	json_array_foreach(rows, index, row)
+	{
+		action = json_string_value(json_object_get(row, "action"));
+		if (strcmp(decision, "allow") != 0)
+			decision = action;
+	}
+	return decision;
+}
+
+static int show_address(struct cli *cli, const char *name)
+{
+	static const struct column columns[] = {{"name", "LIST"},
+						{"action", "ACTION"},
+						{"prefix", "PREFIX"},
+						{"expires_in", "SECONDS"},
+						{NULL, NULL}};
+	struct fw_addr addr;
+	struct error error;
+	json_t *rows;
+
+	if (address_parse(name, &addr, &error) < 0)
+		return cli_usage(cli, "%s", error.text);
+	rows = json_array();
+	if (find_entries(cli, &addr, rows, &error) < 0) {
+		json_decref(rows);
+		return cli_fail(cli, "%s", error.text);
+	}
+	if (cli->json) {
+		output_json(json_pack("{s:s, s:s, s:O}", "address", name, "action", decide(rows),
+				      "entries", rows));
+	} else if (json_array_size(rows) == 0) {
+		printf("%s is on no list\n", name);
+	} else {
+		output_table("", columns, rows);
+		printf("%s is %s by the lists\n", name,
+		       strcmp(decide(rows), "allow") == 0 ? "allowed" : "blocked");
+	}
+	json_decref(rows);
+	return STATUS_OK;
+}
+
 static int show(struct cli *cli)
 {
 	bool entries = cli_option(cli, "entries") != NULL;
@@ -276,6 +370,8 @@ static int show(struct cli *cli)
 		return status;
 	if (cli->argc <= 1)
 		return show_all(cli);
+	if (!entries && strpbrk(cli->argv[1], ".:/")) /* no name has such */
+		return show_address(cli, cli->argv[1]);
 	return entries ? show_entries(cli, cli->argv[1]) : show_one(cli, cli->argv[1]);
 }
 

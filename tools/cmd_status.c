@@ -191,6 +191,26 @@ static json_t *faults(const struct view *view)
 	return object;
 }
 
+static json_t *lists(struct wall *wall)
+{
+	struct wall_listing *listing = malloc(sizeof(*listing));
+	json_t *rows = json_array();
+
+	if (listing && wall_named_all(wall, listing, NULL) == 0)
+		for (size_t i = 0; i < listing->count; i++) {
+			const struct wall_named *named = &listing->list[i];
+
+			json_array_append_new(
+				rows,
+				json_pack("{s:s, s:s, s:I, s:I}", "name", named->row.name, "action",
+					  named->row.action == FW_LIST_ALLOW ? "allow" : "block",
+					  "entries", (json_int_t)named->row.entries, "packets",
+					  (json_int_t)named->packets));
+		}
+	free(listing);
+	return rows;
+}
+
 static json_t *answer(struct cli *cli, const struct view *view, struct error *error)
 {
 	json_t *places = tiers_describe(cli->wall, error), *usage = tables(cli->wall, error), *said;
@@ -200,10 +220,11 @@ static json_t *answer(struct cli *cli, const struct view *view, struct error *er
 		json_decref(usage);
 		return NULL;
 	}
-	said = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
+	said = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
 			 "tracking", wall_is_tracking(cli->wall), "faults", faults(view),
 			 "monitored_rules", monitored(cli->wall), "tables", usage, "secret",
-			 secret(cli->wall), "services", services(cli, view));
+			 secret(cli->wall), "lists", lists(cli->wall), "services",
+			 services(cli, view));
 	json_object_update_new(said, places);
 	return said;
 }
@@ -345,6 +366,11 @@ static void print(const json_t *said)
 {
 	static const struct column interface_columns[] = {
 		{"name", "INTERFACE"}, {"mode", "MODE"}, {"tier", "TIER"}, {NULL, NULL}};
+	static const struct column list_columns[] = {{"name", "LIST"},
+						     {"action", "ACTION"},
+						     {"entries", "ENTRIES"},
+						     {"packets", "PACKETS"},
+						     {NULL, NULL}};
 	static const struct column table_columns[] = {
 		{"name", "TABLE"}, {"used", "USED"}, {"size", "OF"}, {NULL, NULL}};
 
@@ -354,6 +380,9 @@ static void print(const json_t *said)
 	printf("\n");
 	print_services(json_object_get(said, "services"));
 	printf("\n");
+	output_table("", list_columns, json_object_get(said, "lists"));
+	if (json_array_size(json_object_get(said, "lists")))
+		printf("\n");
 	output_table("", table_columns, json_object_get(said, "tables"));
 }
 

@@ -91,12 +91,14 @@ const struct verb verbs[] = {
 	 "Status 1 if one was not on it.",
 	 NO_OPTIONS},
 	{"allows", cmd_allows, "", "the allow list", NULL, NO_OPTIONS},
-	{"list", cmd_list, "load NAME FILE | drop NAME | show [NAME]",
+	{"list", cmd_list, "load NAME FILE | drop NAME | show [NAME|ADDRESS]",
 	 "lists of any size, loaded from files and replaced whole",
 	 "A line of FILE (- is standard input) is an address or a CIDR block and, if it is not for\n"
 	 "ever, a time (10m, 24h); comments begin with # or ;. If one line is wrong nothing is loaded.\n"
 	 "Loading a NAME that exists replaces that list: every packet meets the old or the new one.\n"
-	 "A source that any list allows passes, whatever blocks it. Single addresses for a while are\n"
+	 "Lists of the configuration (list NAME { file = … }) are loaded when it is applied.\n"
+	 "A source that any list allows passes, whatever blocks it; show ADDRESS says what lists have\n"
+	 "it. Single addresses for a while are\n"
 	 "for floodwall block, which needs no file.",
 	 {{"action", "block|allow", "what becomes of the sources (block)"},
 	  {"for", "TIME", "of lines that name no time; for ever if not given"},

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/version.h"
+#include "supervisor/lists.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/usage.h"
@@ -109,6 +110,7 @@ static int start(struct holdings *held, struct error *error)
 	supervisor_report_tuned(held->wall, config);
 	if ((result = wall_apply(held->wall, config, true, error)) < 0)
 		return result;
+	lists_load(held->wall, config, true);
 	return supervisor_run(held, error);
 }
 

@@ -2,6 +2,8 @@
 """Named lists: loaded, replaced and dropped by the command line, while traffic flows."""
 import ipaddress
 import random
+import re
+import signal
 
 from lab import BUILD, CLIENTS_V4, EDGE_V4, INTERNET_V4, wait_until
 from test_cli import FAILED, NO, USAGE, attach, cli, connects  # cli is a fixture
@@ -174,3 +176,100 @@ def test_attaching_again_keeps_the_lists(lab, cli):
     cli("detach", "--all")
     attach(lab, cli)
     assert cli("list", "show")["lists"] == [] and connects(lab, 80)
+
+
+CONFIGURED = """
+filter {{ interfaces = {{"eth0"}}  cgroup = "@CGROUP@" }}
+service web {{ bind = "*:80" }}
+list bad {{
+	file = "{home}/bad"
+}}
+list good {{ file = "{home}/good"  action = "allow"  for = "1h" }}
+"""
+
+
+def names(cli):
+    return {row["name"]: row["entries"] for row in cli("list", "show")["lists"]}
+
+
+def test_lists_of_the_configuration(lab, cli):
+    """Loaded when it is applied, from the first packet on; dropped with the configuration's word."""
+    text = CONFIGURED.format(home=lab.home)
+    file_of(lab, "bad", f"{INTERNET_V4}\n192.0.2.0/24\n")
+    file_of(lab, "good", "198.51.100.1\n")
+    lab.nginx(["0.0.0.0:80"])
+    answer = cli("attach", "--config", lab.configure(text))
+    assert answer["list_errors"] == [] and names(cli) == {"bad": 2, "good": 1}
+    assert not connects(lab, 80, seconds=0.5)
+    assert {row["name"]: row["packets"] for row in lab.status()["lists"]}["bad"] > 0
+    assert cli("list", "show", "good")["expiring"] == 1
+
+    # A file that went, and one that is wrong, take nothing away; the configuration's line is named.
+    (lab.home / "bad").unlink()
+    file_of(lab, "good", "198.51.100.1\nexample.org\n")
+    answer = cli("attach", "--config", lab.home / "floodwall.conf")
+    said = "\n".join(answer["list_errors"])
+    assert re.search(r"floodwall.conf:4: list bad: .*/bad: No such file", said)
+    assert re.search(r"floodwall.conf:7: list good: .*/good:2: ", said)
+    assert "list bad stays as it is" in said and "list good stays as it is" in said
+    assert names(cli) == {"bad": 2, "good": 1} and not connects(lab, 80, seconds=0.5)
+
+    # --keep leaves what is there, and a list that was loaded by hand outlives the configuration's.
+    file_of(lab, "bad", "192.0.2.1\n")
+    file_of(lab, "good", "198.51.100.1\n198.51.100.2\n")
+    cli("attach", "--keep", "--config", lab.home / "floodwall.conf")
+    assert names(cli) == {"bad": 2, "good": 1}
+    cli("attach", "--config", lab.home / "floodwall.conf")
+    assert names(cli) == {"bad": 1, "good": 2} and connects(lab, 80)
+    cli("list", "load", "hand", file_of(lab, "hand", "192.0.2.9\n"))
+    cli("attach", "--config", lab.configure(text[:text.index("list good")]))
+    assert names(cli) == {"bad": 1, "hand": 1}
+
+
+def test_the_daemon_keeps_the_lists(lab, cli):
+    """They are loaded when it starts, again with a reload, and figure in the metrics."""
+    text = CONFIGURED.format(home=lab.home) + 'admin { address = "127.0.0.1:9180" }\n'
+    file_of(lab, "bad", "192.0.2.0/24\n")
+    lab.nginx(["0.0.0.0:80"])
+    daemon = lab.floodwalld(text, listen=["127.0.0.1:9180"])
+
+    def metric(name, labels=""):
+        page = lab.edge("curl", "-s", "http://127.0.0.1:9180/metrics").stdout
+        found = re.search(rf"^floodwall_{name}{labels} (\d+)$", page, re.M)
+        return found and int(found[1])
+
+    assert "list good stays as it is" in daemon.err.read_text()
+    assert names(cli) == {"bad": 1}
+    bad = '{list="bad",action="block"}'
+    wait_until(lambda: metric("list_entries", bad) == 1, "the list is among the metrics")
+    cli("attach", "eth0", "--keep", "--config", lab.home / "floodwall.conf")
+    file_of(lab, "bad", f"{INTERNET_V4}\n192.0.2.0/24\n")
+    file_of(lab, "good", "198.51.100.1\n")
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: names(cli) == {"bad": 2, "good": 1}, "the reload has loaded them")
+    assert not connects(lab, 80, seconds=0.5)
+    wait_until(lambda: metric("list_packets_total", bad), "what the list dropped is counted", 15)
+    assert metric("list_memory_bytes") == cli("list", "show")["bytes"]
+    # A restart finds them, and does not undo what was loaded by hand since.
+    daemon.stop()
+    cli("list", "load", "bad", file_of(lab, "other", "192.0.2.9\n"))
+    daemon = lab.edge.start(BUILD / "floodwalld", "--config", lab.home / "floodwall.conf")
+    lab.wait_listening(daemon, ["127.0.0.1:9180"])
+    assert names(cli) == {"bad": 1, "good": 1}
+
+
+def test_show_says_which_lists_have_an_address(lab, cli):
+    attach(lab, cli)
+    cli("list", "load", "bad", file_of(lab, "bad", "192.0.2.0/24\n192.0.0.0/16 1h\n2001:db8::/32\n"))
+    cli("list", "load", "good", file_of(lab, "good", "192.0.2.1\n"), "--action", "allow")
+    said = cli("list", "show", "192.0.2.1")
+    assert said["action"] == "allow"
+    assert [(row["name"], row["prefix"]) for row in said["entries"]] == [
+        ("bad", "192.0.0.0/16"), ("bad", "192.0.2.0/24"), ("good", "192.0.2.1")]
+    assert 3500 < said["entries"][0]["expires_in"] <= 3600 and said["entries"][1]["expires_in"] is None
+    assert cli("list", "show", "2001:db8::1")["action"] == "block"
+    assert cli("list", "show", "198.51.100.1") == {"address": "198.51.100.1", "action": "none", "entries": []}
+    assert "blocked by the lists" in lab.edge(BUILD / "floodwall", "list", "show", "192.0.2.2").stdout
+    assert "on no list" in lab.edge(BUILD / "floodwall", "list", "show", "::1").stdout
+    cli("list", "show", "192.0.2.0/24", status=USAGE)
+    cli("list", "show", "192.0.2.300", status=USAGE)

@@ -293,6 +293,7 @@ void build_config(struct build *build, cfg_t *tree)
 	build_admin(&site, config);
 	site = site_inside(&root, "log", 0);
 	config->log_level = build_copy(log_levels[site_choice(&site, "level", log_levels, 2)]);
+	build_lists(&root);
 	build_upstreams(&root);
 	build_services(&root);
 }

@@ -53,6 +53,8 @@ char *build_copy(const char *text);
 /* A service's name as the filter takes it; complains otherwise. */
 void build_check_name(const struct site *site);
 
+/* config/build_list.c */
+void build_lists(const struct site *root);
 /* config/build_proxy.c */
 void build_upstreams(const struct site *root);
 void build_routes(const struct site *listener, struct config_service *service);

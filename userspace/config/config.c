@@ -107,6 +107,11 @@ void config_free(struct config *config)
 		free_upstream(&config->upstreams[i]);
 	for (size_t i = 0; i < config->filter.interface_count; i++)
 		free(config->filter.interfaces[i]);
+	for (size_t i = 0; i < config->list_count; i++) {
+		free(config->lists[i].name);
+		free(config->lists[i].file);
+	}
+	free(config->lists);
 	free(config->services);
 	free(config->upstreams);
 	free(config->filter.interfaces);

@@ -67,6 +67,15 @@ struct config_service {
 	size_t route_count;
 };
 
+/* A named list, loaded from a file. */
+struct config_list {
+	char *name;
+	char *file; /* absolute */
+	enum fw_list_action action;
+	uint64_t seconds; /* of lines that name no time; 0: for ever */
+	int line;         /* of the configuration, where it is defined */
+};
+
 struct config {
 	char *path;                          /* of the file */
 	uint64_t settings[FW_SETTING_COUNT]; /* those of scope HOST */
@@ -76,6 +85,8 @@ struct config {
 	size_t listener_count;
 	struct config_upstream *upstreams;
 	size_t upstream_count;
+	struct config_list *lists;
+	size_t list_count;
 	uint32_t threads; /* of the proxy; default: CPUs that may be used */
 	char *admin;      /* address of /metrics, "127.0.0.1:9180"; NULL: none */
 	char *access_log; /* path, "-" for standard output; NULL: none */

@@ -26,6 +26,7 @@ static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",
 					       NULL};
 static const char *const server_options[] = {"address", NULL};
+static const char *const list_options[] = {"file", "action", "for", NULL};
 static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
 static const char *const admin_options[] = {"address", NULL};
 static const char *const log_options[] = {"level", NULL};
@@ -196,6 +197,7 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_settings(grammar, block, "service");
 	block = add_block(grammar, root, "upstream", CFGF_MULTI | CFGF_TITLE, upstream_options);
 	add_block(grammar, block, "server", CFGF_MULTI, server_options);
+	add_block(grammar, root, "list", CFGF_MULTI | CFGF_TITLE, list_options);
 	add_block(grammar, root, "proxy", CFGF_NONE, proxy_options);
 	add_block(grammar, root, "admin", CFGF_NONE, admin_options);
 	add_block(grammar, root, "log", CFGF_NONE, log_options);

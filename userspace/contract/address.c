@@ -171,6 +171,17 @@ const char *address_format(const struct fw_addr *addr, char buffer[ADDRESS_TEXT_
 	return buffer;
 }
 
+bool prefix_has(const struct fw_prefix *prefix, const struct fw_addr *addr)
+{
+	uint32_t whole = prefix->length / 32, rest = prefix->length % 32;
+
+	if (fw_addr_is_v4(addr) && prefix->length < 96)
+		return false;
+	return memcmp(prefix->addr.word, addr->word, whole * sizeof(addr->word[0])) == 0 &&
+	       (rest == 0 ||
+		(ntohl(prefix->addr.word[whole] ^ addr->word[whole]) >> (32 - rest)) == 0);
+}
+
 const char *prefix_format(const struct fw_prefix *prefix, char buffer[ADDRESS_TEXT_SIZE])
 {
 	bool v4 = fw_addr_is_v4(&prefix->addr) && prefix->length >= MAPPED_BITS;

@@ -6,6 +6,7 @@
 #ifndef CONTRACT_ADDRESS_H
 #define CONTRACT_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@ int address_parse(const char *text, struct fw_addr *addr, struct error *error);
 /* "192.0.2.0/24", or an address alone. Host bits that are set are an error that names the prefix
  * meant. */
 int prefix_parse(const char *text, struct fw_prefix *prefix, struct error *error);
+/* Whether the address is in the prefix. An IPv4 address is in none but those of IPv4. */
+bool prefix_has(const struct fw_prefix *prefix, const struct fw_addr *addr);
 /* "0.0.0.0:443", "[::]:443", "*:443" (both families: @count is 2); @keys has room for 2. */
 int binding_parse(const char *text, uint8_t proto, struct fw_service_key keys[2], size_t *count,
 		  struct error *error);

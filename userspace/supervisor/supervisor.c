@@ -23,6 +23,7 @@
 #include "proxy/proxy.h"
 #include "supervisor/attachment.h"
 #include "supervisor/child.h"
+#include "supervisor/lists.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/usage.h"
@@ -32,6 +33,7 @@
 #define DRAIN_NS     (DRAIN_MS * CLOCK_MS)
 #define GRACE_NS     (2 * CLOCK_SEC) /* to leave after draining, before it is killed */
 #define MEASURE_NS   (5 * CLOCK_SEC)
+#define TIDY_NS      (60 * CLOCK_SEC)
 #define WORKERS_HALF (FW_WORKERS_MAX / 2)
 
 struct supervisor {
@@ -40,7 +42,7 @@ struct supervisor {
 	struct roster *roster;
 	struct child proxy, draining, warden;
 	uint32_t proxy_base, draining_base; /* first of their rows of the board */
-	uint64_t measured_ns;
+	uint64_t measured_ns, tidied_ns;
 	bool stopping;
 };
 
@@ -322,6 +324,7 @@ static void reload(struct supervisor *supervisor, uint64_t now)
 	}
 	if (config_warnings(config, &warnings))
 		log_lines(LOG_LEVEL_WARNING, "configuration", warnings.text);
+	lists_load(supervisor->held->wall, config, false);
 	sockets_close(&supervisor->held->sockets, &sockets);
 	supervisor->held->sockets = sockets;
 	if (supervisor->held->admin >= 0 && supervisor->held->admin != admin)
@@ -404,10 +407,15 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 		start_proxy(supervisor, now);
 	if (is_due(supervisor->warden.retry_ns, now))
 		start_warden(supervisor, now);
+	if (now - supervisor->tidied_ns >= TIDY_NS) {
+		supervisor->tidied_ns = now;
+		lists_tidy(supervisor->held->wall);
+	}
 	if (now - supervisor->measured_ns < MEASURE_NS)
 		return;
 	supervisor->measured_ns = now;
 	attachment_publish(supervisor->held->wall, supervisor->roster);
+	lists_publish(supervisor->held->wall, supervisor->roster);
 	keep_time(supervisor->held->wall);
 	usage_measure(&process[ROSTER_SUPERVISOR], getpid());
 	usage_measure(&process[ROSTER_PROXY], supervisor->proxy.pid);

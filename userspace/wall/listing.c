@@ -202,7 +202,7 @@ static int place_sources(struct image *image, const struct listing_source *sourc
 
 	for (size_t i = 0; i < FW_LISTS_MAX; i++) {
 		row = sources[i].row;
-		row.entries = row.entries_v4 = 0;
+		row.entries = row.entries_v4 = row.expiring = 0;
 		line = image_take(image, (sources[i].count * sizeof(*kept) + FW_LINE_SIZE - 1) /
 						 FW_LINE_SIZE);
 		if (line < 0)
@@ -217,6 +217,7 @@ static int place_sources(struct image *image, const struct listing_source *sourc
 				continue;
 			}
 			row.entries_v4 += ranges_entry_is_v4(entry);
+			row.expiring += entry->expires_s != 0;
 			kept[row.entries++] = *entry;
 		}
 		rows = (struct fw_list *)(image->lines + FW_LINE_LISTS);

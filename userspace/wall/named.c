@@ -97,8 +97,6 @@ static void describe(struct wall *wall, const struct lists *lists, uint32_t id,
 
 	*named = (struct wall_named){.row = source->row, .packets = packets_of(wall, id)};
 	named->row.name[FW_NAME_SIZE - 1] = '\0';
-	for (size_t i = 0; i < source->count; i++)
-		named->expiring += source->entries[i].expires_s != 0;
 }
 
 /* The list's own row, or a free one. −ENOSPC. */
@@ -115,67 +113,89 @@ static int claim(struct wall *wall, struct lists *lists, const char *name,
 	return forget_packets(wall, (uint32_t)(*source - lists->sources), error);
 }
 
-static int load(struct wall *wall, struct lists *lists, const struct listing_source *new,
-		struct error *error)
+/* As the compiler takes it; the entries stay the caller's. */
+static int prepare(const struct wall_named_new *new, struct listing_source *source,
+		   struct error *error)
 {
-	struct listing_source *source;
-	int result = claim(wall, lists, new->row.name, &source, error);
+	int result = check_name(new->name, error);
 
 	if (result < 0)
 		return result;
-	*source = *new;
-	return lists_commit(wall, lists, error);
+	*source = (struct listing_source){
+		.row = {.action = new->action,
+			.from_file = new->from_file,
+			.loaded_ns = clock_read_ns(CLOCK_REALTIME)},
+		.entries = new->entries,
+		.count = new->count,
+	};
+	strcpy(source->row.name, new->name);
+	listing_tidy(new->entries, &source->count, &source->row);
+	return 0;
+}
+
+static int drop(struct lists *lists, const char *name, struct error *error)
+{
+	struct listing_source *source = *name ? lists_find(lists, name) : NULL;
+
+	if (!source)
+		return error_set(error, -ENOENT, "there is no list \"%s\"", name);
+	*source = (struct listing_source){.count = 0};
+	return 0;
+}
+
+/* The lock is held. */
+static int change(struct wall *wall, struct lists *lists, const struct listing_source *loads,
+		  size_t load_count, const char *const *drops, size_t drop_count,
+		  struct error *error)
+{
+	struct listing_source *source;
+	int result = lists_open(wall, lists, error);
+
+	for (size_t i = 0; i < drop_count && result == 0; i++)
+		result = drop(lists, drops[i], error);
+	for (size_t i = 0; i < load_count && result == 0; i++) {
+		result = claim(wall, lists, loads[i].row.name, &source, error);
+		if (result == 0)
+			*source = loads[i];
+	}
+	if (result == 0)
+		result = lists_commit(wall, lists, error);
+	listing_unmap(&lists->image);
+	return result;
+}
+
+int wall_named_change(struct wall *wall, const struct wall_named_new *loads, size_t load_count,
+		      const char *const *drops, size_t drop_count, struct error *error)
+{
+	struct lists *lists = calloc(1, sizeof(*lists));
+	struct listing_source *sources = calloc(load_count + 1, sizeof(*sources));
+	int result = lists && sources ? 0 : error_set(error, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; i < load_count && result == 0; i++)
+		result = prepare(&loads[i], &sources[i], error);
+	if (result == 0) {
+		wall_lock(wall);
+		result = change(wall, lists, sources, load_count, drops, drop_count, error);
+		wall_unlock(wall);
+	}
+	free(sources);
+	free(lists);
+	return result;
 }
 
 int wall_named_load(struct wall *wall, const char *name, enum fw_list_action action,
 		    struct fw_listed *entries, size_t count, struct wall_named *loaded,
 		    struct error *error)
 {
-	struct listing_source new = {.row = {.action = action}, .entries = entries};
-	struct lists *lists = calloc(1, sizeof(*lists));
-	int result = lists ? check_name(name, error) : error_set(error, -ENOMEM, "out of memory");
+	const struct wall_named_new new = {name, action, false, entries, count};
+	int result = wall_named_change(wall, &new, 1, NULL, 0, error);
 
-	if (result == 0) {
-		listing_tidy(entries, &count, &new.row);
-		strcpy(new.row.name, name);
-		new.row.loaded_ns = clock_read_ns(CLOCK_REALTIME);
-		new.count = count;
-		wall_lock(wall);
-		result = lists_open(wall, lists, error);
-		if (result == 0)
-			result = load(wall, lists, &new, error);
-		listing_unmap(&lists->image);
-		if (result == 0)
-			result = wall_named_find(wall, name, loaded, error);
-		wall_unlock(wall);
-	}
-	free(lists);
-	return result;
+	return result < 0 ? result : wall_named_find(wall, name, loaded, error);
 }
 
 int wall_named_drop(struct wall *wall, const char *name, struct error *error)
 {
-	struct lists *lists = calloc(1, sizeof(*lists));
-	struct listing_source *source;
-	int result;
-
-	if (!lists)
-		return error_set(error, -ENOMEM, "out of memory");
-	wall_lock(wall);
-	result = lists_open(wall, lists, error);
-	if (result == 0) {
-		source = *name ? lists_find(lists, name) : NULL;
-		if (source) {
-			*source = (struct listing_source){.count = 0};
-			result = lists_commit(wall, lists, error);
-		} else {
-			result = error_set(error, -ENOENT, "there is no list \"%s\"", name);
-		}
-	}
-	listing_unmap(&lists->image);
-	wall_unlock(wall);
-	free(lists);
-	return result;
+	return wall_named_change(wall, NULL, 0, &name, 1, error);
 }
 
 int wall_named_expire(struct wall *wall, struct error *error)

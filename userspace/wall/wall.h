@@ -183,8 +183,7 @@ int wall_records_tidy(struct wall *wall, unsigned int share, struct error *error
 /* Lists of any size that are loaded whole and replaced whole; struct fw_listing. */
 struct wall_named {
 	struct fw_list row;
-	uint64_t expiring; /* entries that are not for ever */
-	uint64_t packets;  /* that the list decided since its name was first loaded */
+	uint64_t packets; /* that the list decided since its name was first loaded */
 };
 
 struct wall_listing {
@@ -202,6 +201,18 @@ struct wall_listing {
 int wall_named_load(struct wall *wall, const char *name, enum fw_list_action action,
 		    struct fw_listed *entries, size_t count, struct wall_named *loaded,
 		    struct error *error);
+/* A list that is to be loaded; @entries are reordered. */
+struct wall_named_new {
+	const char *name;
+	enum fw_list_action action;
+	bool from_file; /* the configuration names it */
+	struct fw_listed *entries;
+	size_t count;
+};
+/* Drops lists and loads others, all in one step; on an error nothing has changed. −ENOENT: one that
+ * was to be dropped is not there; else as wall_named_load(). */
+int wall_named_change(struct wall *wall, const struct wall_named_new *loads, size_t load_count,
+		      const char *const *drops, size_t drop_count, struct error *error);
 int wall_named_drop(struct wall *wall, const char *name, struct error *error); /* −ENOENT */
 /* Gives back the memory of entries that have expired (they count no more as it is). Returns how
  * many there were. */
@@ -246,6 +257,15 @@ int wall_secret_keep_time(struct wall *wall, struct error *error);
  * operator tuned live). Everything is checked before the first write.
  */
 int wall_apply(struct wall *wall, const struct config *config, bool keep_live, struct error *error);
+
+/*
+ * Loads the lists that @config names from their files (wall/list_files.c), all in one step, and
+ * drops those that an earlier configuration named and this one does not. One whose file can't be
+ * read stays as it is. With @keep_live only those are loaded that are not there. Returns how many
+ * could not be loaded; @complaints has lines for each.
+ */
+size_t wall_lists_apply(struct wall *wall, const struct config *config, bool keep_live,
+			struct error *complaints);
 
 /* --- what was seen (wall/counters.c, pressure.c, events.c, connections.c) -------------------- */
 

@@ -141,6 +141,30 @@ static void write_attachment(const struct writer *writer)
 	fprintf(writer->out, PREFIX "tracking %d\n", now.tracking);
 }
 
+static void write_list(const struct writer *writer, const struct roster_list *list,
+		       const char *name, uint64_t value)
+{
+	fprintf(writer->out, PREFIX "%s{list=\"%s\",action=\"%s\"} %llu\n", name, list->name,
+		list->allows ? "allow" : "block", (unsigned long long)value);
+}
+
+static void write_lists(const struct writer *writer)
+{
+	struct roster_lists now;
+
+	roster_lists(writer->options->roster, &now);
+	write_family(writer, "list_entries", "gauge", "Entries of a named list.");
+	for (size_t i = 0; i < now.count; i++)
+		write_list(writer, &now.lists[i], "list_entries", now.lists[i].entries);
+	write_family(writer, "list_packets_total", "counter",
+		     "Packets that a named list decided, since its name was first loaded.");
+	for (size_t i = 0; i < now.count; i++)
+		write_list(writer, &now.lists[i], "list_packets_total", now.lists[i].packets);
+	write_family(writer, "list_memory_bytes", "gauge",
+		     "Kernel memory of all named lists together.");
+	fprintf(writer->out, PREFIX "list_memory_bytes %llu\n", (unsigned long long)now.bytes);
+}
+
 /* --- the proxy ------------------------------------------------------------------------------- */
 
 static bool is_proxys(enum fw_verdict verdict)
@@ -280,6 +304,7 @@ int metrics_write(FILE *out, const struct warden_options *options, struct error 
 		write_filter(writer);
 		write_tables(writer);
 		write_attachment(writer);
+		write_lists(writer);
 		write_verdicts(writer);
 		for (int metric = 0; metric < METRIC_COUNT; metric++)
 			write_metric(writer, metric);

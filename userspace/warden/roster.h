@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What only the supervisor can see, for the warden's /metrics: the daemon's processes and what they
- * use, and the interfaces that the filter runs on. One page, shared by both since before the fork;
- * the supervisor alone writes.
+ * use, the interfaces that the filter runs on, and the named lists. Memory that both share since
+ * before the fork; the supervisor alone writes.
  */
 #ifndef WARDEN_ROSTER_H
 #define WARDEN_ROSTER_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "floodwall.h"
 
 enum roster_process { ROSTER_SUPERVISOR, ROSTER_PROXY, ROSTER_WARDEN, ROSTER_COUNT };
 
@@ -29,23 +30,39 @@ struct roster_interface {
 	bool native;
 };
 
-/* Written as a whole: @version is odd while that happens, and another one afterwards. */
+/* Written as a whole, as are the lists. */
 struct roster_attachment {
-	_Atomic uint64_t version;
 	bool tracking; /* connections are counted */
 	uint32_t count;
 	struct roster_interface interfaces[ROSTER_INTERFACES];
 };
 
+struct roster_list {
+	char name[FW_NAME_SIZE];
+	bool allows; /* else it blocks */
+	uint64_t entries;
+	uint64_t packets; /* that it decided */
+};
+
+struct roster_lists {
+	uint64_t bytes; /* of all of them together */
+	size_t count;
+	struct roster_list lists[FW_LISTS_MAX];
+};
+
 struct roster {
 	struct roster_entry process[ROSTER_COUNT];
-	_Atomic uint64_t reloads;         /* that took a new configuration over */
-	_Atomic uint64_t reloads_refused; /* that kept the running one */
+	_Atomic uint64_t reloads;                           /* that took a new configuration over */
+	_Atomic uint64_t reloads_refused;                   /* that kept the running one */
+	_Atomic uint64_t attachment_version, lists_version; /* odd while they are written */
 	struct roster_attachment attachment;
+	struct roster_lists lists;
 };
 
 void roster_publish(struct roster *roster, const struct roster_attachment *now);
-/* A consistent copy. */
-void roster_attachment(const struct roster *roster, struct roster_attachment *copy);
+void roster_publish_lists(struct roster *roster, const struct roster_lists *now);
+/* Consistent copies. */
+void roster_attachment(const struct roster *roster, struct roster_attachment *to);
+void roster_lists(const struct roster *roster, struct roster_lists *to);
 
 #endif

@@ -456,6 +456,40 @@ static void test_warnings(void **state)
 	config_free(config);
 }
 
+static void test_lists_and_the_fleets_secret(void **state)
+{
+	struct config *config = parsed("filter { cookie_secret = \"/etc/key\" }\n"
+				       "list drop {\n file = \"/a/b\"\n}\n"
+				       "list good { file = \"/c\" action = allow for = 24h }\n");
+
+	(void)state;
+	assert_string_equal(config->filter.cookie_secret, "/etc/key");
+	assert_int_equal(config->list_count, 2);
+	assert_string_equal(config->lists[0].name, "drop");
+	assert_string_equal(config->lists[0].file, "/a/b");
+	assert_int_equal(config->lists[0].action, FW_LIST_BLOCK);
+	assert_int_equal(config->lists[0].seconds, 0);
+	assert_int_equal(config->lists[0].line, 2);
+	assert_int_equal(config->lists[1].action, FW_LIST_ALLOW);
+	assert_int_equal(config->lists[1].seconds, 24 * 3600);
+	config_free(config);
+	assert_refused("filter { cookie_secret = \"key\" }\n"
+		       "list a { }\n"
+		       "list b { file = \"x\" }\n"
+		       "list c { file = \"/x\" action = \"drop\" }\n"
+		       "list d { file = \"/x\" for = 7 }\n"
+		       "list e { path = \"/x\" file = \"/x\" }\n"
+		       "list E { file = \"/x\" }\n",
+		       "f:1: filter: cookie_secret: \"key\" is not an absolute path\n"
+		       "f:2: list a: needs a file, such as file = \"/etc/floodwall/a.txt\"\n"
+		       "f:3: list b: file: \"x\" is not an absolute path\n"
+		       "f:4: list c: action: \"drop\" is not block or allow\n"
+		       "f:5: list d: for: \"7\" is not a time with its unit, such as 250ms, 10s, "
+		       "5m or 1h\n"
+		       "f:6: list e: path: no such option\n"
+		       "f:7: list E: the name may only have the characters a-z, 0-9, _ and -");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_an_option_given_twice),
 		cmocka_unit_test(test_what_only_a_listener_has),
 		cmocka_unit_test(test_filter_and_daemon_blocks),
+		cmocka_unit_test(test_lists_and_the_fleets_secret),
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_lines_hold_after_comments_and_long_strings),
 		cmocka_unit_test(test_complaints_without_end_are_counted),

@@ -210,10 +210,35 @@ static void socket_addresses_go_both_ways(void **state)
 	assert_int_equal(port, 0);
 }
 
+static void a_prefix_has_its_own_familys_addresses(void **state)
+{
+	static const struct {
+		const char *prefix, *address;
+		bool has;
+	} rows[] = {
+		{"192.0.2.0/24", "192.0.2.255", true},  {"192.0.2.0/24", "192.0.3.0", false},
+		{"192.0.2.7", "192.0.2.7", true},       {"192.0.2.7", "192.0.2.6", false},
+		{"0.0.0.0/0", "192.0.2.7", true},       {"0.0.0.0/0", "2001:db8::1", false},
+		{"2000::/3", "2001:db8::1", true},      {"2000::/3", "192.0.2.7", false},
+		{"2001:db8::/33", "2001:db8::1", true}, {"2001:db8::/33", "2001:db8:8000::", false},
+		{"128.0.0.0/1", "128.0.0.1", true},     {"128.0.0.0/1", "127.0.0.1", false},
+	};
+	struct fw_prefix prefix;
+	struct fw_addr addr;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(prefix_parse(rows[i].prefix, &prefix, NULL), 0);
+		assert_int_equal(address_parse(rows[i].address, &addr, NULL), 0);
+		assert_int_equal(prefix_has(&prefix, &addr), rows[i].has);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v4_is_kept_inside_v6),
+		cmocka_unit_test(a_prefix_has_its_own_familys_addresses),
 		cmocka_unit_test(addresses_read_and_write),
 		cmocka_unit_test(what_is_no_address_is_refused),
 		cmocka_unit_test(prefixes_read_and_write),

@@ -46,9 +46,9 @@ static void loading_one_list_keeps_the_others(void **state)
 	must(load(wall, "b", FW_LIST_ALLOW, "192.0.2.0/24", NULL, 60));
 	assert_int_equal(find(wall, "a").row.entries, 2);
 	assert_int_equal(find(wall, "a").row.entries_v4, 1);
-	assert_int_equal(find(wall, "a").expiring, 0);
+	assert_int_equal(find(wall, "a").row.expiring, 0);
 	assert_int_equal(find(wall, "b").row.action, FW_LIST_ALLOW);
-	assert_int_equal(find(wall, "b").expiring, 1);
+	assert_int_equal(find(wall, "b").row.expiring, 1);
 	must(load(wall, "a", FW_LIST_BLOCK, "198.51.100.1", NULL, 0));
 	assert_int_equal(all(wall).count, 2);
 	assert_int_equal(find(wall, "a").row.entries, 1);
@@ -135,6 +135,28 @@ static void packets_are_counted_for_a_name(void **state)
 	assert_int_equal(find(wall, "b").packets, 0);
 }
 
+/* Several lists come and go in one step, or none does. */
+static void a_change_is_whole(void **state)
+{
+	struct wall *wall = wall_of(state);
+	struct fw_listed one = {prefix("192.0.2.1").addr, 128, 0}, two = one;
+	const struct wall_named_new loads[] = {{"b", FW_LIST_BLOCK, true, &one, 1},
+					       {"c", FW_LIST_ALLOW, true, &two, 1}};
+	const char *const drops[] = {"a", "nonesuch"};
+
+	must(load(wall, "a", FW_LIST_BLOCK, "192.0.2.9", NULL, 0));
+	assert_int_equal(wall_named_change(wall, loads, 2, drops, 2, &error), -ENOENT);
+	assert_int_equal(all(wall).count, 1);
+	assert_int_equal(find(wall, "a").row.from_file, 0);
+	must(wall_named_change(wall, loads, 2, drops, 1, &error));
+	assert_int_equal(all(wall).count, 2);
+	assert_int_equal(find(wall, "b").row.from_file, 1);
+	assert_int_equal(find(wall, "c").row.action, FW_LIST_ALLOW);
+	/* A list that is loaded by hand is the operator's. */
+	must(load(wall, "b", FW_LIST_BLOCK, "192.0.2.9", NULL, 0));
+	assert_int_equal(find(wall, "b").row.from_file, 0);
+}
+
 /* Another process, or the next one, knows them all. */
 static void lists_outlive_whoever_loaded_them(void **state)
 {
@@ -157,6 +179,7 @@ int main(void)
 		WALL_TEST(a_name_has_a_form_and_there_is_room_for_so_many),
 		WALL_TEST(what_has_expired_gives_its_memory_back),
 		WALL_TEST(packets_are_counted_for_a_name),
+		WALL_TEST(a_change_is_whole),
 		WALL_TEST(lists_outlive_whoever_loaded_them),
 	};
 
