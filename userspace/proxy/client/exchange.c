@@ -131,6 +131,17 @@ enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 	return refuse(exchange, verdict);
 }
 
+/* The link is connected, or is not. Who answers before anything is asked answers something else. */
+static void begin_link(struct exchange *exchange)
+{
+	struct upstream_link *link = exchange->link;
+
+	if (upstream_connected(link) < 0)
+		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
+	else if (!exchange->is_tcp && stream_is(&link->stream, STREAM_READABLE))
+		exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
+}
+
 static void handle_server(struct source *source, uint32_t events)
 {
 	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
@@ -138,8 +149,8 @@ static void handle_server(struct source *source, uint32_t events)
 	struct client *client = exchange->client;
 
 	stream_note(&link->stream, events);
-	if (link->connecting && upstream_connected(link) < 0)
-		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
+	if (link->connecting)
+		begin_link(exchange);
 	client_run(client);
 }
 
