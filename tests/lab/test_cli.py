@@ -78,7 +78,7 @@ def test_attach_and_remove(lab, cli, mode):
     """The filter runs in the mode asked for; removing leaves no program, pin, or sock_ops behind."""
     answer = attach(lab, cli, "--mode", mode, "--tier", "drop")
     assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None, "tier": "drop",
-                                     "tier_why": "it was asked for"}]
+                                     "tier_why": "it was asked for", "asks": True, "asks_why": None}]
     assert answer["tracking"]
     assert xdp(lab)[0] == mode
     assert {"meta", "settings", "connections", "link_track"} <= set(pins(lab))
