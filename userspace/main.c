@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "supervisor/lists.h"
@@ -75,8 +76,16 @@ static struct options read_options(int argc, char **argv)
 /* The file's verdict on standard output and error, for people. */
 static int check(const struct config *config)
 {
-	struct error warnings;
+	struct credentials *credentials = NULL;
+	struct error warnings, error;
 
+	if (credentials_load(config, NULL, &credentials, &warnings, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return EXIT_FAILURE;
+	}
+	credentials_free(credentials);
+	if (*warnings.text)
+		printf("%s\n", warnings.text);
 	if (config_warnings(config, &warnings))
 		printf("%s\n", warnings.text);
 	printf("%s: in order: %zu listeners, %zu other services, %zu upstreams\n", config->path,
@@ -99,8 +108,17 @@ static int open_wall(const struct config *config, struct wall **wall, struct err
 static int start(struct holdings *held, struct error *error)
 {
 	const struct config *config = held->config;
+	struct error expiring;
 	int result;
 
+	held->tickets = tickets_create(clock_now_ns(), error);
+	if (!held->tickets)
+		return -ENOMEM;
+	result = credentials_load(config, held->tickets, &held->credentials, &expiring, error);
+	if (result < 0)
+		return result;
+	if (*expiring.text)
+		log_lines(LOG_LEVEL_WARNING, "configuration", expiring.text);
 	if ((result = open_wall(config, &held->wall, error)) < 0 ||
 	    (result = held->lock = lock_take(wall_pin_path("meta"), error)) < 0 ||
 	    (result = sockets_open(config, NULL, &held->sockets, error)) < 0)
@@ -118,6 +136,8 @@ static void release(struct holdings *held)
 {
 	sockets_close(&held->sockets, NULL);
 	wall_close(held->wall);
+	credentials_free(held->credentials);
+	tickets_drop(held->tickets);
 	config_free(held->config);
 }
 

@@ -33,13 +33,13 @@ admin {{ address = "127.0.0.1:9180" }}
 class Edge:
     """The edge host with a floodwalld, and nginx for those who want a page."""
 
-    def __init__(self, lab, command=()):
+    def __init__(self, lab, command=(), text=CONFIG, ports=(WEB, PAGE, RELAY)):
         """@command: what starts the daemon, if not its own name alone."""
         self.lab, self.log_path = lab, lab.home / "access.log"
         lab.nginx(listen=["127.0.0.1:8001"], extra="client_max_body_size 0; keepalive_requests 100000;")
-        path = lab.configure(CONFIG.format(log=self.log_path))
+        path = lab.configure(text.format(log=self.log_path))
         self.daemon = lab.edge.start(*command, BUILD / "floodwalld", "--config", path)
-        lab.wait_listening(self.daemon, [f"127.0.0.1:{port}" for port in (WEB, PAGE, RELAY, ADMIN)])
+        lab.wait_listening(self.daemon, [f"127.0.0.1:{port}" for port in (*ports, ADMIN)])
 
     def proxy_pid(self):
         return int(re.findall(r"floodwalld: proxy: process (\d+) started",
@@ -52,6 +52,9 @@ class Edge:
         found = re.search(rf"^floodwall_{name}\{{{wanted}[^}}]*\}} (\d+)", text, re.M)
         assert found, f"no floodwall_{name} of {labels} among the metrics"
         return int(found[1])
+
+    def metric(self, name, service="web"):
+        return self._metric(name, service=service)
 
     def count(self, reason, service="web"):
         return self._metric("proxy_verdicts_total", service=service, reason=reason)
@@ -83,7 +86,7 @@ class Edge:
                 self.lab.floodwall("set", name, value)
 
         names = {name.replace("__", "."): value for name, value in settings.items()}
-        names = {name if name.split(".")[0] in ("page", "relay", "lonely", "host") else f"web.{name}": value
+        names = {name if name.split(".")[0] in ("page", "relay", "lonely", "strict", "host") else f"web.{name}": value
                  for name, value in names.items()}
         before = {name: self._setting(name) for name in names}
         apply(names)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/buffer.h"
 
-static const size_t class_sizes[BUFFER_CLASSES] = {4096, 16384, 69632};
+static const size_t class_sizes[BUFFER_CLASSES] = {4096, 17408, 69632};
 static const size_t class_keep[BUFFER_CLASSES] = {1024, 256, 8};
 
 void buffers_init(struct buffers *buffers, struct pool_budget *budget)

@@ -15,7 +15,7 @@
 
 enum buffer_class {
 	BUFFER_SMALL,  /* 4 KiB with its own bookkeeping: heads */
-	BUFFER_MEDIUM, /* 16 KiB: bodies */
+	BUFFER_MEDIUM, /* 17 KiB: bodies, and the largest TLS record */
 	BUFFER_LARGE,  /* 68 KiB: the largest head, and what a rewritten one may need beyond */
 	BUFFER_CLASSES,
 };

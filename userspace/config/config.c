@@ -80,11 +80,22 @@ const struct config_service *config_service_find(const struct config *config, co
 	return NULL;
 }
 
+static void free_files(struct config_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		free(files->list[i].path);
+	free(files->list);
+}
+
 static void free_service(struct config_service *service)
 {
 	for (size_t i = 0; i < service->route_count; i++)
 		free(service->routes[i].prefix);
 	free(service->routes);
+	free_files(&service->tls.certificates);
+	free_files(&service->tls.keys);
+	free_files(&service->tls.staples);
+	free(service->tls.client_ca.path);
 	free(service->bindings);
 	free(service->name);
 }

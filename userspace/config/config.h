@@ -26,8 +26,8 @@ struct config_filter {
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
 	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
 			      */
-	uint32_t connections, sources, blocks, questions; /* table sizes; 0: default of maps.h */
-	bool monitored[FW_VERDICTS_MAX]; /* monitor = {"land", …}: rules in monitor mode */
+	uint32_t connections, sources, blocks; /* table sizes; 0: default of maps.h */
+	bool monitored[FW_VERDICTS_MAX];       /* monitor = {"land", …}: rules in monitor mode */
 };
 
 struct config_server {
@@ -52,6 +52,38 @@ struct config_route {
 
 enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
 
+/* A file that the configuration names, and where. */
+struct config_file {
+	char *path;
+	int line;
+};
+
+struct config_files {
+	struct config_file *list;
+	size_t count;
+};
+
+enum config_client_certificate {
+	CLIENT_CERTIFICATE_NONE,
+	CLIENT_CERTIFICATE_OPTIONAL,
+	CLIENT_CERTIFICATE_REQUIRED
+};
+
+/* How a listener ends TLS. The files are read by whoever ends it, and judged then. */
+struct config_tls {
+	bool enabled;
+	int line;                         /* of the block */
+	struct config_files certificates; /* chains; the first is for clients that name no host */
+	struct config_files keys;         /* none: the certificates' files hold them */
+	struct config_files staples;      /* OCSP responses */
+	struct config_file client_ca;     /* path NULL: clients are asked for no certificate */
+	enum config_client_certificate client_certificate;
+	bool forward_client; /* tell servers about the client's certificate; default off */
+	bool strict_sni;     /* refuse names that no certificate has; default off */
+	bool tickets;        /* default on */
+	bool only_13;        /* min_version = "1.3"; default "1.2" */
+};
+
 /* A service of the filter; with a proxy behind it, a listener. */
 struct config_service {
 	char *name;
@@ -62,7 +94,8 @@ struct config_service {
 
 	/* Listeners only. */
 	enum config_protocol protocol;
-	uint32_t backlog;            /* default 4096; checked against net.core.somaxconn */
+	uint32_t backlog; /* default 4096; checked against net.core.somaxconn */
+	struct config_tls tls;
 	struct config_route *routes; /* longest prefix first; protocol tcp has one, "/" */
 	size_t route_count;
 };

@@ -17,10 +17,13 @@
 #define LABEL_SIZE  192
 
 /* Options of a block besides its settings; "[]" marks a list. */
-static const char *const filter_options[] = {"interfaces[]",  "mode",   "cgroup",    "connections",
-					     "sources",       "blocks", "questions", "monitor[]",
-					     "cookie_secret", "tier",   NULL};
+static const char *const filter_options[] = {"interfaces[]", "mode",   "cgroup",    "connections",
+					     "sources",      "blocks", "monitor[]", "cookie_secret",
+					     "tier",         NULL};
 static const char *const listener_options[] = {"bind[]", "protocol", "backlog", "upstream", NULL};
+static const char *const tls_options[] = {
+	"certificate[]",  "key[]",      "ocsp[]",  "client_ca",   "client_certificate",
+	"forward_client", "strict_sni", "tickets", "min_version", NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
 static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",
@@ -30,9 +33,6 @@ static const char *const list_options[] = {"file", "action", "for", NULL};
 static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
 static const char *const admin_options[] = {"address", NULL};
 static const char *const log_options[] = {"level", NULL};
-
-/* Blocks that are planned: refused in so many words. */
-static const char *const planned_blocks[] = {"tls", NULL};
 
 struct table {
 	cfg_opt_t options[MAX_OPTIONS + 1];
@@ -192,6 +192,7 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_settings(grammar, block, "host");
 	block = add_block(grammar, root, "listener", CFGF_MULTI | CFGF_TITLE, listener_options);
 	add_settings(grammar, block, "listener");
+	add_block(grammar, block, "tls", CFGF_NODEFAULT, tls_options);
 	add_block(grammar, block, "route", CFGF_MULTI | CFGF_TITLE, route_options);
 	block = add_block(grammar, root, "service", CFGF_MULTI | CFGF_TITLE, service_options);
 	add_settings(grammar, block, "service");
@@ -248,13 +249,6 @@ static const char *nearest(const cfg_t *section, const char *name)
 	return best;
 }
 
-static bool is_listed(const char *const *names, const char *name)
-{
-	while (*names && strcmp(*names, name))
-		names++;
-	return *names;
-}
-
 static bool is_name_of_listener_setting(const char *name)
 {
 	for (size_t i = 0; i < FW_SETTING_COUNT; i++) {
@@ -277,12 +271,7 @@ static void complain_unknown(const cfg_t *section, const char *name)
 
 	if (source_statement_find(reading->source, name, section->line, &block))
 		source_block_label(reading->source, block, label, sizeof(label));
-	if (is_listed(planned_blocks, name))
-		complaints_add(reading->complaints, section->line,
-			       "%s%s: this version does not terminate TLS; use protocol = \"tcp\" "
-			       "to pass it through to the upstream",
-			       label, name);
-	else if (meant)
+	if (meant)
 		complaints_add(reading->complaints, section->line,
 			       "%s%s: no such %s; did you mean %s?", label, name,
 			       block == SOURCE_ROOT ? "block" : "option", meant);

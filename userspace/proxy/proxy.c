@@ -20,7 +20,8 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 	shared->listener_connections =
 		calloc(config->listener_count + 1, sizeof(*shared->listener_connections));
 	shared->upstreams = calloc(config->upstream_count + 1, sizeof(struct upstream_shared *));
-	if (!shared->listener_connections || !shared->upstreams)
+	shared->gate = gate_create();
+	if (!shared->listener_connections || !shared->upstreams || !shared->gate)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		shared->upstreams[i] =
@@ -36,6 +37,7 @@ static void stop_sharing(struct proxy_shared *shared)
 	for (size_t i = 0; shared->upstreams && i < shared->options->config->upstream_count; i++)
 		upstream_shared_free(shared->upstreams[i]);
 	free(shared->upstreams);
+	gate_free(shared->gate);
 	free(shared->listener_connections);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "config/config.h"
+#include "proxy/net/credentials.h"
 #include "wall/wall.h"
 
 /* A bound and listening socket of one worker (SO_REUSEPORT: each worker has its own). */
@@ -23,8 +24,9 @@ struct proxy_socket {
 };
 
 struct proxy_options {
-	const struct config *config; /* config->threads workers */
-	struct wall *wall;           /* opened before privileges were dropped */
+	const struct config *config;           /* config->threads workers */
+	const struct credentials *credentials; /* of that configuration */
+	struct wall *wall;                     /* opened before privileges were dropped */
 	const struct proxy_socket *sockets;
 	size_t socket_count;
 	uint32_t worker_base; /* worker n writes row worker_base + n of the board: two generations

@@ -3,9 +3,9 @@
  * One loop over signals and three children: the proxy, the generation before it while that drains,
  * and the warden.
  *
- * A reload is all or nothing: file, sockets and policy are tried in that order, and only then are
- * the children changed. Each generation of the proxy writes its own half of the board's rows; what
- * a dead one left in its gauges is cleared, for its connections died with it.
+ * A reload is all or nothing: file, certificates, sockets and policy are tried in that order, and
+ * only then are the children changed. Each generation of the proxy writes its own half of the
+ * board's rows; what a dead one left in its gauges is cleared, for its connections died with it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +104,7 @@ static int run_proxy(void *context, int control)
 	struct error error = {"out of memory"};
 	struct proxy_options options = {
 		.config = supervisor->held->config,
+		.credentials = supervisor->held->credentials,
 		.wall = supervisor->held->wall,
 		.sockets = assign_sockets(supervisor),
 		.socket_count = supervisor->held->sockets.count,
@@ -139,6 +140,9 @@ static int run_warden(void *context, int control)
 	forget_others(supervisor);
 	for (size_t i = 0; i < supervisor->held->sockets.count; i++)
 		close(supervisor->held->sockets.list[i].fd);
+	/* What it does not have nobody can take from it. */
+	credentials_free(supervisor->held->credentials);
+	tickets_drop(supervisor->held->tickets);
 	if (sandbox_enter(&sandbox, &error) < 0 || warden_run(&options, &error) < 0)
 		return fail(&error);
 	return EXIT_SUCCESS;
@@ -308,16 +312,20 @@ static int prepare(struct supervisor *supervisor, const struct config *config,
 static void reload(struct supervisor *supervisor, uint64_t now)
 {
 	struct config *config = NULL;
+	struct credentials *credentials = NULL;
 	struct sockets sockets = {0};
-	struct error error, warnings;
+	struct error error, warnings, expiring;
 	int admin;
 
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(now / 1000));
 	if (config_load(supervisor->held->config->path, &config, &error) < 0 ||
+	    credentials_load(config, supervisor->held->tickets, &credentials, &expiring, &error) <
+		    0 ||
 	    prepare(supervisor, config, &sockets, &admin, &error) < 0) {
 		log_lines(LOG_LEVEL_ERROR, "reload", error.text);
 		log_error("reload: refused; the running configuration is kept");
 		atomic_fetch_add(&supervisor->roster->reloads_refused, 1);
+		credentials_free(credentials);
 		config_free(config);
 		sd_notify(0, "READY=1");
 		return;
@@ -325,11 +333,15 @@ static void reload(struct supervisor *supervisor, uint64_t now)
 	if (config_warnings(config, &warnings))
 		log_lines(LOG_LEVEL_WARNING, "configuration", warnings.text);
 	lists_load(supervisor->held->wall, config, false);
+	if (*expiring.text)
+		log_lines(LOG_LEVEL_WARNING, "configuration", expiring.text);
 	sockets_close(&supervisor->held->sockets, &sockets);
 	supervisor->held->sockets = sockets;
 	if (supervisor->held->admin >= 0 && supervisor->held->admin != admin)
 		close(supervisor->held->admin);
 	supervisor->held->admin = admin;
+	credentials_free(supervisor->held->credentials);
+	supervisor->held->credentials = credentials;
 	config_free(supervisor->held->config);
 	supervisor->held->config = config;
 	log_set_level((enum log_level)log_level_parse(config->log_level));
@@ -411,6 +423,8 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 		supervisor->tidied_ns = now;
 		lists_tidy(supervisor->held->wall);
 	}
+	if (!tickets_rotate(supervisor->held->tickets, now))
+		log_error("session tickets: the kernel gives no random numbers; the old keys stay");
 	if (now - supervisor->measured_ns < MEASURE_NS)
 		return;
 	supervisor->measured_ns = now;

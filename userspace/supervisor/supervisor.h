@@ -12,12 +12,15 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "proxy/net/credentials.h"
 #include "supervisor/sockets.h"
 #include "wall/wall.h"
 
 /* What the daemon holds while it runs. A reload replaces it piece by piece. */
 struct holdings {
 	struct config *config;
+	struct ticket_keys *tickets; /* of every proxy that is or will be */
+	struct credentials *credentials;
 	struct wall *wall;
 	struct sockets sockets;
 	int admin; /* listening socket; −1: none */

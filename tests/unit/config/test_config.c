@@ -241,13 +241,69 @@ static void test_values_out_of_range_are_all_reported(void **state)
 		"f:8: proxy: threads: 17 is above 16");
 }
 
-static void test_tls_is_refused_in_so_many_words(void **state)
+#define TLS(text) "listener a { bind = \"127.0.0.1:1\" upstream = app\n tls { " text " }\n}\n" APP
+#define PAIR      "certificate = \"/c\" key = \"/k\" "
+
+static void test_tls_of_a_listener(void **state)
+{
+	struct config *config =
+		parsed("listener a { bind = \"127.0.0.1:1\" upstream = app }\n" APP);
+	const struct config_tls *tls = &config->services[0].tls;
+
+	(void)state;
+	assert_false(tls->enabled);
+	config_free(config);
+
+	config = parsed(TLS(PAIR));
+	tls = &config->services[0].tls;
+	assert_true(tls->enabled && tls->tickets);
+	assert_false(tls->strict_sni || tls->only_13 || tls->forward_client);
+	assert_int_equal(tls->client_certificate, CLIENT_CERTIFICATE_NONE);
+	assert_int_equal(tls->certificates.count, 1);
+	assert_string_equal(tls->keys.list[0].path, "/k");
+	assert_int_equal(tls->keys.list[0].line, 2);
+	config_free(config);
+
+	config = parsed(TLS("certificate = {\"/a\", \"/b\"} ocsp = \"/o\" tickets = off "
+			    "strict_sni = on min_version = \"1.3\" client_ca = \"/ca\" "
+			    "client_certificate = \"optional\" forward_client = on"));
+	tls = &config->services[0].tls;
+	assert_int_equal(tls->certificates.count, 2);
+	assert_int_equal(tls->keys.count, 0);
+	assert_string_equal(tls->staples.list[0].path, "/o");
+	assert_string_equal(tls->client_ca.path, "/ca");
+	assert_int_equal(tls->client_certificate, CLIENT_CERTIFICATE_OPTIONAL);
+	assert_true(tls->only_13 && tls->strict_sni && tls->forward_client);
+	assert_false(tls->tickets);
+	config_free(config);
+
+	/* Who says whose certificates clients are to have means that they are to have one. */
+	config = parsed(TLS(PAIR "client_ca = \"/ca\""));
+	assert_int_equal(config->services[0].tls.client_certificate, CLIENT_CERTIFICATE_REQUIRED);
+	config_free(config);
+}
+
+static void test_faults_of_tls(void **state)
 {
 	(void)state;
-	assert_refused("listener a {\n bind = \"127.0.0.1:443\"\n upstream = app\n"
-		       " tls { certificate = \"x\"\n key = \"y\" }\n}\n" APP,
-		       "f:4: listener a: tls: this version does not terminate TLS; use protocol = "
-		       "\"tcp\" to pass it through to the upstream");
+	assert_refused(TLS("key = \"/k\""),
+		       "f:2: listener a: tls: needs a certificate: certificate = \"/etc/ssl/…\"");
+	assert_refused(TLS("certificate = \"c.pem\""),
+		       "f:2: listener a: tls.certificate: \"c.pem\" is not an absolute path");
+	assert_refused(TLS(PAIR "min_version = \"1.1\""),
+		       "f:2: listener a: tls.min_version: \"1.1\" is not 1.2 or 1.3");
+	assert_refused(TLS(PAIR "client_certificate = \"require\""),
+		       "f:2: listener a: tls.client_certificate: needs client_ca: whose "
+		       "certificates clients are to have");
+	assert_refused(TLS(PAIR "forward_client = on"),
+		       "f:2: listener a: tls.forward_client: needs client_ca: without it no client "
+		       "is asked for a certificate");
+	assert_refused("listener a { bind = \"127.0.0.1:1\" protocol = \"tcp\" upstream = app tls "
+		       "{ " PAIR "client_ca = \"/ca\" forward_client = on } }\n" APP,
+		       "f:1: listener a: tls.forward_client: protocol tcp has no header to tell it "
+		       "in");
+	assert_refused("service a { bind = \"127.0.0.1:1\" tls { " PAIR "} }\n",
+		       "f:1: service a: tls: no such option");
 }
 
 static void test_bindings(void **state)
@@ -502,7 +558,8 @@ int main(void)
 		cmocka_unit_test(test_the_packaged_files_comments_are_the_defaults),
 		cmocka_unit_test(test_unknown_names_are_all_reported_with_the_nearest),
 		cmocka_unit_test(test_values_out_of_range_are_all_reported),
-		cmocka_unit_test(test_tls_is_refused_in_so_many_words),
+		cmocka_unit_test(test_tls_of_a_listener),
+		cmocka_unit_test(test_faults_of_tls),
 		cmocka_unit_test(test_bindings),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_upstreams_and_routes),

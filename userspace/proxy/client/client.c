@@ -4,7 +4,9 @@
 #include <string.h>
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/handshake.h"
 #include "proxy/client/report.h"
+#include "proxy/net/tls.h"
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
 
@@ -14,6 +16,13 @@ static void release(struct source *source);
 
 /* --- beginning ---------------------------------------------------------------------------------
  */
+
+/* From here on the client is served: it speaks in plain text, or its handshake is complete. */
+static void begin_service(struct client *client)
+{
+	if (client->listener->config->protocol == PROTOCOL_TCP)
+		relay_begin(client);
+}
 
 enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
 			    uint16_t port)
@@ -40,12 +49,17 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 		pool_give(&worker->clients, client);
 		return FW_MEMORY;
 	}
+	if (!handshake_begin(client)) {
+		loop_unwatch(&worker->loop, &client->stream.source);
+		pool_give(&worker->clients, client);
+		return FW_MEMORY;
+	}
 	list_append(&worker->connections, &client->node);
 	atomic_fetch_add(&worker->shared->connections, 1);
 	atomic_fetch_add(listener->connections, 1);
 	board_set(listener->board, METRIC_CONNECTIONS_ACTIVE, ++listener->active);
-	if (listener->config->protocol == PROTOCOL_TCP)
-		relay_begin(client);
+	if (client->phase != CLIENT_HANDSHAKE)
+		begin_service(client);
 	client_run(client);
 	return FW_NONE;
 }
@@ -59,6 +73,8 @@ void client_run(struct client *client)
 {
 	struct worker *worker = client_worker(client);
 
+	if (client->phase == CLIENT_HANDSHAKE && handshake_run(client))
+		begin_service(client);
 	switch ((enum client_phase)client->phase) {
 	case CLIENT_HEAD:
 	case CLIENT_IDLE:
@@ -71,6 +87,7 @@ void client_run(struct client *client)
 	case CLIENT_LINGER:
 		linger(client);
 		break;
+	case CLIENT_HANDSHAKE:
 	case CLIENT_CLOSED:
 		break;
 	}
@@ -95,8 +112,10 @@ static void handle_event(struct source *source, uint32_t events)
 	struct client *client = container_of(source, struct client, stream.source);
 
 	stream_note(&client->stream, events);
-	/* A relay still delivers what was received before the end; nobody else has a use for it. */
-	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY)
+	/* A relay still delivers what was received before the end, and a handshake may hear why;
+	 * nobody else has a use for it. */
+	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY &&
+	    client->phase != CLIENT_HANDSHAKE)
 		client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
 	else
 		client_run(client);
@@ -115,6 +134,7 @@ static void expire(struct timer *timer)
 		timer_arm_lazily(&client_worker(client)->loop.wheel, timer, next_ns);
 		break;
 	case FW_DONE:
+	case FW_DRAINED:
 	case FW_KEEPALIVE_TIMEOUT:
 		client_close(client, verdict);
 		break;
@@ -152,8 +172,6 @@ static void begin_linger(struct client *client)
 	buffer_give(&client->in);
 	client->phase = CLIENT_LINGER;
 	client->since_ns = client_now(client);
-	if (!client->out)
-		stream_shutdown(&client->stream);
 }
 
 static void linger(struct client *client)
@@ -176,8 +194,9 @@ static void linger(struct client *client)
 		if (buffer_length(client->out))
 			return;
 		buffer_give(&client->out);
-		stream_shutdown(&client->stream);
 	}
+	if (stream_shutdown(&client->stream) == -EAGAIN)
+		return;
 	for (int i = 0; i < LINGER_READS_PER_TURN; i++) {
 		count = stream_read(&client->stream, unwanted, sizeof(unwanted));
 		if (count == -EAGAIN)
@@ -197,9 +216,11 @@ void client_finish(struct client *client, enum fw_verdict verdict)
 	bool talking = client->in || stream_is(&client->stream, STREAM_READABLE) ||
 		       !request_is_done(client->exchange);
 
-	if (talking) {
+	/* Without room for TLS to say that this was all, the response would look cut off. */
+	if (talking || (client->stream.tls && stream_shutdown(&client->stream) == -EAGAIN)) {
 		board_count(client->listener->board, verdict);
 		begin_linger(client);
+		linger(client);
 		return;
 	}
 	exchange_free(client->exchange);
@@ -210,8 +231,11 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 {
 	struct exchange *exchange = client->exchange;
 	int status = verdict_rows[verdict].status, length;
-	bool unanswerable = !exchange || exchange->is_tcp || exchange->answered ||
-			    buffer_length(exchange->to_client);
+	bool http = client->listener->config->protocol == PROTOCOL_HTTP;
+	/* A request that has begun can be answered, and who should have spoken TLS. */
+	bool unanswerable =
+		!http || (exchange ? exchange->answered || buffer_length(exchange->to_client)
+				   : verdict != FW_NOT_TLS);
 
 	if (status == 0 || unanswerable) {
 		client_reset(client, verdict);
@@ -219,7 +243,7 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 	}
 	client->out = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
 	length = client->out ? http_error_write(client->out->data, client->out->capacity, verdict,
-						exchange->method == HTTP_HEAD)
+						exchange && exchange->method == HTTP_HEAD)
 			     : 0;
 	if (length <= 0) {
 		client_reset(client, verdict);
@@ -227,6 +251,15 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 	}
 	client->out->end = (uint32_t)length;
 	report_request(client, status, verdict);
+	if (client->phase == CLIENT_HANDSHAKE)
+		handshake_count_failure(client);
+	begin_linger(client);
+	linger(client);
+}
+
+void client_part(struct client *client, enum fw_verdict verdict)
+{
+	report_end(client, verdict);
 	begin_linger(client);
 	linger(client);
 }
@@ -235,6 +268,10 @@ static void leave(struct client *client, enum fw_verdict verdict)
 {
 	struct worker *worker = client_worker(client);
 
+	if (tls_fault(&client->stream) != FW_NONE)
+		verdict = tls_fault(&client->stream);
+	if (client->phase == CLIENT_HANDSHAKE)
+		handshake_count_failure(client);
 	report_end(client, verdict);
 	exchange_free(client->exchange);
 	client->phase = CLIENT_CLOSED;

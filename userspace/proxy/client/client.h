@@ -7,7 +7,8 @@
  *                               │                        │  └→ RELAY (101)  │
  *                               └── refused ──→ LINGER ──┴─────→ closed ←───┘
  *
- * A TCP listener's client is in RELAY from the start. In every phase a deadline is running; which
+ * With TLS it begins in HANDSHAKE, and goes on to HEAD when that is complete. A TCP listener's
+ * client is in RELAY from the start. In every phase a deadline is running; which
  * one is said in deadline.c. A client without a request in flight holds this struct and nothing
  * else.
  */
@@ -20,12 +21,13 @@
 #include "proxy/net/stream.h"
 
 enum client_phase {
-	CLIENT_HEAD,     /* the head of a request is awaited or incomplete */
-	CLIENT_EXCHANGE, /* a request is being answered */
-	CLIENT_IDLE,     /* kept alive; nothing of a next request has come */
-	CLIENT_RELAY,    /* bytes pass both ways unread */
-	CLIENT_LINGER,   /* has been told why it is over; may still be talking */
-	CLIENT_CLOSED,   /* gone, until the loop's turn is over */
+	CLIENT_HANDSHAKE, /* of TLS */
+	CLIENT_HEAD,      /* the head of a request is awaited or incomplete */
+	CLIENT_EXCHANGE,  /* a request is being answered */
+	CLIENT_IDLE,      /* kept alive; nothing of a next request has come */
+	CLIENT_RELAY,     /* bytes pass both ways unread */
+	CLIENT_LINGER,    /* has been told why it is over; may still be talking */
+	CLIENT_CLOSED,    /* gone, until the loop's turn is over */
 };
 
 struct client {
@@ -65,6 +67,8 @@ void client_finish(struct client *client, enum fw_verdict verdict);
  * reset, so that half an answer is not taken for a whole one.
  */
 void client_refuse(struct client *client, enum fw_verdict verdict);
+/* Turns the connection away; the client has been told why by other means. */
+void client_part(struct client *client, enum fw_verdict verdict);
 /* Ends without further ado: @verdict is one of CLOSE, counted. */
 void client_close(struct client *client, enum fw_verdict verdict);
 void client_reset(struct client *client, enum fw_verdict verdict);

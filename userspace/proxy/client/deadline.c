@@ -2,7 +2,8 @@
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 
-#define LINGER_NS (2 * CLOCK_SEC) /* for a client to read why it was refused */
+#define NEWCOMER_NS CLOCK_SEC       /* for a first request to arrive at a proxy that drains */
+#define LINGER_NS   (2 * CLOCK_SEC) /* for a client to read why it was refused */
 
 /* Collects deadlines: the first that has passed is the verdict, the earliest else the next look. */
 struct judgement {
@@ -94,7 +95,13 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 	const struct live *live = &client->listener->live;
 
 	switch ((enum client_phase)client->phase) {
+	case CLIENT_HANDSHAKE:
+		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HANDSHAKE),
+			 FW_HANDSHAKE_TIMEOUT);
+		break;
 	case CLIENT_HEAD:
+		if (client_worker(client)->draining && !client->exchange)
+			consider(&judgement, client->since_ns + NEWCOMER_NS, FW_DRAINED);
 		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 		break;
@@ -125,7 +132,7 @@ void deadline_look(struct client *client, uint64_t now_ns)
 
 	if (!exchange || !rate_is_waiting(&exchange->send))
 		return;
-	taken = client->sent - stream_untaken(&client->stream);
+	taken = stream_taken(&client->stream, client->sent);
 	if (taken != exchange->taken) {
 		exchange->taken = taken;
 		exchange->taken_ns = now_ns;
@@ -144,7 +151,7 @@ void deadline_note_waits(struct client *client, uint64_t now_ns)
 	if (sending == rate_is_waiting(&exchange->send))
 		return;
 	if (sending) {
-		exchange->taken = client->sent - stream_untaken(&client->stream);
+		exchange->taken = stream_taken(&client->stream, client->sent);
 		exchange->taken_ns = now_ns;
 	}
 	rate_wait(&exchange->send, sending, exchange->taken, now_ns);

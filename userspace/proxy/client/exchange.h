@@ -65,7 +65,8 @@ struct exchange {
 	bool keep_alive;    /* the client's connection */
 	bool link_reusable; /* the server's */
 	bool link_once;     /* the server may see more requests in it than we do */
-	bool client_ended, server_ended; /* RELAY: said its last; the other side was told */
+	bool client_ended, server_ended; /* RELAY: said its last */
+	bool client_told;                /* and the client knows that the server did */
 
 	/* One head at a time: the request's until it is written for the server, then the
 	 * response's. Last, because most of it is never touched. */

@@ -96,14 +96,17 @@ static int step_down(struct exchange *exchange)
 		client_count_sent(client, moved);
 		return code < 0 ? code : moved > 0;
 	}
-	if (exchange->server_ended)
-		return 0;
-	buffer_give(&exchange->from_server);
-	code = fill(exchange, &exchange->link->stream, &exchange->from_server,
-		    &exchange->server_ended, &moved);
-	if (exchange->server_ended)
-		stream_shutdown(&client->stream);
-	return code < 0 ? code : moved > 0;
+	if (!exchange->server_ended) {
+		buffer_give(&exchange->from_server);
+		code = fill(exchange, &exchange->link->stream, &exchange->from_server,
+			    &exchange->server_ended, &moved);
+		if (!exchange->server_ended)
+			return code < 0 ? code : moved > 0;
+	}
+	/* Until there is room to say so, with TLS. */
+	if (!exchange->client_told)
+		exchange->client_told = stream_shutdown(&client->stream) != -EAGAIN;
+	return 0;
 }
 
 enum flow relay_forward(struct exchange *exchange)
@@ -125,7 +128,7 @@ enum flow relay_forward(struct exchange *exchange)
 		return FLOW_OVER;
 	}
 	exchange->answer_ready = buffer_length(exchange->from_server);
-	if (exchange->client_ended && exchange->server_ended && !client->in &&
+	if (exchange->client_ended && exchange->client_told && !client->in &&
 	    !exchange->answer_ready && !exchange->to_client) {
 		client_close(client, FW_DONE);
 		return FLOW_OVER;

@@ -2,6 +2,7 @@
 #include "proxy/client/report.h"
 #include "base/log.h"
 #include "proxy/client/exchange.h"
+#include "proxy/net/tls.h"
 
 static void add_line(struct listener *listener, struct access_line *line)
 {
@@ -51,9 +52,15 @@ static void describe(const struct client *client, struct access_line *line)
 {
 	const struct exchange *exchange = client->exchange;
 	uint64_t now_ns = client_now(client);
+	struct tls_facts facts;
 
 	line->source = client->address;
 	line->port = client->port;
+	if (tls_facts(&client->stream, &facts)) {
+		line->tls = facts.version;
+		line->cipher = facts.cipher;
+		line->name = facts.name;
+	}
 	if (!exchange) {
 		line->in = client->received;
 		line->out = client->sent;

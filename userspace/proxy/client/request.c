@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/net/tls.h"
 
 /* --- the head ----------------------------------------------------------------------------------
  */
@@ -25,21 +26,41 @@ static struct upstream_pool *find_route(const struct listener *listener, struct 
 	return NULL;
 }
 
+static struct http_slice slice_of(const char *text)
+{
+	return (struct http_slice){text, text ? (uint32_t)strlen(text) : 0};
+}
+
+/* What the server is told about the client. */
+static struct http_forward describe_client(const struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	struct http_forward forward = {
+		.address = {client->address, client->address_length},
+		.host = slice_of(upstream_host(exchange->pool)),
+		.tls = client->stream.tls != NULL,
+		.close = exchange->message.request.odd_body,
+	};
+	struct tls_facts facts;
+
+	if (tls_facts(&client->stream, &facts)) {
+		forward.subject = slice_of(facts.subject);
+		forward.fingerprint = slice_of(facts.fingerprint);
+	}
+	return forward;
+}
+
 /* The head for the server, in a buffer of its own: it may have to be sent twice. */
 static bool write_head(struct exchange *exchange, const char *data, uint32_t length)
 {
 	struct client *client = exchange->client;
 	const struct http_request *request = &exchange->message.request;
-	const char *host = upstream_host(exchange->pool);
-	const struct http_forward forward = {
-		.address = {client->address, client->address_length},
-		.host = {host, (uint32_t)strlen(host)},
-		.close = request->odd_body,
-	};
+	const struct http_forward forward = describe_client(exchange);
 	struct buffer *buffer;
 	int written;
 
-	buffer = buffer_take_for(&client_worker(client)->buffers, length + HTTP_WRITE_EXTRA);
+	buffer = buffer_take_for(&client_worker(client)->buffers,
+				 length + HTTP_WRITE_EXTRA + forward.subject.length);
 	if (!buffer)
 		return false;
 	exchange->to_server = buffer;

@@ -59,9 +59,11 @@ static void tick(struct timer *timer)
 /* --- draining ----------------------------------------------------------------------------------
  */
 
+/* Who has asked already may ask again elsewhere. A newcomer's first request may be on its way: he
+ * is given the time for it that deadline.c says. */
 static bool is_between_requests(const struct client *client)
 {
-	return client->phase == CLIENT_IDLE || (client->phase == CLIENT_HEAD && !client->exchange);
+	return client->phase == CLIENT_IDLE;
 }
 
 /* Time is up: whoever is left is cut off. */
@@ -89,6 +91,8 @@ static void begin_drain(struct loop *loop)
 
 		if (is_between_requests(client))
 			client_close(client, FW_DRAINED);
+		else
+			client_review(client);
 	}
 	timer_arm(&loop->wheel, &worker->drain_end,
 		  loop->now_ns + worker->shared->options->drain_ms * CLOCK_MS);
@@ -137,6 +141,7 @@ static int open_listener(struct worker *worker, size_t index)
 
 	listener->config = &config->services[index];
 	listener->worker = worker;
+	listener->site = credentials_site(shared->options->credentials, listener->config);
 	listener->connections = &shared->listener_connections[index];
 	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));
 	if (!listener->routes)
@@ -180,10 +185,11 @@ static int allocate(struct worker *worker)
 	const struct config *config = options->config;
 	int code;
 
+	worker->tls = tls_engine_create(&worker->buffers, &worker->budget);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
 	worker->acceptors = calloc(options->socket_count + 1, sizeof(*worker->acceptors));
-	if (!worker->pools || !worker->listeners || !worker->acceptors)
+	if (!worker->tls || !worker->pools || !worker->listeners || !worker->acceptors)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		worker->pools[i] = upstream_pool_create(worker->shared->upstreams[i], &worker->loop,
@@ -265,6 +271,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		free(worker->listeners[i].routes);
 	access_log_destroy(&worker->log);
+	tls_engine_free(worker->tls);
 	reserve_destroy(&worker->reserve);
 	buffers_destroy(&worker->buffers);
 	pool_destroy(&worker->exchanges);

@@ -13,10 +13,12 @@
 #include "base/buffer.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
+#include "proxy/guard/gate.h"
 #include "proxy/guard/live.h"
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
 #include "proxy/loop/loop.h"
+#include "proxy/net/tls.h"
 #include "proxy/proxy.h"
 #include "proxy/upstream/upstream.h"
 
@@ -28,6 +30,7 @@ struct proxy_shared {
 	atomic_uint connections;            /* of the host */
 	atomic_uint *listener_connections;  /* per service of the configuration */
 	struct upstream_shared **upstreams; /* per upstream of the configuration */
+	struct gate *gate;                  /* of TLS handshakes */
 	atomic_bool draining;
 };
 
@@ -36,6 +39,7 @@ struct listener {
 	const struct config_service *config;
 	uint32_t service; /* its id in the maps */
 	struct worker *worker;
+	const struct tls_site *site; /* NULL: no TLS */
 	struct live live;
 	struct board_row board;
 	struct sampler sampler;
@@ -52,6 +56,7 @@ struct worker {
 	struct pool_budget budget;
 	struct pool clients, exchanges;
 	struct buffers buffers;
+	struct tls_engine *tls;
 	struct upstream_pool **pools; /* per upstream of the configuration */
 	struct listener *listeners;   /* those of the configuration */
 	size_t listener_count;

@@ -172,6 +172,10 @@ static size_t format_line(struct access_log *log, char *out, const struct access
 		    ",\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"duration_ms\":%" PRIu64 ".%03u",
 		    line->in, line->out, (uint64_t)(line->duration_ns / CLOCK_MS),
 		    (unsigned int)(line->duration_ns / 1000 % 1000));
+	if (line->tls)
+		put(&text, ",\"tls\":\"%s\",\"cipher\":\"%s\"", line->tls, line->cipher);
+	if (line->name)
+		put_string(&text, "sni", line->name, strlen(line->name));
 	if (line->upstream)
 		put_string(&text, "upstream", line->upstream, strlen(line->upstream));
 	if (line->reason)

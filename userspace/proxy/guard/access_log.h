@@ -40,9 +40,10 @@ struct access_line {
 	int status;       /* 0: none was sent */
 	uint64_t in, out; /* bytes from and to the client */
 	uint64_t duration_ns;
-	const char *upstream; /* server's address as configured; NULL: none was used */
-	const char *reason;   /* label of verdicts.def */
-	uint32_t suppressed;  /* > 0: the line stands for so many refusals for `reason` */
+	const char *tls, *cipher, *name; /* version, suite, name asked for; NULL: none */
+	const char *upstream;            /* server's address as configured; NULL: none was used */
+	const char *reason;              /* label of verdicts.def */
+	uint32_t suppressed; /* > 0: the line stands for so many refusals for `reason` */
 };
 
 /* 0 or −errno. Makes a pipe non-blocking. */

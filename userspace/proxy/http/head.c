@@ -86,6 +86,8 @@ static int name_kind(const char *name, uint32_t length)
 	if (initial == 'p' && length >= 5 && name_compare(name, "proxy", 5) &&
 	    (length == 5 || !is_alphanumeric(name[5])))
 		return HTTP_HOP;
+	if (initial == 'x' && length > 14 && name_compare(name, "x-client-cert-", 14))
+		return HTTP_X_CLIENT_CERT;
 
 	/* Length and first letter leave one candidate. */
 	switch (length) {

@@ -73,6 +73,7 @@ enum http_kind {
 	HTTP_COOKIE, /* end to end, but counted */
 	HTTP_X_FORWARDED_FOR,
 	HTTP_X_FORWARDED_PROTO,
+	HTTP_X_CLIENT_CERT, /* X-Client-Cert-*: ours to say */
 	HTTP_HOP, /* Keep-Alive, Proxy and Proxy-*, TE, Trailer, and what Connection names */
 	HTTP_KIND_COUNT,
 };
@@ -215,15 +216,18 @@ enum { HTTP_WRITE_EXTRA = 512 };
 struct http_forward {
 	struct http_slice address; /* the client's, as text: appended to X-Forwarded-For */
 	struct http_slice host;    /* Host for requests without one (HTTP/1.0) */
-	bool tls;                  /* X-Forwarded-Proto: https, else http */
-	bool close;                /* ask the server to close afterwards */
+	/* Of the client's certificate: X-Client-Cert-Subject, X-Client-Cert-Fingerprint. Empty:
+	 * neither is sent. The subject's length is to be added to HTTP_WRITE_EXTRA. */
+	struct http_slice subject, fingerprint;
+	bool tls;   /* X-Forwarded-Proto: https, else http */
+	bool close; /* ask the server to close afterwards */
 };
 
 /*
  * A request for the server, as HTTP/1.1 in origin form. Hop-by-hop fields and Expect are gone (who
- * forwards answers 100 itself); Host comes first; the client's X-Forwarded-Proto is replaced, its
- * X-Forwarded-For continued. What is written for an upgrade ends with its protocol and CRLF CRLF.
- * @data is the buffer that was parsed.
+ * forwards answers 100 itself); Host comes first; the client's X-Forwarded-Proto and
+ * X-Client-Cert-* are replaced, its X-Forwarded-For continued. What is written for an upgrade ends
+ * with its protocol and CRLF CRLF. @data is the buffer that was parsed.
  */
 int http_request_write(char *out, size_t capacity, const struct http_request *request,
 		       const char *data, const struct http_forward *forward);

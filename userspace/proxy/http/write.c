@@ -53,13 +53,23 @@ static void put_forwarded_for(struct http_out *out, const struct http_head *head
 	http_put_text(out, "\r\n");
 }
 
+static void put_client_certificate(struct http_out *out, const struct http_forward *forward)
+{
+	http_put_text(out, "X-Client-Cert-Subject: ");
+	http_put_slice(out, forward->subject);
+	http_put_text(out, "\r\nX-Client-Cert-Fingerprint: ");
+	http_put_slice(out, forward->fingerprint);
+	http_put_text(out, "\r\n");
+}
+
 int http_request_write(char *buffer, size_t capacity, const struct http_request *request,
 		       const char *data, const struct http_forward *forward)
 {
 	const unsigned int without = KIND(HTTP_HOST) | KIND(HTTP_CONTENT_LENGTH) |
 				     KIND(HTTP_TRANSFER_ENCODING) | KIND(HTTP_CONNECTION) |
 				     KIND(HTTP_UPGRADE) | KIND(HTTP_EXPECT) | KIND(HTTP_HOP) |
-				     KIND(HTTP_X_FORWARDED_FOR) | KIND(HTTP_X_FORWARDED_PROTO);
+				     KIND(HTTP_X_FORWARDED_FOR) | KIND(HTTP_X_FORWARDED_PROTO) |
+				     KIND(HTTP_X_CLIENT_CERT);
 	const struct http_head *head = &request->head;
 	struct http_out out = http_out(buffer, capacity);
 
@@ -83,6 +93,8 @@ int http_request_write(char *buffer, size_t capacity, const struct http_request 
 		http_put_text(&out, "X-Forwarded-Proto: https\r\n");
 	else
 		http_put_text(&out, "X-Forwarded-Proto: http\r\n");
+	if (forward->fingerprint.length)
+		put_client_certificate(&out, forward);
 	if (request->upgrade)
 		put_upgrade(&out, http_slice(data, request->protocol));
 	else if (forward->close)

@@ -4,12 +4,14 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include "proxy/net/tls_state.h"
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
 {
 	uint32_t events = EPOLLIN | EPOLLRDHUP;
 
 	stream->loop = loop;
+	stream->tls = NULL;
 	stream->source.fd = fd;
 	stream->state = STREAM_WRITABLE;
 	if (connecting) {
@@ -19,14 +21,15 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, bool connectin
 	return loop_watch(loop, &stream->source, events);
 }
 
-ssize_t stream_read(struct stream *stream, void *data, size_t size)
+/* --- the socket --------------------------------------------------------------------------------
+ */
+
+ssize_t stream_receive(struct stream *stream, void *data, size_t size)
 {
 	ssize_t count;
 
 	if (!stream_is(stream, STREAM_READABLE))
 		return -EAGAIN;
-	if (__builtin_expect(stream->transport != NULL, false))
-		return stream->transport->read(stream, data, size);
 	do
 		count = recv(stream->source.fd, data, size, 0);
 	while (count < 0 && errno == EINTR);
@@ -52,7 +55,7 @@ static int await_room(struct stream *stream)
 	return loop_rewatch(stream->loop, &stream->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 }
 
-ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count)
+ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 {
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
 	size_t offered = 0;
@@ -61,8 +64,6 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
 
 	if (!stream_is(stream, STREAM_WRITABLE))
 		return -EAGAIN;
-	if (__builtin_expect(stream->transport != NULL, false))
-		return stream->transport->write(stream, parts, count);
 	for (int i = 0; i < count; i++)
 		offered += parts[i].iov_len;
 	do {
@@ -78,7 +79,11 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
 		if (code < 0)
 			return code;
 	}
-	return taken < 0 ? -EAGAIN : taken;
+	if (taken < 0)
+		return -EAGAIN;
+	if (stream->tls)
+		stream->tls->wire += (uint64_t)taken;
+	return taken;
 }
 
 bool stream_is_silent(const struct stream *stream)
@@ -88,16 +93,38 @@ bool stream_is_silent(const struct stream *stream)
 	return recv(stream->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-void stream_shutdown(struct stream *stream)
+/* --- with TLS or without -----------------------------------------------------------------------
+ */
+
+ssize_t stream_read(struct stream *stream, void *data, size_t size)
 {
-	shutdown(stream->source.fd, SHUT_WR);
+	return stream->tls ? tls_read(stream, data, size) : stream_receive(stream, data, size);
 }
 
-uint64_t stream_untaken(const struct stream *stream)
+ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count)
 {
-	int bytes;
+	return stream->tls ? tls_write(stream, parts, count) : stream_send(stream, parts, count);
+}
 
-	return ioctl(stream->source.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+int stream_shutdown(struct stream *stream)
+{
+	int code = stream->tls ? tls_shutdown(stream) : 0;
+
+	if (code == -EAGAIN)
+		return code;
+	shutdown(stream->source.fd, SHUT_WR);
+	return 0;
+}
+
+uint64_t stream_taken(const struct stream *stream, uint64_t written)
+{
+	int waiting;
+
+	if (stream->tls)
+		written = stream->tls->wire;
+	return ioctl(stream->source.fd, SIOCOUTQ, &waiting) == 0 && waiting > 0
+		       ? written - (uint64_t)waiting
+		       : written;
 }
 
 int stream_error(const struct stream *stream)
@@ -112,6 +139,9 @@ int stream_error(const struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
+	if (stream->tls && !stream_is(stream, STREAM_BROKEN))
+		tls_shutdown(stream);
+	tls_free(stream);
 	loop_close(stream->loop, &stream->source);
 }
 
@@ -119,6 +149,7 @@ void stream_reset(struct stream *stream)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 
+	tls_free(stream);
 	setsockopt(stream->source.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	loop_close(stream->loop, &stream->source);
 }

@@ -5,8 +5,7 @@
  * nothing changes until epoll reports the next edge. So the usual request costs one read and one
  * write, and no call that only learns "not yet".
  *
- * The two functions are where an encrypted transport fits in: a stream with `transport` set reads
- * and writes through it, and nobody above notices.
+ * A stream with `tls` set does the same through TLS (tls.h), and nobody above notices.
  */
 #ifndef PROXY_NET_STREAM_H
 #define PROXY_NET_STREAM_H
@@ -26,18 +25,11 @@ enum {
 	STREAM_WATCHES_ROOM = 1 << 4, /* epoll reports when there is room again */
 };
 
-struct stream;
-
-struct transport {
-	ssize_t (*read)(struct stream *stream, void *data, size_t size);
-	ssize_t (*write)(struct stream *stream, const struct iovec *parts, int count);
-};
-
 struct stream {
 	struct source source;
 	struct loop *loop;
-	const struct transport *transport; /* NULL: plain TCP */
-	uint8_t state;                     /* STREAM_… */
+	struct tls *tls; /* NULL: plain TCP */
+	uint8_t state;   /* STREAM_… */
 };
 
 /*
@@ -73,12 +65,18 @@ ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count
 /* Whether nothing has come that was not read, nor the end: asks the kernel, ahead of epoll. */
 bool stream_is_silent(const struct stream *stream);
 
-/* Tells the peer that no more follows. */
-void stream_shutdown(struct stream *stream);
-/* Bytes written that the peer's host has not acknowledged. */
-uint64_t stream_untaken(const struct stream *stream);
+/* Tells the peer that no more follows. 0; −EAGAIN: there is no room to say so, and it is to be
+ * called again when there is. */
+int stream_shutdown(struct stream *stream);
+/* Bytes that the peer's host has acknowledged, of @written so far; with TLS, of what they became on
+ * the wire. Only ever compared with one another. */
+uint64_t stream_taken(const struct stream *stream, uint64_t written);
 /* 0, or −errno of a connection attempt. */
 int stream_error(const struct stream *stream);
+
+/* Beneath TLS: the same as stream_read() and stream_write() for a stream without. */
+ssize_t stream_receive(struct stream *stream, void *data, size_t size);
+ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count);
 
 /* Closes; source.release is called when the turn is over. */
 void stream_close(struct stream *stream);

@@ -10,6 +10,7 @@
 
 #define BEGUN (100 * CLOCK_SEC)
 
+static struct worker worker;
 static struct listener listener;
 static struct client client;
 static struct exchange exchange;
@@ -23,6 +24,8 @@ static int begin(void **state)
 	memset(&link, 0, sizeof(link));
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
+	worker.draining = false;
+	listener.worker = &worker;
 	client.listener = &listener;
 	client.since_ns = BEGUN;
 	exchange.client = &client;
@@ -45,6 +48,8 @@ static void assert_due(uint64_t after_ms, enum fw_verdict reason)
 static void each_phase_has_its_own(void **state)
 {
 	(void)state;
+	client.phase = CLIENT_HANDSHAKE;
+	assert_due(5000, FW_HANDSHAKE_TIMEOUT);
 	client.phase = CLIENT_HEAD;
 	assert_due(10000, FW_HEADER_TIMEOUT);
 	client.phase = CLIENT_IDLE;
@@ -54,6 +59,16 @@ static void each_phase_has_its_own(void **state)
 	client.exchange = &exchange;
 	client.phase = CLIENT_RELAY;
 	assert_due(600000, FW_IDLE_TIMEOUT);
+}
+
+static void a_proxy_that_drains_waits_for_no_newcomer(void **state)
+{
+	(void)state;
+	worker.draining = true;
+	client.phase = CLIENT_HEAD;
+	assert_due(1000, FW_DRAINED);
+	client.exchange = &exchange;
+	assert_due(10000, FW_HEADER_TIMEOUT);
 }
 
 static void an_edit_counts_from_then_on(void **state)
@@ -103,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_phase_has_its_own, begin),
+		cmocka_unit_test_setup(a_proxy_that_drains_waits_for_no_newcomer, begin),
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),
 		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/net/credentials.h"
+#include <errno.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "config/complaints.h"
+#include "proxy/net/site.h"
+
+struct credentials {
+	const struct config_service *first; /* listener, whose site is sites[0] */
+	size_t count;
+	struct tls_site *sites[];
+};
+
+/* --- memory of the library ---------------------------------------------------------------------
+ *
+ * Decoding a private key leaves copies of it in what the library frees on its way. All processes
+ * descend from the one that does it; so whatever the library frees is wiped first.
+ */
+
+static void *take_memory(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void give_memory(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (memory)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+static void *resize_memory(void *memory, size_t size, const char *file, int line)
+{
+	size_t before = memory ? malloc_usable_size(memory) : 0;
+	void *other = size ? malloc(size) : NULL;
+
+	if (size && !other)
+		return NULL;
+	if (other && memory)
+		memcpy(other, memory, before < size ? before : size);
+	give_memory(memory, file, line);
+	return other;
+}
+
+static void wipe_what_is_freed(void)
+{
+	/* Refused only when the library has been used already. */
+	if (CRYPTO_set_mem_functions(take_memory, resize_memory, give_memory) != 1)
+		log_warning("TLS: the library's memory can't be wiped as it is freed");
+}
+
+/* --- listeners ---------------------------------------------------------------------------------
+ */
+
+static void load_site(const struct config_service *listener, const struct ticket_keys *tickets,
+		      struct tls_site **site, struct complaints *faults,
+		      struct complaints *warnings)
+{
+	struct certificates certificates;
+
+	certificates_load(listener, &certificates, faults, warnings);
+	if (!faults->count)
+		*site = site_create(listener, &certificates, tickets, faults);
+	/* Without a site the listener would speak plain text. */
+	if (!*site && !faults->count)
+		complaints_add(faults, listener->tls.line, "listener %s: tls: out of memory",
+			       listener->name);
+	certificates_free(&certificates);
+}
+
+int credentials_load(const struct config *config, const struct ticket_keys *tickets,
+		     struct credentials **result, struct error *warnings, struct error *error)
+{
+	size_t count = config->listener_count;
+	struct credentials *credentials =
+		calloc(1, sizeof(*credentials) + count * sizeof(struct tls_site *));
+	struct complaints faults = {0}, soon = {0};
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int code = 0;
+
+	pthread_once(&once, wipe_what_is_freed);
+	if (!credentials)
+		return error_set(error, -ENOMEM, "certificates: out of memory");
+	credentials->first = config->services;
+	credentials->count = count;
+	for (size_t i = 0; i < count; i++)
+		if (config->services[i].tls.enabled)
+			load_site(&config->services[i], tickets, &credentials->sites[i], &faults,
+				  &soon);
+	warnings->text[0] = '\0';
+	if (soon.count)
+		complaints_render(&soon, config->path, warnings);
+	if (faults.count) {
+		complaints_render(&faults, config->path, error);
+		credentials_free(credentials);
+		code = -EINVAL;
+	} else {
+		*result = credentials;
+	}
+	complaints_free(&soon);
+	complaints_free(&faults);
+	return code;
+}
+
+void credentials_free(struct credentials *credentials)
+{
+	for (size_t i = 0; credentials && i < credentials->count; i++)
+		site_free(credentials->sites[i]);
+	free(credentials);
+}
+
+const struct tls_site *credentials_site(const struct credentials *credentials,
+					const struct config_service *listener)
+{
+	return credentials->sites[listener - credentials->first];
+}

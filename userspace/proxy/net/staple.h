@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * OCSP responses (RFC 6960) from files, for stapling to handshakes: each goes to the certificate
+ * that it speaks of, and counts until it says that there will be a newer one. Who fetches them is
+ * not our affair: the proxy calls nobody. Private to this folder.
+ */
+#ifndef PROXY_NET_STAPLE_H
+#define PROXY_NET_STAPLE_H
+
+#include "proxy/net/certificate.h"
+
+void staple_load(const struct config_service *listener, const struct config_file *file,
+		 const struct certificates *certificates, struct complaints *faults,
+		 struct complaints *warnings);
+
+#endif

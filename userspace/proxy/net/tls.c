@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/net/tls.h"
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include "proxy/net/handshake.h"
+#include "proxy/net/hello.h"
+#include "proxy/net/site.h"
+
+enum { CONNECTIONS_KEPT = 1024 };
+
+struct tls_engine *tls_engine_create(struct buffers *buffers, struct pool_budget *budget)
+{
+	struct tls_engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return NULL;
+	engine->records = record_engine_create();
+	if (!engine->records) {
+		free(engine);
+		return NULL;
+	}
+	engine->buffers = buffers;
+	engine->budget = budget;
+	pool_init(&engine->connections, sizeof(struct tls), CONNECTIONS_KEPT, budget);
+	return engine;
+}
+
+void tls_engine_free(struct tls_engine *engine)
+{
+	if (!engine)
+		return;
+	pool_destroy(&engine->connections);
+	record_engine_free(engine->records);
+	OPENSSL_cleanse(engine->in, sizeof(engine->in));
+	free(engine);
+}
+
+int tls_begin(struct stream *stream, struct tls_engine *engine, const struct tls_site *site)
+{
+	struct tls *tls = pool_take(&engine->connections);
+
+	if (!tls)
+		return -ENOMEM;
+	memset(tls, 0, sizeof(*tls));
+	tls->engine = engine;
+	tls->site = site;
+	stream->tls = tls;
+	return 0;
+}
+
+static void end_handshake(struct tls *tls)
+{
+	if (!tls->handshake)
+		return;
+	handshake_free(tls->handshake);
+	tls->handshake = NULL;
+	tls->engine->budget->used -= TLS_HANDSHAKE_CHARGE;
+}
+
+void tls_free(struct stream *stream)
+{
+	struct tls *tls = stream->tls;
+
+	if (!tls)
+		return;
+	end_handshake(tls);
+	buffer_give(&tls->in);
+	buffer_give(&tls->out);
+	free(tls->name);
+	free(tls->client);
+	OPENSSL_cleanse(&tls->records, sizeof(tls->records));
+	pool_give(&tls->engine->connections, tls);
+	stream->tls = NULL;
+}
+
+void tls_abandon(struct stream *stream)
+{
+	tls_free(stream);
+}
+
+enum fw_verdict tls_fault(const struct stream *stream)
+{
+	return stream->tls ? (enum fw_verdict)stream->tls->fault : FW_NONE;
+}
+
+bool tls_facts(const struct stream *stream, struct tls_facts *facts)
+{
+	const struct tls *tls = stream->tls;
+
+	if (!tls || !tls->open)
+		return false;
+	*facts = (struct tls_facts){
+		.version = tls->records.is_13 ? "TLSv1.3" : "TLSv1.2",
+		.cipher = tls->cipher,
+		.name = tls->name,
+		.subject = tls->client ? tls->client->subject : NULL,
+		.fingerprint = tls->client ? tls->client->fingerprint : NULL,
+		.is_12 = !tls->records.is_13,
+		.resumed = tls->resumed,
+	};
+	return true;
+}
+
+void tls_alert_plainly(struct stream *stream, enum tls_alert alert)
+{
+	uint8_t record[] = {RECORD_ALERT, 3, 3, 0, 2, 2, (uint8_t)alert};
+	const struct iovec part = {record, sizeof(record)};
+
+	stream_send(stream, &part, 1);
+}
+
+/* --- the ClientHello ---------------------------------------------------------------------------
+ */
+
+/* Room for more of it. False: it is longer than any should be, or no memory. */
+static int make_room(struct tls *tls)
+{
+	struct buffers *buffers = tls->engine->buffers;
+
+	if (!tls->in)
+		tls->in = buffer_take(buffers, BUFFER_SMALL);
+	else if (buffer_room(tls->in))
+		return 0;
+	else if (buffer_length(tls->in) > HELLO_MESSAGE_MAX)
+		return -FW_BAD_HANDSHAKE;
+	else if (!buffer_grow(buffers, &tls->in))
+		return -FW_MEMORY;
+	return tls->in ? 0 : -FW_MEMORY;
+}
+
+static int refuse(struct stream *stream, enum fw_verdict verdict)
+{
+	if (verdict == FW_BAD_HANDSHAKE)
+		tls_alert_plainly(stream, ALERT_DECODE_ERROR);
+	else if (verdict == FW_UNKNOWN_NAME)
+		tls_alert_plainly(stream, ALERT_UNRECOGNIZED_NAME);
+	return -(int)verdict;
+}
+
+/* Readies the handshake for the client whose hello this is. */
+static int accept_hello(struct stream *stream, const struct hello *hello)
+{
+	struct tls *tls = stream->tls;
+
+	if (*hello->name && !(tls->name = strdup(hello->name)))
+		return -FW_MEMORY;
+	if (!site_context(tls->site, hello->name))
+		return refuse(stream, FW_UNKNOWN_NAME);
+	tls->greeted = true;
+	return 1;
+}
+
+bool tls_awaits_hello(const struct stream *stream)
+{
+	return !stream->tls->greeted;
+}
+
+int tls_greet(struct stream *stream)
+{
+	struct tls *tls = stream->tls;
+	struct hello hello;
+	ssize_t count;
+	int result;
+
+	for (;;) {
+		result = make_room(tls);
+		if (result < 0)
+			return refuse(stream, (enum fw_verdict) - result);
+		count = stream_receive(stream, buffer_end(tls->in), buffer_room(tls->in));
+		if (count <= 0)
+			break;
+		tls->in->end += (uint32_t)count;
+		result = hello_parse((const uint8_t *)buffer_start(tls->in), buffer_length(tls->in),
+				     tls->engine->in, &hello);
+		if (result < 0)
+			return refuse(stream, (enum fw_verdict) - result);
+		if (result > 0)
+			return accept_hello(stream, &hello);
+	}
+	/* Who left before a word was not refused anything. */
+	if (count != -EAGAIN)
+		return -(buffer_length(tls->in) ? FW_CLIENT_CLOSED : FW_DONE);
+	if (!buffer_length(tls->in))
+		buffer_give(&tls->in);
+	return 0;
+}
+
+/* --- the rest of the handshake -----------------------------------------------------------------
+ */
+
+static int begin_handshake(struct stream *stream)
+{
+	struct tls *tls = stream->tls;
+	struct pool_budget *budget = tls->engine->budget;
+	SSL_CTX *context = site_context(tls->site, tls->name ? tls->name : "");
+
+	if (budget->limit - budget->used < TLS_HANDSHAKE_CHARGE)
+		return -FW_MEMORY;
+	tls->handshake = handshake_create(stream, context);
+	if (!tls->handshake)
+		return -FW_MEMORY;
+	budget->used += TLS_HANDSHAKE_CHARGE;
+	return 0;
+}
+
+int tls_shake(struct stream *stream)
+{
+	struct tls *tls = stream->tls;
+	int result = tls->handshake ? 0 : begin_handshake(stream);
+
+	if (result == 0)
+		result = handshake_step(tls->handshake);
+	if (result <= 0)
+		return result;
+	result = handshake_harvest(tls->handshake, tls);
+	end_handshake(tls);
+	tls->open = result > 0;
+	return result;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection's TLS from inside. Private to this folder.
+ */
+#ifndef PROXY_NET_TLS_STATE_H
+#define PROXY_NET_TLS_STATE_H
+
+#include "proxy/net/record.h"
+#include "proxy/net/tls.h"
+
+enum {
+	TLS_SCRATCH_IN = RECORD_WIRE_MAX,
+	TLS_SCRATCH_OUT = 17408,
+	/* What a handshake is charged while it lasts: the library's objects and buffers. */
+	TLS_HANDSHAKE_CHARGE = 56 << 10,
+};
+
+struct tls_engine {
+	struct record_engine *records;
+	struct buffers *buffers;
+	struct pool_budget *budget;
+	struct pool connections;
+	uint8_t in[TLS_SCRATCH_IN];
+	uint8_t out[TLS_SCRATCH_OUT];
+};
+
+/* Alerts (RFC 8446 section 6). */
+enum tls_alert {
+	ALERT_CLOSE_NOTIFY = 0,
+	ALERT_UNEXPECTED_MESSAGE = 10,
+	ALERT_BAD_RECORD_MAC = 20,
+	ALERT_RECORD_OVERFLOW = 22,
+	ALERT_HANDSHAKE_FAILURE = 40,
+	ALERT_DECODE_ERROR = 50,
+	ALERT_PROTOCOL_VERSION = 70,
+	ALERT_INSUFFICIENT_SECURITY = 71,
+	ALERT_INTERNAL_ERROR = 80,
+	ALERT_INAPPROPRIATE_FALLBACK = 86,
+	ALERT_USER_CANCELED = 90,
+	ALERT_NO_RENEGOTIATION = 100,
+	ALERT_UNRECOGNIZED_NAME = 112,
+	ALERT_NO_APPLICATION_PROTOCOL = 120,
+};
+
+/* What a client's certificate said. */
+struct tls_client {
+	char fingerprint[65];
+	char subject[];
+};
+
+struct tls {
+	struct tls_engine *engine;
+	const struct tls_site *site;
+	struct handshake *handshake; /* NULL: not begun, or complete */
+	struct buffer *in;           /* received, and not delivered; NULL: nothing */
+	struct buffer *out;          /* sealed, and not sent; NULL: nothing */
+	char *name;
+	struct tls_client *client;
+	const char *cipher;
+	uint64_t wire;    /* bytes sent, whatever they were */
+	uint64_t sent_ns; /* the last of them */
+	uint32_t ready;   /* bytes of content at the start of `in` */
+	uint32_t owed;  /* bytes of content that `out` stands for, and that nobody counts as sent */
+	uint32_t burst; /* bytes sent since a pause */
+	uint32_t carried; /* bytes received since `idle` was 0 */
+	uint16_t idle;    /* records that carried nothing */
+	uint8_t fault;    /* enum fw_verdict */
+	bool greeted;     /* the ClientHello is whole, in `in` */
+	bool open;        /* the handshake is complete */
+	bool resumed;
+	bool ended;           /* the client sends no more */
+	bool closed;          /* we send no more: close_notify is sent, or in `out` */
+	bool owes_key_update; /* before the next record */
+	struct records records;
+};
+
+/* tls.c */
+/* Sends an alert in plain text, before there are keys. */
+void tls_alert_plainly(struct stream *stream, enum tls_alert alert);
+/* Lets go of everything; the stream is plain again. */
+void tls_free(struct stream *stream);
+
+/* tls_stream.c: stream.h's functions for a stream with TLS. */
+ssize_t tls_read(struct stream *stream, void *data, size_t size);
+ssize_t tls_write(struct stream *stream, const struct iovec *parts, int count);
+int tls_shutdown(struct stream *stream);
+
+#endif
