@@ -7,6 +7,7 @@ sources are drawn from all unicast addresses. The attack comes by one interface 
 clients by another, both with the same protection, as by two queues of a NIC. What is compared, and
 what counts as handled, is in docs/bench.md.
 """
+import itertools
 import json
 import os
 import pathlib
@@ -17,11 +18,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/lab"))
 
-from lab import BUILD, CLIENTS_V4, CLIENTS_V6, EDGE_V4, EDGE_V6, Lab, LabError, wait_until  # noqa: E402
+from lab import BUILD, EDGE_V4, EDGE_V6, Lab, LabError, wait_until  # noqa: E402
 
-# name → destination, where the flood is from, where clients are from
-FAMILIES = {"v4": (f"{EDGE_V4}:80", "0.0.0.0/0", CLIENTS_V4),
-            "v6": (f"[{EDGE_V6}]:80", "::/0", CLIENTS_V6)}
+# name → destination, where the flood is from, where the clients of a lab's n-th flood are from
+FAMILIES = {"v4": (f"{EDGE_V4}:80", "0.0.0.0/0", "10.{}.0.0/16"),
+            "v6": (f"[{EDGE_V6}]:80", "::/0", "2001:db8:100{}::/48")}
 # SYNs a second besides full speed. Every round measures full speed and one of these.
 SWEEP = [125_000, 250_000, 500_000, 1_000_000]
 ROUNDS = len(SWEEP)
@@ -52,7 +53,7 @@ class Subject:
     """A protection: how the edge gets it, and what it says that it has handled so far."""
 
     def __init__(self, lab):
-        self.lab = lab
+        self.lab, self.floods = lab, itertools.count(1)
 
     def handled(self):
         """SYNs of the attack that were answered: what went out by its wire, but for repetitions."""
@@ -138,8 +139,9 @@ def measure(subject, family, rate, seconds):
     wait_until(lambda: subject.lab.edge.wire("eth0")["rx"]["packets"] > before.received + 1000,
                "the flood arrives")
     time.sleep(LEAD_SECONDS)
-    clients = subject.lab.clients(destination=destination, source_prefix=honest, sources=attempts,
-                                  rate=CLIENT_RATE, seconds=seconds).result()
+    clients = subject.lab.clients(destination=destination, rate=CLIENT_RATE, seconds=seconds,
+                                  source_prefix=honest.format(next(subject.floods)),
+                                  sources=attempts).result()
     flood.kill(signal.SIGTERM)
     sent = flood.result()
     span = Reading(subject) - before
