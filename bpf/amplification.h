@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 5: what a packet that belongs to no TCP connection is to this host: an answer to what it
- * asked, or one of the kinds that the host takes only so many of.
+ * In place of stage 5 and what follows, for what is no TCP: what a packet is to this host. An
+ * answer to what it asked, or one of the kinds that the host takes only so many of.
  *
  * An answer counts as asked for if the question was seen to leave (questions.h). Of what comes from
  * a reflector's port without one, a question is none of a reflector's doing: resolvers and time

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Stage 5, ICMP: what the network cannot do without passes, and what tells a connection of this
- * host something passes apart from whatever else comes.
+ * In place of stage 5 and what follows, for ICMP: what the network cannot do without passes, and
+ * what tells a connection of this host something passes apart from whatever else comes.
  *
  * Neighbour discovery and multicast listener discovery can't come from beyond the link (RFC 4861
  * section 6.1, RFC 3810 section 5.1.14). An error quotes the packet that it is about: if that
