@@ -192,7 +192,7 @@ static void forgers_do_not_lock_a_verified_source_out(void **state)
 	struct filter *filter = *state;
 	struct frame forged, ack;
 
-	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 10);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
 	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 10);
 	filter_set(filter, SERVICE, FW_SET_CHALLENGE_ANSWERS, 1);
 	filter_set(filter, SERVICE, FW_SET_CHALLENGE_PREFIX_ANSWERS, 1);
@@ -203,7 +203,7 @@ static void forgers_do_not_lock_a_verified_source_out(void **state)
 		forged = cookie_syn(family->client, family->server, OPTIONS);
 		for (int i = 0; i < 10; i++)
 			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &forged);
-		for (int i = 0; i < 500; i++)
+		for (int i = 0; i < 100; i++)
 			filter_answer_of(filter, &forged);
 		for (int i = 0; i < 10; i++) {
 			ack = proof(filter, family, family->client, 50000 + i);
