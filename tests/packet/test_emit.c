@@ -270,7 +270,7 @@ static void the_ring_keeps_the_newest(void **state)
 
 static void events_can_be_left_out_at_load(void **state)
 {
-	struct filter *filter = filter_load_with(1024, false, FW_TIER_DROP);
+	struct filter *filter = filter_load_with(.no_events = true);
 
 	(void)state;
 	expect(0, TCP_FLAGS, .source = "203.0.113.7", .destination = "198.51.100.1");
@@ -280,23 +280,32 @@ static void events_can_be_left_out_at_load(void **state)
 
 /* --- constants ------------------------------------------------------------------------------- */
 
+static void load_and_try(const struct filter_constants *constants)
+{
+	struct filter *filter = filter_load_constants(constants);
+
+	filter_bind(filter, SERVICE, "0.0.0.0", 443, IPPROTO_TCP);
+	filter_hold(filter, "203.0.113.7", SERVICE, FW_LEVEL_SOURCE, 1000);
+	expect(SERVICE, SOURCE_CONNECTIONS, .source = "203.0.113.7", .destination = "198.51.100.1",
+	       .flags = FRAME_SYN);
+	filter_free(filter);
+}
+
 static void the_verifier_takes_every_combination_of_constants(void **state)
 {
-	static const uint32_t buckets[] = {1, 2, 32768, 1 << 20};
-	struct filter *filter;
-	size_t i, events;
-	enum fw_tier tier;
+	static const uint32_t buckets[] = {1, 32768, 1 << 20};
+	struct filter_constants constants;
+	size_t i;
 
 	(void)state;
-	for (tier = FW_TIER_DROP; tier <= FW_TIER_OWN; tier++)
-		for (events = 0; events < 2; events++)
+	for (unsigned int bits = 0; bits < 4; bits++)
+		for (int tier = FW_TIER_DROP; tier <= FW_TIER_OWN; tier++)
 			for (i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
-				filter = filter_load_with(buckets[i], events, tier);
-				filter_bind(filter, SERVICE, "0.0.0.0", 443, IPPROTO_TCP);
-				filter_hold(filter, "203.0.113.7", SERVICE, FW_LEVEL_SOURCE, 1000);
-				expect(SERVICE, SOURCE_CONNECTIONS, .source = "203.0.113.7",
-				       .destination = "198.51.100.1", .flags = FRAME_SYN);
-				filter_free(filter);
+				constants = (struct filter_constants){.buckets = buckets[i],
+								      .no_events = bits & 1,
+								      .no_questions = bits >> 1,
+								      .tier = tier};
+				load_and_try(&constants);
 			}
 }
 

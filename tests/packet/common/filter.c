@@ -43,8 +43,9 @@ uint64_t filter_now(void)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events, enum fw_tier tier)
+struct filter *filter_load_constants(const struct filter_constants *constants)
 {
+	uint32_t buckets = constants->buckets ? constants->buckets : FILTER_BUCKETS;
 	struct filter *filter = calloc(1, sizeof(*filter));
 	uint32_t service, setting;
 
@@ -53,10 +54,11 @@ struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events,
 	filter->skeleton = filter_bpf__open();
 	filter_require(filter->skeleton != NULL, "filter does not open");
 	memcpy((void *)filter->skeleton->rodata->fw_seed, filter_seed, sizeof(filter_seed));
-	filter->skeleton->rodata->fw_connection_mask = connection_buckets - 1;
-	filter->skeleton->rodata->fw_sample_events = sample_events;
-	filter->skeleton->rodata->fw_tier = tier;
-	bpf_map__set_max_entries(filter->skeleton->maps.connections, connection_buckets);
+	filter->skeleton->rodata->fw_connection_mask = buckets - 1;
+	filter->skeleton->rodata->fw_sample_events = !constants->no_events;
+	filter->skeleton->rodata->fw_notes_questions = !constants->no_questions;
+	filter->skeleton->rodata->fw_tier = constants->tier;
+	bpf_map__set_max_entries(filter->skeleton->maps.connections, buckets);
 	bpf_map__set_max_entries(filter->skeleton->maps.sources, 1024);
 	bpf_map__set_max_entries(filter->skeleton->maps.block_hosts, 1024);
 	filter_require(filter_bpf__load(filter->skeleton) == 0, "filter does not load");
@@ -73,7 +75,7 @@ struct filter *filter_load_challenging(enum fw_tier tier)
 				   .window_scale = FILTER_SCALE,
 				   .offers = FW_OFFER_WINDOW_SCALE | FW_OFFER_SACK |
 					     FW_OFFER_TIMESTAMPS | FW_OFFER_ECN};
-	struct filter *filter = filter_load_with(4096, true, tier);
+	struct filter *filter = filter_load_with(.tier = tier);
 
 	filter_set_secret(filter, 0, &secret);
 	return filter;
@@ -81,7 +83,7 @@ struct filter *filter_load_challenging(enum fw_tier tier)
 
 struct filter *filter_load(void)
 {
-	return filter_load_with(4096, true, FW_TIER_DROP);
+	return filter_load_with(.tier = FW_TIER_DROP);
 }
 
 void filter_free(struct filter *filter)

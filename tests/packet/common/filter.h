@@ -17,15 +17,22 @@
 #include "floodwall.h"
 #include "frame.h"
 
-#define FILTER_SECOND 1000000000ULL
-#define FILTER_SCALE  7
+#define FILTER_SECOND  1000000000ULL
+#define FILTER_SCALE   7
+#define FILTER_BUCKETS 4096
 
 struct filter;
 
 /* Settings are their defaults, no service is bound, lists are empty, hashing has a fixed key. */
 struct filter *filter_load(void);
 /* The same with other constants in .rodata. */
-struct filter *filter_load_with(uint32_t connection_buckets, bool sample_events, enum fw_tier tier);
+struct filter_constants {
+	uint32_t buckets; /* of the connection table; 0: FILTER_BUCKETS */
+	bool no_events, no_questions;
+	enum fw_tier tier;
+};
+struct filter *filter_load_constants(const struct filter_constants *constants);
+#define filter_load_with(...) filter_load_constants(&(struct filter_constants){__VA_ARGS__})
 /* The same, and newcomers can be challenged (elsewhere that is off): with one secret, which offers
  * everything and the window scale FILTER_SCALE. */
 struct filter *filter_load_challenging(enum fw_tier tier);
