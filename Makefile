@@ -133,8 +133,9 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/liblab.a $(BUILD)/
 	@mkdir -p $(@D)
 	$(call link)
 # A fuzz target has no main: built as usual it gets one that replays files, with FUZZER=1 libFuzzer's.
-$(BUILD)/tests/fuzz/fuzz_http_other: $(BUILD)/obj/tests/fuzz/common/http_other.o
-$(BUILD)/tests/fuzz/fuzz_http_other: LDLIBS += -lhttp_parser
+$(BUILD)/tests/fuzz/fuzz_http_plain: $(BUILD)/obj/tests/fuzz/common/http_plain.o
+$(BUILD)/tests/fuzz/fuzz_http_other $(BUILD)/tests/fuzz/fuzz_http_stream: $(BUILD)/obj/tests/fuzz/common/http_other.o
+$(BUILD)/tests/fuzz/fuzz_http_other $(BUILD)/tests/fuzz/fuzz_http_stream: LDLIBS += -lhttp_parser
 FUZZ_MAIN := $(if $(filter 1,$(FUZZER)),,$(BUILD)/obj/tests/fuzz/common/replay.o)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(BUILD)/libdaemon.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)

@@ -62,6 +62,11 @@ static void check(const char *data, size_t length, const struct http_limits *lim
 	require(one ==
 		feed_request(&pieces, data, length, limits, 0, length < 600 ? 1 : 97, &taken));
 	require(one <= 0 || request_same(&whole, &pieces));
+	/* Short ones at every place. */
+	for (cut = 0; cut < length && length <= 128; cut++) {
+		require(one == feed_request(&pieces, data, length, limits, cut, length, &taken));
+		require(one <= 0 || request_same(&whole, &pieces));
+	}
 	if (one > 0)
 		check_written(&whole, data, (size_t)one);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <http_parser.h>
+#include <string.h>
 #include "http_other.h"
 
 static int on_head(http_parser *parser)
@@ -40,4 +41,53 @@ struct http_other_reading http_other_read(const char *data, size_t length, bool 
 	else if (reading.result != OTHER_TAKEN && HTTP_PARSER_ERRNO(&parser) != HPE_OK)
 		reading.result = OTHER_REFUSED;
 	return reading;
+}
+
+struct stream {
+	char *text;
+	size_t room, length, complete;
+};
+
+static int on_piece(http_parser *parser, const char *at, size_t length)
+{
+	struct stream *stream = parser->data;
+
+	if (length > stream->room - stream->length)
+		return 1;
+	memcpy(stream->text + stream->length, at, length);
+	stream->length += length;
+	return 0;
+}
+
+static int on_head_end(http_parser *parser)
+{
+	return on_piece(parser, "\n", 1);
+}
+
+static int on_end(http_parser *parser)
+{
+	struct stream *stream = parser->data;
+
+	stream->complete++;
+	return on_piece(parser, "\n", 1);
+}
+
+size_t http_other_read_stream(const char *data, size_t length, char *text, size_t room,
+			      size_t *written, bool *refused)
+{
+	static const http_parser_settings settings = {.on_url = on_piece,
+						      .on_headers_complete = on_head_end,
+						      .on_body = on_piece,
+						      .on_message_complete = on_end};
+	struct stream stream = {.text = text, .room = room};
+	http_parser parser;
+
+	http_parser_init(&parser, HTTP_REQUEST);
+	parser.data = &stream;
+	http_parser_execute(&parser, &settings, data, length);
+	*written = stream.length;
+	/* A name that only begins with Transfer-Encoding is taken for it. */
+	*refused = HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_TRANSFER_ENCODING ||
+		   HTTP_PARSER_ERRNO(&parser) == HPE_UNEXPECTED_CONTENT_LENGTH;
+	return stream.complete;
 }

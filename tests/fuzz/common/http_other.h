@@ -21,4 +21,10 @@ struct http_other_reading {
 
 struct http_other_reading http_other_read(const char *data, size_t length, bool is_response);
 
+/* A stream of requests: how many are complete, and all their targets and bodies, each followed by a
+ * line feed, in text[0..*@written), at most @room bytes. *@refused: it stopped at a request with
+ * something like two framings. */
+size_t http_other_read_stream(const char *data, size_t length, char *text, size_t room,
+			      size_t *written, bool *refused);
+
 #endif

@@ -3,8 +3,8 @@
  * What may not stand in a path (RFC 3986 section 3.3), because servers differ on which resource it
  * then names, and a route chosen here by prefix would lead to another one there:
  *
- * - the segments "." and "..", encoded or not, and with parameters ("..;x", which some servers
- *   strip): every client resolves them before it sends (RFC 3986 section 5.2.4);
+ * - the segments "." and "..", encoded or not, and with parameters ("..;x", "..%3bx", which some
+ *   servers strip): every client resolves them before it sends (RFC 3986 section 5.2.4);
  * - a backslash, which some take for a slash;
  * - '%' without two hexadecimal digits, and encoded control characters.
  *
