@@ -98,7 +98,8 @@ static int check_layout(struct wall *wall, struct error *error)
 		"the maps in %s were made by another version of Floodwall (layout %016" PRIx64
 		", this one has %016" PRIx64 "). The filter goes on with its last policy. To "
 		"replace it: floodwall detach --all, which forgets lists, counts and live "
-		"settings, then floodwall attach",
+		"settings, then floodwall attach. What is to be kept the version that made them "
+		"still shows: floodwall blocks, allows, list show NAME --entries, diff",
 		WALL_PINS, (uint64_t)meta.layout, (uint64_t)FW_LAYOUT);
 }
 
