@@ -109,8 +109,11 @@ static void subjects_open(void)
 	programs[XDP_FILTER] = peers_open_xdp_filter("xdpfilt_alw_all.o", BLOCKED_4, BLOCKED_6);
 	programs[XDP_FILTER_IP] = peers_open_xdp_filter("xdpfilt_alw_ip.o", BLOCKED_4, BLOCKED_6);
 	programs[LRU_INSERT] = peers_open_lru_insert();
-	feed = feed_bpf__open_and_load();
-	if (!feed)
+	feed = feed_bpf__open();
+	if (!feed ||
+	    bpf_map__reuse_fd(feed->maps.arrivals,
+			      bpf_map__fd(answering.skeleton->maps.arrivals)) ||
+	    feed_bpf__load(feed))
 		fail("the kernel refused the program that varies sources: %s", strerror(errno));
 }
 
@@ -139,23 +142,31 @@ static int front(const struct bench_case *c, enum subject subject, const struct 
 {
 	int program = program_for(c, subject);
 
-	if (c->feeding == ONE_SOURCE)
+	if (c->feeding == ONE_SOURCE && !c->returns_cookie)
 		return program;
 	measure_put(feed->maps.subjects, &(__u32){subject}, &program);
 	feed->bss->subject = subject;
+	if (c->returns_cookie) {
+		feed->bss->place = ours_arrival(&answering, c->source, FRAME_CLIENT_PORT, c->port);
+		return measure_program(feed->progs.first_time);
+	}
 	feed->bss->population = c->population;
 	feed->bss->frame_length = c->rewritten ? frame->length : 0;
 	memcpy(feed->bss->frame, frame->bytes, sizeof(frame->bytes));
 	return measure_program(feed->progs.feed);
 }
 
-/* The segment that returns a cookie, which is good for the next minute. */
-static struct frame with_cookie(const struct frame *syn)
+/* The segment that returns a cookie, which is good for the next minute. Only a newcomer is sent
+ * one.
+ */
+static struct frame with_cookie(const struct bench_case *c, const struct frame *syn)
 {
+	const struct fw_addr source = addr_make(c->source);
 	struct frame answer = {.length = 0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = syn->bytes, .data_size_in = syn->length,
 		    .data_out = answer.bytes, .data_size_out = sizeof(answer.bytes), .repeat = 1);
 
+	ours_forget(&answering, &source);
 	if (bpf_prog_test_run_opts(answering.program, &opts) || opts.retval != XDP_TX)
 		fail("a SYN is not answered with a cookie, but with %u", opts.retval);
 	answer.length = opts.data_size_out;
@@ -166,7 +177,7 @@ static struct frame with_cookie(const struct frame *syn)
 static double measure(const struct bench_case *c, enum subject subject, const struct frame *given,
 		      unsigned int repeat)
 {
-	struct frame frame = c->returns_cookie ? with_cookie(given) : *given;
+	struct frame frame = c->returns_cookie ? with_cookie(c, given) : *given;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.bytes, .data_size_in = frame.length,
 		    .repeat = repeat);
 	const struct ours *ours = subject == FLOODWALL ? ours_for(c) : NULL;

@@ -5,10 +5,11 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include "measure.h"
 
-enum { CLIENT_PORT = 40000, CLIENT_ISN = 1, TIMESTAMPS = 12 };
+enum { CLIENT_ISN = 1, TIMESTAMPS = 12 };
 
 /* MSS, SACK, timestamps, no-op, window scale; later timestamps alone. */
 static const unsigned char syn_options[20] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0,
@@ -51,7 +52,7 @@ struct frame frame_make(const char *source, const char *server, __u16 port, enum
 	struct ethhdr eth = {.h_dest = {2, 0, 0, 0, 0, 1},
 			     .h_source = {2, 0, 0, 0, 0, 2},
 			     .h_proto = htons(strchr(source, ':') ? ETH_P_IPV6 : ETH_P_IP)};
-	struct tcphdr tcp = {.source = htons(CLIENT_PORT),
+	struct tcphdr tcp = {.source = htons(FRAME_CLIENT_PORT),
 			     .dest = htons(port),
 			     .seq = htonl(CLIENT_ISN),
 			     .ack_seq = htonl(syn ? 0 : 1),
@@ -72,23 +73,29 @@ struct frame frame_make(const char *source, const char *server, __u16 port, enum
 
 struct frame frame_complete(const struct frame *syn, const struct frame *answer)
 {
-	unsigned int header = syn->length - sizeof(syn_options) - sizeof(struct tcphdr);
-	unsigned int cut = sizeof(syn_options) - TIMESTAMPS;
-	const struct tcphdr *got = (const void *)(answer->bytes + header);
-	const unsigned char *stamps = (const unsigned char *)(got + 1) + 4; /* behind the MSS */
+	const unsigned int cut = sizeof(syn_options) - TIMESTAMPS;
+	const unsigned int at = syn->length - sizeof(syn_options) - sizeof(struct tcphdr);
+	const unsigned int length_at = at == ETH_HLEN + sizeof(struct iphdr)
+					       ? ETH_HLEN + offsetof(struct iphdr, tot_len)
+					       : ETH_HLEN + offsetof(struct ipv6hdr, payload_len);
 	struct frame frame = *syn;
-	struct tcphdr *tcp = (void *)(frame.bytes + header);
-	unsigned char *options = (unsigned char *)(tcp + 1);
-	__be16 *ip_length = (void *)(frame.bytes + ETH_HLEN + (header == 34 ? 2 : 4));
+	struct tcphdr tcp, got;
+	__be16 length;
 
-	tcp->syn = tcp->ece = tcp->cwr = 0;
-	tcp->ack = 1;
-	tcp->seq = htonl(CLIENT_ISN + 1);
-	tcp->ack_seq = htonl(ntohl(got->seq) + 1);
-	tcp->doff = (sizeof(*tcp) + TIMESTAMPS) / 4;
-	memcpy(options, data_options, TIMESTAMPS);
-	memcpy(options + 8, stamps + 4, 4); /* their TSval comes back as TSecr */
-	*ip_length = htons(ntohs(*ip_length) - cut);
+	memcpy(&got, answer->bytes + at, sizeof(got));
+	memcpy(&tcp, syn->bytes + at, sizeof(tcp));
+	tcp.syn = tcp.ece = tcp.cwr = 0;
+	tcp.ack = 1;
+	tcp.seq = htonl(CLIENT_ISN + 1);
+	tcp.ack_seq = htonl(ntohl(got.seq) + 1);
+	tcp.doff = (sizeof(tcp) + TIMESTAMPS) / 4;
+	memcpy(frame.bytes + at, &tcp, sizeof(tcp));
+	memcpy(frame.bytes + at + sizeof(tcp), data_options, TIMESTAMPS);
+	/* Their TSval, behind MSS, SACK and its own two bytes, comes back as TSecr. */
+	memcpy(frame.bytes + at + sizeof(tcp) + 8, answer->bytes + at + sizeof(tcp) + 8, 4);
+	memcpy(&length, syn->bytes + length_at, sizeof(length));
+	length = htons(ntohs(length) - cut);
+	memcpy(frame.bytes + length_at, &length, sizeof(length));
 	frame.length -= cut;
 	return frame;
 }

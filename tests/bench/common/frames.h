@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-enum { FRAME_SIZE = 128 };
+enum { FRAME_SIZE = 128, FRAME_CLIENT_PORT = 40000 };
 
 struct frame {
 	unsigned char bytes[FRAME_SIZE];

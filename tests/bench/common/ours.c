@@ -102,10 +102,22 @@ void ours_block(const struct ours *ours, const char *source)
 	note(ours, &addr);
 }
 
+static struct fw_source_key key_of(const struct fw_addr *source)
+{
+	return (struct fw_source_key){.addr = fw_addr_at_level(*source, FW_LEVEL_SOURCE),
+				      .service = OURS_OPEN};
+}
+
+void ours_forget(const struct ours *ours, const struct fw_addr *source)
+{
+	struct fw_source_key key = key_of(source);
+
+	bpf_map_delete_elem(bpf_map__fd(ours->skeleton->maps.sources), &key);
+}
+
 void ours_verify(const struct ours *ours, const struct fw_addr *source)
 {
-	struct fw_source_key key = {.addr = fw_addr_at_level(*source, FW_LEVEL_SOURCE),
-				    .service = OURS_OPEN};
+	struct fw_source_key key = key_of(source);
 	struct fw_source proof = {.verified_ns = 1};
 
 	measure_put(ours->skeleton->maps.sources, &key, &proof);
@@ -132,6 +144,16 @@ __u64 ours_count(const struct ours *ours, enum fw_verdict verdict)
 	}
 	free(counters);
 	return sum;
+}
+
+__u32 ours_arrival(const struct ours *ours, const char *source, __u16 source_port, __u16 port)
+{
+	const __u64 seed[2] = {ours->skeleton->rodata->fw_seed[0],
+			       ours->skeleton->rodata->fw_seed[1]};
+	struct fw_addr addr = addr_make(source);
+
+	return fw_hash(seed, &addr, (__u32)htons(source_port) << 16 | htons(port), 0) &
+	       (FW_ARRIVALS - 1);
 }
 
 static void listen_at(const void *address, socklen_t size, int family)

@@ -26,8 +26,13 @@ void ours_set(const struct ours *ours, __u32 service, enum fw_setting setting, _
 void ours_block(const struct ours *ours, const char *source);
 /* As if the source had completed a handshake with OURS_OPEN. */
 void ours_verify(const struct ours *ours, const struct fw_addr *source);
+/* As if it never had; no error if it hadn't. */
+void ours_forget(const struct ours *ours, const struct fw_addr *source);
 /* How often the filter has given this reason, whatever the service. */
 __u64 ours_count(const struct ours *ours, enum fw_verdict verdict);
+
+/* Where the filter remembers that a flow has returned a cookie: index in the map `arrivals`. */
+__u32 ours_arrival(const struct ours *ours, const char *source, __u16 source_port, __u16 port);
 
 /* Real listeners on a port, in both families, for as long as the program runs; lo is up. */
 void ours_listen(__u16 port);
