@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A peer: what XDP filters do that limit each source by an entry of its own in an LRU hash. It
- * parses no more than it must and counts nothing.
+ * parses no more than it must, and counts nothing but what the limit lets through.
  *
  * lru_insert is the least of it: the entry is written. lru_limit keeps a rate there (GCRA, as ours;
  * one attempt is charged by a plain store, as is usual), and inserts whoever is new.
@@ -28,7 +28,8 @@ struct {
 	__type(value, __u64);
 } lru_v6 SEC(".maps");
 
-__u64 interval_ns = 20000000, tolerance_ns = 99 * 20000000ULL; /* the filter's defaults */
+const volatile __u64 interval_ns, tolerance_ns;
+__u64 passed;
 
 static __always_inline struct ipv6hdr *ipv6_of(struct xdp_md *ctx)
 {
@@ -73,13 +74,13 @@ static __always_inline int limit(void *map, const void *source)
 	__u64 now = bpf_ktime_get_ns(), fresh = now + interval_ns;
 	__u64 *tat = bpf_map_lookup_elem(map, source);
 
-	if (!tat) {
-		bpf_map_update_elem(map, source, &fresh, BPF_ANY);
-		return XDP_PASS;
-	}
-	if (*tat > now + tolerance_ns)
+	if (tat && *tat > now + tolerance_ns)
 		return XDP_DROP;
-	*tat = (*tat < now ? now : *tat) + interval_ns;
+	if (tat)
+		*tat = (*tat < now ? now : *tat) + interval_ns;
+	else
+		bpf_map_update_elem(map, source, &fresh, BPF_ANY);
+	passed++;
 	return XDP_PASS;
 }
 

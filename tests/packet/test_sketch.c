@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #define limit(level, burst)                                                                        \
 	do {                                                                                       \
@@ -145,6 +146,36 @@ static void thousand_sources_are_told_apart_and_none_is_missed(void **state)
 	}
 }
 
+/*
+ * Ten sources for every line that has eight cells, so that most lose theirs: whoever comes back
+ * finds at least as much charged as when it left, and nobody gets more than it may.
+ */
+static void who_lost_its_cell_gets_no_more_for_it(void **state)
+{
+	enum { SOURCES = 10 * FW_SKETCH_LINES, BURST = 2, ROUNDS = 4 };
+	static uint8_t passed[SOURCES];
+	struct filter *filter = *state;
+	struct frame syn = frame(.source = families[0].client, .destination = families[0].server,
+				 .flags = FRAME_SYN);
+	uint64_t begin = filter_now(), earned;
+	uint32_t source, i, all = 0;
+	int round;
+
+	limit(SOURCE, BURST);
+	for (round = 0; round < ROUNDS; round++)
+		for (i = 0; i < SOURCES; i++) {
+			source = htonl(0x14000001 + (i << 8));
+			memcpy(&frame_ipv4(&syn)->saddr, &source, sizeof(source));
+			passed[i] += filter_passes(filter, &syn);
+		}
+	earned = (filter_now() - begin) / FILTER_SECOND + 1; /* by the time that this took */
+	for (i = 0; i < SOURCES; i++) {
+		assert_true(passed[i] <= BURST + earned);
+		all += passed[i];
+	}
+	assert_true(all >= FW_SKETCH_LINES * FW_SKETCH_CELLS * BURST / 2);
+}
+
 /* Cells that lie in a future which no limit explains come back into use after one interval. */
 static void cells_from_the_far_future_recover(void **state)
 {
@@ -188,6 +219,7 @@ int main(void)
 		test(an_ipv6_network_is_one_source),
 		test(an_earlier_refusal_costs_later_levels_nothing),
 		test(thousand_sources_are_told_apart_and_none_is_missed),
+		test(who_lost_its_cell_gets_no_more_for_it),
 		test(cells_from_the_far_future_recover),
 		test(a_rate_of_zero_is_no_limit),
 	};

@@ -106,15 +106,34 @@ static uint64_t held(struct tracker *tracker, const char *source, enum fw_level 
 	return fw_connection_count(bucket, hash);
 }
 
-/* Sockets close a moment after the call that closes them. */
+/* Whether the filter is told, in both halves, to look into the tables for the source's network. */
+static bool is_noted(struct tracker *tracker, const char *source)
+{
+	struct fw_addr addr = filter_address(source);
+	uint32_t bit = fw_record_bit(seed, &addr), half, word;
+	uint64_t bits, noted = 1;
+
+	for (half = 0; half < 2; half++) {
+		word = fw_record_word(half, bit);
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(tracker->skeleton->maps.records),
+						     &word, &bits),
+				 0);
+		noted &= bits >> bit % 64;
+	}
+	return noted;
+}
+
+/* Sockets close a moment after the call that closes them. Who has ever held one is on record. */
 static void expect_held(struct tracker *tracker, const char *source, uint64_t count)
 {
 	int tries;
 
 	for (tries = 0; tries < 500; tries++) {
 		if (held(tracker, source, FW_LEVEL_SOURCE) == count &&
-		    held(tracker, source, FW_LEVEL_PREFIX) == count)
+		    held(tracker, source, FW_LEVEL_PREFIX) == count) {
+			assert_true(count == 0 || is_noted(tracker, source));
 			return;
+		}
 		poll(NULL, 0, 10);
 	}
 	fail_msg("%s holds %lu, its prefix %lu, not %lu", source,

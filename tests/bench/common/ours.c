@@ -102,6 +102,11 @@ void ours_block(const struct ours *ours, const char *source)
 	note(ours, &addr);
 }
 
+void ours_unload(struct ours *ours)
+{
+	filter_bpf__destroy(ours->skeleton);
+}
+
 static struct fw_source_key key_of(const struct fw_addr *source)
 {
 	return (struct fw_source_key){.addr = fw_addr_at_level(*source, FW_LEVEL_SOURCE),

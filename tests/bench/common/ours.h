@@ -21,6 +21,8 @@ struct ours {
 /* With cookies (tier own, a secret that offers everything) or, without, with nothing to answer. */
 struct ours ours_load(enum fw_tier tier);
 
+void ours_unload(struct ours *ours);
+
 void ours_set(const struct ours *ours, __u32 service, enum fw_setting setting, __u64 value);
 /* Puts one source on the block list. */
 void ours_block(const struct ours *ours, const char *source);

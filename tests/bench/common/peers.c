@@ -108,3 +108,17 @@ int peers_open_lru_insert(void)
 		fail("the kernel refused the LRU hash: %s", strerror(errno));
 	return measure_program(lru->progs.lru_insert);
 }
+
+struct lru_bpf *peers_load_lru_limit(__u32 entries, __u64 rate, __u64 burst)
+{
+	struct lru_bpf *lru = lru_bpf__open();
+
+	if (!lru)
+		fail("opening the LRU hash: %s", strerror(errno));
+	lru->rodata->interval_ns = 1000000000 / rate;
+	lru->rodata->tolerance_ns = (burst - 1) * lru->rodata->interval_ns;
+	bpf_map__set_max_entries(lru->maps.lru_v4, entries);
+	if (lru_bpf__load(lru))
+		fail("the kernel refused the LRU hash: %s", strerror(errno));
+	return lru;
+}

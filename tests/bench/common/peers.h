@@ -7,6 +7,8 @@
 
 #include "prefixes.h"
 
+struct lru_bpf;
+
 int peers_open_trivial(void);
 /* Debian's xdp-filter, from the object file that `xdp-filter load` would take, with one blocked
  * source of each family. */
@@ -15,5 +17,7 @@ int peers_open_xdp_filter(const char *file, const char *blocked_v4, const char *
 int peers_open_lpm(const struct prefixes *list);
 /* The least program that writes every source into an LRU hash. */
 int peers_open_lru_insert(void);
+/* A rate for each source in an LRU hash of so many entries. */
+struct lru_bpf *peers_load_lru_limit(__u32 entries, __u64 rate, __u64 burst);
 
 #endif
