@@ -22,8 +22,6 @@ enum {
 	SKETCH_TICK_NS = 64,
 	SKETCH_TAT_BITS = 52,
 	SKETCH_SLOT_BITS = 3,
-	/* Lost races after which an attempt passes uncharged: each was another CPU's charge. */
-	SKETCH_RETRIES = 4,
 };
 _Static_assert(FW_SKETCH_CELLS == 1 << SKETCH_SLOT_BITS, "a cell is chosen by bits");
 
@@ -68,40 +66,50 @@ static __always_inline __u64 sketch_cell(__u64 hash, __u64 tat)
 	return (hash & ~SKETCH_TAT_MASK) | (ticks & SKETCH_TAT_MASK);
 }
 
-/* sketch_take() with the limit's parts apart: a function of its own, for the sake of the filter's
- * stack, and BPF passes no structs. */
+enum sketch_outcome { SKETCH_CHARGED, SKETCH_REFUSED, SKETCH_RACED };
+
+static __always_inline enum sketch_outcome sketch_try(struct fw_sketch_line *line, __u64 hash,
+						      struct limit limit, __u64 now)
+{
+	__s64 best = sketch_choose(line, hash);
+	__u32 slot = best & (FW_SKETCH_CELLS - 1);
+	__u64 *cell = &line->cell[slot], word = *(volatile __u64 *)cell;
+	__u64 tat = sketch_tat(word), effective = limit_effective(limit, tat, now);
+
+	if (sketch_rank(word, slot, hash) != best)
+		return SKETCH_RACED;
+	if (limit_refuses(limit, effective, now)) {
+		if (effective < tat) /* left by a slower limit */
+			__sync_val_compare_and_swap(cell, word, sketch_cell(word, effective));
+		return SKETCH_REFUSED;
+	}
+	effective += limit.interval_ns;
+	if (__sync_val_compare_and_swap(cell, word, sketch_cell(hash, effective)) != word)
+		return SKETCH_RACED;
+	return SKETCH_CHARGED;
+}
+
+/*
+ * sketch_take() with the limit's parts apart: a function of its own, for the sake of the filter's
+ * stack, and BPF passes no structs. Whoever loses three races, each to another CPU's charge, passes
+ * uncharged; a cell at its limit is not written, and so never raced for.
+ */
 static __noinline bool sketch_charge(void *lines, __u64 hash, __u64 interval_ns, __u64 tolerance_ns,
 				     __u64 now)
 {
 	const struct limit limit = {interval_ns, tolerance_ns};
-	__u64 word, tat, effective, *cell;
-	__u32 index = hash % FW_SKETCH_LINES, slot;
+	__u32 index = hash % FW_SKETCH_LINES;
 	struct fw_sketch_line *line = bpf_map_lookup_elem(lines, &index);
-	__s64 best;
-	int i;
+	enum sketch_outcome outcome;
 
 	if (!line)
 		return true;
-	for (i = 0; i < SKETCH_RETRIES; i++) {
-		best = sketch_choose(line, hash);
-		slot = best & (FW_SKETCH_CELLS - 1);
-		cell = &line->cell[slot];
-		word = *(volatile __u64 *)cell;
-		if (sketch_rank(word, slot, hash) != best)
-			continue; /* changed meanwhile */
-		tat = sketch_tat(word);
-		effective = limit_effective(limit, tat, now);
-		if (limit_refuses(limit, effective, now)) {
-			if (effective < tat) /* left by a slower limit */
-				__sync_val_compare_and_swap(cell, word,
-							    sketch_cell(word, effective));
-			return false;
-		}
-		effective += limit.interval_ns;
-		if (__sync_val_compare_and_swap(cell, word, sketch_cell(hash, effective)) == word)
-			return true;
-	}
-	return true;
+	outcome = sketch_try(line, hash, limit, now);
+	if (outcome == SKETCH_RACED)
+		outcome = sketch_try(line, hash, limit, now);
+	if (outcome == SKETCH_RACED)
+		outcome = sketch_try(line, hash, limit, now);
+	return outcome != SKETCH_REFUSED;
 }
 
 /* Charges one attempt of @hash against @limit, which must be one; false if it comes too early, and
