@@ -1,39 +1,63 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Segments that no stack would send in that order, run on the internet by test_cookies.py.
 
-    cookie_segments.py EDGE EDGE-MAC PORT SOURCE
+    cookie_segments.py EDGE EDGE-MAC PORT SOURCE CPU
 
 Talks from an address that nobody has, so that no stack answers in between. Prints as JSON what the
-edge answered at each step.
+edge answered at each step. CPU: where the edge receives.
 """
+import contextlib
 import json
+import os
 import sys
 import time
 
-from scapy.all import (AsyncSniffer, Ether, IP, IPv6, Raw, TCP, conf, get_if_hwaddr, sendp)
+from scapy.all import (AsyncSniffer, Ether, IP, IPv6, Raw, TCP, conf, get_if_hwaddr)
 
 conf.verb = 0
 INTERFACE, ISN, PATIENCE = "eth0", 0xfffffffa, 0.4
 
 
-def main(edge, mac, port, source):
+@contextlib.contextmanager
+def before_the_edge(cpu):
+    """What is sent meanwhile waits on the wire until the end, and is received in one go."""
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    with contextlib.suppress(PermissionError):  # a container without real-time priorities
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(2))
+    yield
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.sched_setaffinity(0, cpus)
+
+
+def main(edge, mac, port, source, cpu):
     network = IPv6 if ":" in edge else IP
+    wire = conf.L2socket(iface=INTERFACE)
     start = Ether(dst=mac, src=get_if_hwaddr(INTERFACE)) / network(src=source, dst=edge)
 
-    def say(source_port, data=b"", **fields):
-        """Sends one segment; returns the TCP layers of what comes back to that port."""
+    def segment(source_port, data=b"", **fields):
+        return bytes(start / TCP(sport=source_port, dport=port, window=8192, **fields) / Raw(data))
+
+    def say_at_once(source_port, frames):
+        """Sends segments as one batch; returns the TCP layers of what comes back to that port."""
         sniffer = AsyncSniffer(iface=INTERFACE, filter=f"src host {edge} and tcp dst port {source_port}")
         sniffer.start()
         time.sleep(0.1)
-        sendp(start / TCP(sport=source_port, dport=port, window=8192, **fields) / Raw(data),
-              iface=INTERFACE)
+        with before_the_edge(cpu):
+            for frame in frames:
+                wire.outs.send(frame)
         time.sleep(PATIENCE)
         return [packet[TCP] for packet in sniffer.stop()]
+
+    def say(source_port, data=b"", **fields):
+        return say_at_once(source_port, [segment(source_port, data, **fields)])
 
     def heard(segments):
         return b"".join(bytes(segment.payload) for segment in segments).rstrip(b"\0").decode()
 
     said = {}
+    early = say(30006, flags="S", seq=ISN)
     options = [("MSS", 1400), ("SAckOK", b""), ("WScale", 5)]
     first = say(30001, flags="S", seq=ISN, options=options)
     again = say(30001, flags="S", seq=ISN, options=options)
@@ -58,7 +82,18 @@ def main(edge, mac, port, source):
     one, two = (say(number, flags="S", seq=number, options=[]) for number in (30003, 30004))
     said["two"] = heard(say(30004, b"two", seq=30005, flags="PA", ack=two[0].seq + 1))
     said["one"] = heard(say(30003, b"one", seq=30004, flags="PA", ack=one[0].seq + 1))
+
+    # An upload: the ACK and a first window's data, before the edge has looked at any of it.
+    burst = say(30005, flags="S", seq=0, options=options)
+    cookie = {"ack": burst[0].seq + 1, "flags": "A"}
+    parts = [bytes([ord("a") + number]) * 1000 for number in range(8)]
+    back = say_at_once(30005, [segment(30005, seq=1, **cookie)] + [
+        segment(30005, part, seq=1 + 1000 * number, **cookie) for number, part in enumerate(parts)])
+    said["burst"] = heard(back) == b"".join(parts).decode()
+
+    # The minute in which this cookie was made is over.
+    said["early"] = heard(say(30006, b"early", seq=ISN + 1, flags="PA", ack=early[0].seq + 1))
     print(json.dumps(said))
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lab import CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, Lab, wait_until
+from lab import CPUS, CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, Lab, wait_until
 
 HERE = pathlib.Path(__file__).parent
 PYTHON = "/usr/bin/python3"
@@ -73,6 +73,19 @@ def sockets(host, port):
     lines = host("ss", "-Htino", "state", "established", "sport", "=", f":{port}").stdout
     found = re.findall(r"^\d+\s+\d+\s+\S+\s+\S+:(\d+)\b.*\n\s+(.*)$", lines, re.M)
     return {int(client): details for client, details in found}
+
+
+def end_minute(lab, seconds):
+    """Moves the clock by which cookies are made: a minute of it ends in so many seconds."""
+    def bpftool(verb, name, index, *rest):
+        return lab.edge("bpftool", "-j", "map", verb, "pinned", f"/sys/fs/bpf/floodwall/{name}", "key", "hex",
+                        index, 0, 0, 0, *rest).stdout
+
+    current = json.loads(bpftool("lookup", "meta", 0))["formatted"]["value"]["secret"]
+    value = bytearray(int(byte, 16) for byte in json.loads(bpftool("lookup", "secrets", current))["value"])
+    clock = -(time.monotonic_ns() + seconds * 10**9) % (60 * 10**9)  # fw_secret.clock_ns
+    value[16:24] = clock.to_bytes(8, "little")
+    bpftool("update", "secrets", current, "value", "hex", *(f"{byte:02x}" for byte in value))
 
 
 def first(prefix):
@@ -144,14 +157,16 @@ def test_in_a_vlan(lab):
 
 @families
 def test_segments_lost_and_overtaken(lab, edge, clients, dark):
-    """Retransmitted SYNs, lost ACKs, data that overtakes data, a port that is used again."""
+    """Retransmitted SYNs, lost ACKs, data that overtakes data, a port that is used again, a batch of
+    segments that bring the first cookie, a minute that ends meanwhile."""
     protect(lab)
+    end_minute(lab, seconds=3)
     nobody = "2001:db8:f000::5" if ":" in edge else "192.0.2.5"
-    done = lab.internet(PYTHON, HERE / "cookie_segments.py", edge, lab.gateway, 9000, nobody)
+    done = lab.internet(PYTHON, HERE / "cookie_segments.py", edge, lab.gateway, 9000, nobody, CPUS[-1])
     said = json.loads(done.stdout)
     assert said == {"same_again": True, "other_isn_other_cookie": True, "second_half_first": 0,
                     "first_half": "hello", "first_half_again": "", "second_half": "world",
-                    "reborn": "again", "two": "two", "one": "one"}
+                    "reborn": "again", "two": "two", "one": "one", "burst": True, "early": "early"}
     assert service(lab, "echo")["reasons"] == {"bad_cookie": 1}
 
 
