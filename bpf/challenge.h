@@ -5,8 +5,9 @@
  *
  * An answer is never longer than its SYN: it has an option only where the SYN had it, and no data.
  * Only a listener is answered for; what a connection or no one would take goes on to the stack.
- * Left out: IP options, IPv6 extension headers, fragments, signed SYNs, and more than one VLAN tag
- * (there is no place to hand a request socket to), which no newcomer needs.
+ * Left out: IP options, IPv6 extension headers, fragments and signed SYNs, which no newcomer needs;
+ * and with cookies of ours two VLAN tags: at TC ingress the stack has taken but one of them away,
+ * and gives no request socket to what is then no IP packet. Such SYNs are the stack's to answer.
  */
 #ifndef FLOODWALL_CHALLENGE_H
 #define FLOODWALL_CHALLENGE_H
@@ -27,9 +28,8 @@
 /* The loader sets it: enum fw_tier. */
 const volatile __u32 fw_tier = FW_TIER_DROP;
 
-enum {
-	CHALLENGE_TAGGED = ETH_HLEN + 4, /* the length of an Ethernet header with a VLAN tag */
-};
+/* The length of an Ethernet header with a VLAN tag, and with two. */
+enum { CHALLENGE_TAGGED = ETH_HLEN + 4, CHALLENGE_TAGGED_TWICE = ETH_HLEN + 8 };
 
 static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
 {
@@ -40,19 +40,23 @@ static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
 	__builtin_memcpy(ethernet->h_source, host, sizeof(host));
 }
 
-/* Where the IP header is, behind one VLAN tag or none; 0: neither. */
+/* Where the IP header is, behind up to two VLAN tags; 0: the packet is for a group of hosts, or
+ * there is none. */
 static __always_inline __u32 challenge_ip_offset(struct xdp_md *ctx, bool is_v4)
 {
 	__be16 expected = is_v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *ethernet = data;
 	__be16 *tagged = data + CHALLENGE_TAGGED - sizeof(*tagged);
+	__be16 *tagged_twice = data + CHALLENGE_TAGGED_TWICE - sizeof(*tagged_twice);
 
-	if ((void *)(tagged + 1) > end || ethernet->h_dest[0] & 1) /* answers nobody's broadcast */
+	if ((void *)(tagged_twice + 1) > end || ethernet->h_dest[0] & 1)
 		return 0;
 	if (ethernet->h_proto == expected)
 		return ETH_HLEN;
-	return *tagged == expected ? CHALLENGE_TAGGED : 0;
+	if (*tagged == expected)
+		return CHALLENGE_TAGGED;
+	return *tagged_twice == expected ? CHALLENGE_TAGGED_TWICE : 0;
 }
 
 static __always_inline long challenge_load(void *ctx, __u32 offset, void *to, __u32 size)
@@ -92,7 +96,7 @@ static __always_inline bool challenge_cut(struct xdp_md *ctx, __u32 length, __u3
 /* Why there is no answer. */
 enum challenge_refusal {
 	CHALLENGE_ODD = 0,        /* a SYN that is none of a newcomer's */
-	CHALLENGE_NO_COOKIE = -1, /* the stack would take it as it is */
+	CHALLENGE_NO_COOKIE = -1, /* the stack's to answer */
 };
 
 /*
@@ -136,6 +140,8 @@ __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet
 	options = &challenge->segment.options;
 	if (!offset || options->is_signed)
 		return CHALLENGE_ODD;
+	if (fw_tier == FW_TIER_OWN && offset == CHALLENGE_TAGGED_TWICE)
+		return CHALLENGE_NO_COOKIE;
 	options->ecn = challenge->segment.ecn_setup;
 	made = challenge_make_cookie(ctx, packet, challenge, now);
 	return made > 0 ? offset : made;
@@ -152,7 +158,7 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 
 	if (!packet || !challenge)
 		return 0;
-	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED)
+	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED && offset != CHALLENGE_TAGGED_TWICE)
 		return 0;
 	last = (answer_compose(&answer, packet, challenge) - 1) & 127; /* for the verifier */
 	if (last >= sizeof(answer))
@@ -197,7 +203,9 @@ static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct
 
 	if (!packet_may_complete(packet) || !offset)
 		return false;
-	ip = (void *)(long)ctx->data + (offset == ETH_HLEN ? ETH_HLEN : CHALLENGE_TAGGED);
+	if (offset > CHALLENGE_TAGGED_TWICE) /* for the verifier */
+		return false;
+	ip = (void *)(long)ctx->data + offset;
 	if (is_v4)
 		return ip + sizeof(struct segment_v4) <= end && ((struct iphdr *)ip)->ihl == 5 &&
 		       bpf_tcp_check_syncookie(sk, ip, sizeof(struct iphdr),

@@ -69,18 +69,21 @@ static void of_every_combination_the_mss_survives(void **state)
 	}
 }
 
-static void a_vlan_tag_is_kept_and_data_is_not(void **state)
+static void vlan_tags_are_kept_and_data_is_not(void **state)
 {
 	struct filter *filter = *state;
 	struct frame asked, answer;
 
 	for_each_family(family)
 	{
-		asked = frame(.source = family->client, .destination = family->server,
-			      .flags = FRAME_SYN, .vlans = 1, .tcp_options = 4, .payload = 500);
-		answer = filter_answer_of(filter, &asked);
-		assert_memory_equal(answer.data + 12, asked.data + 12, 6);
-		cookie_assert_checksums(&answer);
+		for (int tags = 1; tags <= 2; tags++) {
+			asked = frame(.source = family->client, .destination = family->server,
+				      .flags = FRAME_SYN, .vlans = tags, .tcp_options = 4,
+				      .payload = 500);
+			answer = filter_answer_of(filter, &asked);
+			assert_memory_equal(answer.data + 12, asked.data + 12, 4 * tags + 2);
+			cookie_assert_checksums(&answer);
+		}
 	}
 }
 
@@ -253,7 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		story(of_every_combination_the_mss_survives),
-		story(a_vlan_tag_is_kept_and_data_is_not),
+		story(vlan_tags_are_kept_and_data_is_not),
 		story(a_cookie_is_taken_back_and_nothing_else),
 		story(a_listener_on_one_address_is_found_there_alone),
 		story(listeners_that_share_a_port_share_cookies),
