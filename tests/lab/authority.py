@@ -24,17 +24,17 @@ class Issued:
 
 
 class Authority:
-    """Issues certificates, valid for a month unless said otherwise."""
+    """Issues certificates, valid for three months unless said otherwise."""
 
     def __init__(self, home, name="Lab Authority"):
         self.home = pathlib.Path(home) / name.replace(" ", "-")
         self.home.mkdir()
         self.pem, self.key = self.home / "ca.pem", self.home / "ca.key"
-        openssl("req", "-x509", *KINDS["ecdsa"], "-nodes", "-keyout", self.key, "-out", self.pem, "-days", 90,
+        openssl("req", "-x509", *KINDS["ecdsa"], "-nodes", "-keyout", self.key, "-out", self.pem, "-days", 365,
                 "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
 
-    def issue(self, label, names=(), kind="ecdsa", subject=None, client=False, days=30):
+    def issue(self, label, names=(), kind="ecdsa", subject=None, client=False, days=90):
         """@days: negative for one that has expired."""
         request, pem, key, extensions = (self.home / f"{label}.{end}" for end in ("csr", "pem", "key", "ext"))
         openssl("req", *KINDS[kind], "-nodes", "-keyout", key, "-out", request,
