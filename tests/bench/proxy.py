@@ -16,13 +16,12 @@ import subprocess
 import urllib.request
 
 from machine import Watch
+from place import CGROUP, WORK, furnish
 from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "tests/bench/proxy"
 FLOODWALLD = ROOT / "build/floodwalld"
-WORK = pathlib.Path("/mnt")  # a tmpfs of our own mount namespace
-CGROUP = WORK / "cgroup/floodwall-bench"
 
 BODY = b"0123456789abcdef" * 3 + b"0123456789abcde\n"
 CONNECTIONS = 64
@@ -34,22 +33,6 @@ SATURATED = 0.95  # share of its core that a proxy must use for per_s to be abou
 QUIET = 0.05  # share of both cores that other work may have
 # Case → what its requests say besides the request line and Host.
 CASES = {"keepalive": [], "connections": ["Connection: close"]}
-
-
-def command(*words):
-    subprocess.run(list(map(str, words)), check=True)
-
-
-def prepare_namespace():
-    """We are in mount and network namespaces of our own: nothing of this is seen outside."""
-    command("mount", "-t", "tmpfs", "tmpfs", WORK)
-    (WORK / "cgroup").mkdir()
-    command("mount", "-t", "cgroup2", "none", WORK / "cgroup")
-    command("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
-    command("ip", "link", "set", "lo", "up")
-    pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65535")
-    pathlib.Path("/proc/sys/net/core/somaxconn").write_text("4096")
-    CGROUP.mkdir(exist_ok=True)
 
 
 def start_servers(proxy_core, load_core, servers):
@@ -148,7 +131,7 @@ def run(record, quick):
         raise RuntimeError("two CPUs are needed: one for the proxy, one for load and origin")
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
     servers, busy = {}, {}
-    prepare_namespace()
+    furnish()
     try:
         start_servers(cores[0], cores[1], servers)
         watch = Watch(cores[:2], servers)

@@ -2,6 +2,7 @@
 """TLS as clients meet it: what is spoken, which certificate is shown, what is resumed and what refused."""
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -497,3 +498,25 @@ def test_the_proxy_has_the_key_and_opens_no_file_for_it(edge):
         assert not holds(warden, form)
     files = [os.readlink(link) for link in pathlib.Path(f"/proc/{edge.proxy_pid()}/fd").iterdir()]
     assert not [file for file in files if file.endswith((".pem", ".key", ".ocsp"))]
+
+
+# --- judged by others -----------------------------------------------------------------------------
+
+def test_testssl_finds_no_weakness(edge):
+    """Protocols, ciphers, preferences and the holes that can be asked for in a minute or two; but for
+    what it says of the lab's own certificate, no finding may be worse than "INFO"."""
+    findings = edge.lab.home / "testssl.json"
+    with Origin(8000, answer_simply), edge.tuned(timeouts__keepalive="200ms", timeouts__header="1s"):
+        edge.lab.edge("testssl", "--quiet", "--color", 0, "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1",
+                      "--add-ca", edge.authority.pem, "--jsonfile", findings, "--protocols", "--standard",
+                      "--heartbleed", "--ccs-injection", "--ticketbleed", "--renegotiation", "--compression",
+                      "web.test:443", check=False, seconds=300)
+    found = {row["id"]: row for row in json.loads(findings.read_text())}
+    assert found["TLS1_3"]["severity"] == found["TLS1_2"]["severity"] == "OK"
+    assert found["TLS1"]["finding"] == found["TLS1_1"]["finding"] == found["cipherlist_AVERAGE"]["finding"] == "not offered"
+    for name in ("cipherlist_STRONG", "heartbleed", "CCS", "ticketbleed", "secure_renego", "secure_client_renego",
+                 "CRIME_TLS"):
+        assert found[name]["severity"] == "OK", found[name]
+    worse = [row for row in found.values() if row["severity"] not in ("OK", "INFO")
+             and row["id"] != "engine_problem"]  # that is about the program itself
+    assert not worse

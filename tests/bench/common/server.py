@@ -46,12 +46,13 @@ class Server:
     def cpu_ns(self):
         """CPU time so far of the process and its living descendants, all threads."""
         total = 0
-        for pid in self._family():
+        for pid in self.family():
             for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
                 total += int(task.read_text().split()[0])
         return total
 
-    def _family(self):
+    def family(self):
+        """Process numbers: its own, and those of its living descendants."""
         children = {}
         for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
