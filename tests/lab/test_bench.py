@@ -61,3 +61,14 @@ def test_unknown_suite_is_refused_before_anything_is_built():
 
     assert result.returncode == 2
     assert "nonsense" in result.stderr and "packet" in result.stderr
+
+
+def test_memory_suite_writes_a_row_for_every_subject(tmp_path):
+    file = tmp_path / "rows.json"
+
+    result = bench("memory", "--quick", "--json", file)
+
+    assert result.returncode == 0, result.stderr
+    rows = {(row["case"], row["subject"]) for row in json.loads(file.read_text()) if row["metric"] == "bytes"}
+    assert rows == {(case, subject) for case in ("idle_plain", "idle_tls", "idle_tls12")
+                    for subject in ("floodwall", "nginx", "haproxy")}
