@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import re
-import socket
+import signal
 import ssl
 import threading
 import time
@@ -138,6 +138,23 @@ def test_first_records_are_small_then_full(edge):
             found = sizes(client, story)
             assert max(found[:9]) < 1400 < 16384 < max(found)
             time.sleep(1.2)
+
+
+def test_a_client_that_guessed_another_group_is_asked_again(edge):
+    """HelloRetryRequest: one more flight, and then all is as usual."""
+    with Origin(8000, answer_simply):
+        said = s_client(edge, "-tls1_3", "-groups", "X448:P-256", "-servername", "web.test", "-msg",
+                        text="GET /again HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
+    assert said.count("ClientHello") == 2
+    assert "ECDH, prime256v1" in said and said.rstrip().split("HTTP/1.1 200")[1].count("/again") == 1
+
+
+def test_a_long_hello_is_read_whole(edge):
+    """Longer than a packet, a record or the first buffer; not than what is sane."""
+    names = tuple(f"{number:03}" + "x" * 200 for number in range(40))
+    with Origin(8000, answer_simply), Secure(edge.context(protocols=(*names, "http/1.1"))) as client:
+        client.get("/long")
+        assert client.response()[0] == 200
 
 
 def test_old_versions_are_refused_by_an_alert(edge, counted):
@@ -470,6 +487,23 @@ def test_a_certificate_is_replaced_without_losing_a_request(edge):
             thread.join(10)
     assert now != before and now == edge.web.fingerprint()
     assert not failures and served[0] > 10
+
+
+def test_a_proxy_that_crashed_comes_back_with_what_it_had(edge):
+    """Certificates and ticket keys are the supervisor's: that a file has changed since, or is gone, is
+    no matter until a reload."""
+    kept, context = edge.web.key.read_bytes(), edge.context()
+    session, before = session_of(context), edge.proxy_pid()
+    try:
+        edge.web.key.unlink()
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: edge.proxy_pid() != before, "it is started again")
+        with Origin(8000, answer_simply), Secure(context, session=session) as client:
+            assert subject(client.socket) == "web" and client.socket.session_reused
+            client.get("/back")
+            assert client.response()[0] == 200
+    finally:
+        edge.web.key.write_bytes(kept)
 
 
 def test_the_proxy_has_the_key_and_opens_no_file_for_it(edge):

@@ -88,6 +88,19 @@ def test_stalled_at_its_certificate(edge, counted):
     counted("handshake_timeout", 1, service="mutual")
 
 
+def test_a_client_that_leaves_in_the_middle(edge, counted):
+    failed = edge.metric("proxy_tls_handshakes_failed_total")
+    counted.expect("client_closed")
+    with Partial(edge.context()) as client:
+        client.socket.sendall(client.next_flight())
+        client.receive()
+    with Partial(edge.context()) as client:
+        client.socket.sendall(client.next_flight()[:100])
+        time.sleep(0.1)
+    counted("client_closed", 2)
+    assert edge.metric("proxy_tls_handshakes_failed_total") == failed + 2
+
+
 def test_half_open_handshakes_are_no_obstacle(edge):
     with Origin(8000, answer_simply):
         clients = [Partial(edge.context()) for _ in range(300)]
