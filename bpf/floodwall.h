@@ -410,10 +410,10 @@ struct fw_sampler {
 	__u64 untold;
 };
 
-/* An address of the host itself, and the MTU of an interface by which packets come to it. Private
- * to the filter. */
+/* An address and port of the host itself, and the MTU of an interface by which packets come to it.
+ * Private to the filter. */
 struct fw_home {
-	struct fw_addr addr;
+	struct fw_service_key place;
 	__u32 ifindex;
 	__u32 mtu;
 	__u64 until_ns; /* CLOCK_MONOTONIC: when the kernel has to be asked again */

@@ -3,7 +3,8 @@
  * Whether a packet is for this host, and how large an answer may be where it came from.
  *
  * A listener on every address also matches what is only forwarded, so the routing table has the
- * word. It is asked once a second for each of few addresses; a CPU keeps its own notes.
+ * word, and what was seen to leave (behind.h). They are asked once a second for each of few
+ * addresses and ports; a CPU keeps its own notes.
  *
  * No stage, but what challenge.h asks.
  */
@@ -12,6 +13,7 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "behind.h"
 #include "maps.h"
 #include "packet.h"
 #include "policy.h"
@@ -30,10 +32,9 @@ static __always_inline __u32 homes_ask_mtu(struct xdp_md *ctx)
 
 static __always_inline bool homes_is_noted(const struct fw_home *home, const struct packet *packet)
 {
-	const __be32 *ours = home->addr.word, *its = packet->destination.addr.word;
-
-	return ours[3] == its[3] && ours[2] == its[2] && ours[1] == its[1] && ours[0] == its[0] &&
-	       home->ifindex == packet->ifindex && home->until_ns > bpf_ktime_get_coarse_ns();
+	return packet_addr_equal(&home->place.addr, &packet->destination.addr) &&
+	       home->place.port == packet->destination.port && home->ifindex == packet->ifindex &&
+	       home->until_ns > bpf_ktime_get_coarse_ns();
 }
 
 /* The MTU of the packet's interface; 0: it is for a host behind this one. Global, so that the
@@ -41,18 +42,19 @@ static __always_inline bool homes_is_noted(const struct fw_home *home, const str
 __noinline int homes_mtu(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct fw_home *home;
-	__u32 index;
+	__u32 index, port;
 
 	if (!packet)
 		return 0;
-	index = bpf_ntohl(packet->destination.addr.word[3]) % FW_HOMES;
+	port = bpf_ntohs(packet->destination.port);
+	index = (bpf_ntohl(packet->destination.addr.word[3]) + port + (port >> 8)) % FW_HOMES;
 	home = bpf_map_lookup_elem(&homes, &index);
 	if (!home)
 		return 0;
 	if (!homes_is_noted(home, packet)) {
-		if (!sockets_are_here(ctx, packet))
+		if (behind_answers(&packet->destination) || !sockets_are_here(ctx, packet))
 			return 0;
-		home->addr = packet->destination.addr;
+		home->place = packet->destination;
 		home->ifindex = packet->ifindex;
 		home->mtu = homes_ask_mtu(ctx);
 		home->until_ns = bpf_ktime_get_coarse_ns() + NSEC_PER_SEC;

@@ -126,6 +126,15 @@ struct {
 	__type(value, __u64);
 } questions SEC(".maps");
 
+/* Services that others answer for through this host, and when they last did (CLOCK_MONOTONIC):
+ * behind.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct fw_service_key);
+	__type(value, __u64);
+} behind SEC(".maps");
+
 /* Rates of the host: one GCRA cell for each setting rates.*, at its enum fw_setting. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -5,7 +5,8 @@
  * ask has been translated (NAT) by then. It changes and drops nothing.
  *
  * Noted are UDP packets to ports that reflectors answer from, echo requests, and the SYNs of hosts
- * behind this one; its own have a socket that the filter can look for.
+ * behind this one; its own have a socket that the filter can look for. And so are the services that
+ * hosts behind this one answer for (behind.h).
  */
 #include <linux/bpf.h>
 #include <linux/icmpv6.h>
@@ -16,7 +17,9 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "behind.h"
 #include "questions.h"
+#include "service.h"
 
 #define FRAGMENT_OFFSET 0x1fff
 
@@ -71,16 +74,26 @@ static __always_inline bool read_echo(struct __sk_buff *skb, __u32 offset, __u8 
 	return true;
 }
 
-static __always_inline bool read_forwarded_syn(struct __sk_buff *skb, __u32 offset,
-					       struct fw_question *question)
+/* A segment that another host sends through this one. A SYN is a question; whatever a service sends
+ * tells that it isn't here, unless the segment goes back to where it came from: there anybody may
+ * call himself the service. */
+static __always_inline bool read_forwarded(struct __sk_buff *skb, __u32 offset,
+					   struct fw_question *question)
 {
+	struct fw_service_key service = {.addr = question->local, .proto = IPPROTO_TCP};
 	struct tcphdr tcp;
 
-	if (skb->sk || !READ(skb, offset, &tcp) || !tcp.syn || tcp.ack)
+	if (!skb->ingress_ifindex || !READ(skb, offset, &tcp))
 		return false;
 	question->local_port = tcp.source;
 	question->remote_port = tcp.dest;
-	return true;
+	if (tcp.syn && !tcp.ack)
+		return true;
+	service.port = tcp.source;
+	if (skb->ingress_ifindex != skb->ifindex && !behind_renew(&service) &&
+	    service_find(&service) != FW_HOST_SERVICE)
+		behind_note(&service);
+	return false;
 }
 
 /* False: the packet asks nothing that is noted. */
@@ -98,7 +111,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, struct fw_quest
 	case IPPROTO_ICMPV6:
 		return read_echo(skb, offset, ICMPV6_ECHO_REQUEST, question);
 	case IPPROTO_TCP:
-		return read_forwarded_syn(skb, offset, question);
+		return read_forwarded(skb, offset, question);
 	default:
 		return false;
 	}

@@ -12,6 +12,8 @@
 #include "common/family.h"
 #include "questions.skel.h"
 
+enum { LO = 1, BOX = 2, SERVICE = 1 };
+
 static struct questions_bpf *egress;
 
 /* Both programs, on the same map. */
@@ -27,6 +29,9 @@ static int setup(void **state)
 	assert_non_null(egress);
 	assert_int_equal(bpf_map__reuse_fd(egress->maps.questions, filter_map(filter, "questions")),
 			 0);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.behind, filter_map(filter, "behind")), 0);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.bindings, filter_map(filter, "bindings")),
+			 0);
 	assert_int_equal(questions_bpf__load(egress), 0);
 	return 0;
 }
@@ -37,16 +42,33 @@ static int teardown(void **state)
 	return filter_teardown(state);
 }
 
-/* The packet leaves this host, as it is. */
-static void leave(const struct frame *packet)
+/* The packet leaves this host by lo, as it is. @ingress: the interface that it came in by; 0: it is
+ * of this host. */
+static void leave_from(uint32_t ingress, const struct frame *packet)
 {
+	struct __sk_buff context = {.ifindex = LO, .ingress_ifindex = ingress};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet->data, .data_size_in = packet->length,
-		    .repeat = 1);
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
 
 	assert_int_equal(
 		bpf_prog_test_run_opts(bpf_program__fd(egress->progs.floodwall_questions), &run),
 		0);
 	assert_int_equal((int)run.retval, TC_ACT_UNSPEC);
+}
+
+static void leave(const struct frame *packet)
+{
+	leave_from(0, packet);
+}
+
+/* Whether others are known to answer for the service. */
+static bool is_behind(struct filter *filter, const char *address, uint16_t port)
+{
+	struct fw_service_key key = {.port = htons(port), .proto = IPPROTO_TCP};
+	uint64_t seen;
+
+	key.addr = filter_address(address);
+	return bpf_map_lookup_elem(filter_map(filter, "behind"), &key, &seen) == 0;
 }
 
 static size_t noted(struct filter *filter)
@@ -130,7 +152,8 @@ static void nothing_else_is_noted(void **state)
 			      .proto = IPPROTO_UDP, .source_port = 53, .destination_port = 40000),
 			frame(.source = family->server, .destination = family->client,
 			      .proto = IPPROTO_UDP, .destination_port = 443),
-			/* SYNs of this host have a socket; other segments ask nothing. */
+			/* SYNs of this host have a socket that the filter can look for; other
+			 * segments ask nothing. */
 			frame(.source = family->server, .destination = family->client,
 			      .flags = FRAME_SYN),
 			frame(.source = family->server, .destination = family->client,
@@ -171,15 +194,40 @@ static void a_question_put_again_is_a_young_one(void **state)
 	assert_int_equal(noted(filter), 2);
 }
 
+static void who_serves_behind_is_known(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		struct frame segment =
+			frame(.source = family->server, .destination = family->client,
+			      .source_port = 443, .destination_port = 40000, .flags = FRAME_ACK);
+		struct frame other =
+			frame(.source = family->server, .destination = family->client,
+			      .source_port = 444, .destination_port = 40000, .flags = FRAME_ACK);
+
+		filter_bind(filter, SERVICE, family->any, 443, IPPROTO_TCP);
+		leave_from(0, &segment);  /* the host's own */
+		leave_from(LO, &segment); /* forged: it goes back where it came from */
+		leave_from(BOX, &other);  /* of no service */
+		assert_false(is_behind(filter, family->server, 443));
+		assert_false(is_behind(filter, family->server, 444));
+		leave_from(BOX, &segment);
+		assert_true(is_behind(filter, family->server, 443));
+		assert_false(is_behind(filter, family->other, 443));
+	}
+	assert_int_equal(noted(filter), 0);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(the_answer_to_a_datagram_passes),
-		test(the_answer_to_an_echo_request_passes),
-		test(nothing_else_is_noted),
-		test(a_question_put_again_is_a_young_one),
+		test(the_answer_to_a_datagram_passes), test(the_answer_to_an_echo_request_passes),
+		test(nothing_else_is_noted),           test(a_question_put_again_is_a_young_one),
+		test(who_serves_behind_is_known),
 	};
 
 	return cmocka_run_group_tests_name("questions", tests, NULL, NULL);
