@@ -123,7 +123,7 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 {
 	const __u64 prefix = HASH(PREFIX);
 	struct attempt attempt = {
-		.verified = packet->on_record ? rate_verified_source(packet) : NULL,
+		.verified = packet->records & FW_RECORD_KNOWN ? rate_verified_source(packet) : NULL,
 		.source = fw_hash_source(prefix, &packet->source.addr),
 		.prefix = prefix,
 		.now = bpf_ktime_get_ns(),
@@ -131,7 +131,7 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	enum fw_verdict doubt = doubt_under_pressure(packet, &attempt), verdict;
 
 	if (doubt == FW_NONE) {
-		if (packet->on_record) {
+		if (packet->records & FW_RECORD_KNOWN) {
 			JUDGE(CONNECTIONS(SOURCE, attempt.source));
 			JUDGE(CONNECTIONS(PREFIX, attempt.prefix));
 		}
@@ -274,7 +274,7 @@ static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *
 	if (lists_allow(packet))
 		return FW_PASS_ALLOWED;
 	JUDGE(listed_judge(packet));
-	packet->on_record = records_have(&packet->source.addr);
+	packet->records = records_of(&packet->source.addr);
 	JUDGE(lists_block(packet));
 	JUDGE(sanity_fragment(packet));
 	JUDGE(sanity_source(packet));

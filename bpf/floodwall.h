@@ -53,7 +53,7 @@ enum {
 	FW_NOTE_SIZE = 40,       /* an operator's words on a list entry with their NUL */
 	FW_SKETCH_LINES = 4096,  /* of 64 bytes: 256 KiB fit L2 */
 	FW_SKETCH_CELLS = 8,     /* a line's words fill one cache line */
-	FW_RECORD_BITS = 20,     /* 2^20 bits: 128 KiB fit L2 */
+	FW_RECORD_BITS = 21,     /* 2^21 bits, two a network: 256 KiB fit L2 */
 	FW_CONNECTION_SLOTS = 8, /* a bucket's words fill one cache line */
 	FW_EVENTS_MAX = 8192,
 	FW_WORKERS_MAX = 32,
@@ -417,6 +417,12 @@ struct fw_home {
 	__u32 ifindex;
 	__u32 mtu;
 	__u64 until_ns; /* CLOCK_MONOTONIC: when the kernel has to be asked again */
+};
+
+/* What may be on record about a network: its two bits in the map `records`. Clear: nothing. */
+enum fw_record {
+	FW_RECORD_BLOCKED = 1, /* in block_hosts */
+	FW_RECORD_KNOWN = 2,   /* in sources or connections */
 };
 
 /* One for the whole filter; written by the loader. */

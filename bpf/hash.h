@@ -26,11 +26,11 @@ static inline __u32 fw_host(const struct fw_addr *addr)
 	return addr->word[1] & (__be32)__builtin_bswap32(0x0000ffff);
 }
 
-/* The bit of the map `records` for @addr's network: who finds two that share one gains nothing.
- */
+/* The first bit of the map `records` for @addr's network: who finds two that share theirs gains
+ * nothing. */
 static inline __u32 fw_record_bit(const __u64 seed[2], const struct fw_addr *addr)
 {
-	return (fw_network(addr) + seed[0]) * (seed[1] | 1) >> (64 - FW_RECORD_BITS);
+	return (__u32)((fw_network(addr) + seed[0]) * (seed[1] | 1) >> (64 - FW_RECORD_BITS)) & ~1u;
 }
 
 static inline __u32 fw_record_word(__u32 half, __u32 bit)

@@ -98,7 +98,7 @@ static __always_inline bool lists_exempt(const struct packet *packet)
 
 static __always_inline enum fw_verdict lists_block(const struct packet *packet)
 {
-	if ((packet->on_record && lists_host_holds(&block_hosts, packet)) ||
+	if ((packet->records & FW_RECORD_BLOCKED && lists_host_holds(&block_hosts, packet)) ||
 	    lists_prefix_holds(&block_prefixes, packet))
 		return FW_BLOCKED;
 	return FW_NONE;

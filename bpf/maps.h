@@ -222,8 +222,8 @@ struct {
 	__type(value, struct fw_connection_bucket);
 } connections SEC(".maps");
 
-/* Networks that any of sources, connections and block_hosts may know of: two halves, see struct
- * fw_meta. mmap. */
+/* What there may be of a network in sources, connections and block_hosts (enum fw_record): two
+ * halves, see struct fw_meta. mmap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

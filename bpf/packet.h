@@ -60,8 +60,8 @@ struct packet {
 	__u16 transport; /* offset of a UDP or ICMP header that is whole; else 0 */
 	__u32 length;    /* bytes, Ethernet header included */
 	__u32 ifindex;
-	__u32 service;   /* FW_HOST_SERVICE until the service is found */
-	__u32 on_record; /* 0: no table knows anything of the source or its network */
+	__u32 service; /* FW_HOST_SERVICE until the service is found */
+	__u32 records; /* of the source's network: of enum fw_record */
 };
 
 static __always_inline bool packet_addr_equal(const struct fw_addr *a, const struct fw_addr *b)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Whether anything is on record about a source's network: a blocked address, a verified source, a
- * connection. The map `records` has a bit for each network, under a hash. Clear means that no table
+ * What is on record about a source's network: a blocked address; a verified source or a connection.
+ * The map `records` has a bit of each kind for a network, under a hash. Clear means that no table
  * need be looked into: so a flood of random sources meets one that fits L2, and not the exact ones,
  * many times larger, where every look would miss the cache. Set means "perhaps".
  *
- * Whoever writes a record sets the bit when the record is in its table; struct fw_meta says why
+ * Whoever writes a record sets the bit when the record is in its table (and the warden, within a
+ * second, for whoever writes block_hosts by hand); struct fw_meta says why
  * there are two halves.
  *
  * No stage, but what the stages that look into tables are spared by.
@@ -13,7 +14,6 @@
 #ifndef FLOODWALL_RECORDS_H
 #define FLOODWALL_RECORDS_H
 
-#include <stdbool.h>
 #include "maps.h"
 #include "policy.h"
 
@@ -31,15 +31,17 @@ static __always_inline __u32 records_bit(const struct fw_addr *addr)
 	return fw_record_bit(seed, addr);
 }
 
-static __always_inline bool records_have(const struct fw_addr *addr)
+/* Of enum fw_record. */
+static __always_inline __u32 records_of(const struct fw_addr *addr)
 {
 	__u32 zero = 0, bit = records_bit(addr);
 	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
 	__u64 *word = state ? records_word(state->records, bit) : NULL;
 
-	return !word || *(volatile __u64 *)word >> bit % 64 & 1;
+	return word ? *(volatile __u64 *)word >> bit % 64 & 3 : FW_RECORD_BLOCKED | FW_RECORD_KNOWN;
 }
 
+/* Notes that the source is known. */
 static __always_inline void records_note(const struct fw_addr *addr)
 {
 	__u32 half, bit = records_bit(addr);
@@ -48,8 +50,8 @@ static __always_inline void records_note(const struct fw_addr *addr)
 #pragma unroll
 	for (half = 0; half < 2; half++) {
 		word = records_word(half, bit);
-		if (word && !(*(volatile __u64 *)word >> bit % 64 & 1))
-			__sync_fetch_and_or(word, 1ULL << bit % 64);
+		if (word && !(*(volatile __u64 *)word >> bit % 64 & FW_RECORD_KNOWN))
+			__sync_fetch_and_or(word, (__u64)FW_RECORD_KNOWN << bit % 64);
 	}
 }
 

@@ -44,7 +44,9 @@ static void a_table_is_looked_into_for_noted_networks_alone(void **state)
 		clear_notes(filter);
 		attempt(PASS_SYN, family->client);
 		addr = filter_address(family->client);
-		filter_record(filter, &addr);
+		filter_record(filter, &addr, FW_RECORD_BLOCKED);
+		attempt(PASS_SYN, family->client);
+		filter_record(filter, &addr, FW_RECORD_KNOWN);
 		attempt(PASS_VERIFIED, family->client);
 	}
 }

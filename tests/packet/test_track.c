@@ -118,7 +118,7 @@ static bool is_noted(struct tracker *tracker, const char *source)
 		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(tracker->skeleton->maps.records),
 						     &word, &bits),
 				 0);
-		noted &= bits >> bit % 64;
+		noted &= (bits >> bit % 64 & FW_RECORD_KNOWN) != 0;
 	}
 	return noted;
 }

@@ -15,26 +15,28 @@
 
 enum { WORDS = (1 << FW_RECORD_BITS) / 64 };
 
-static void note(struct wall *wall, uint32_t half, const struct fw_addr *addr)
+static void note(struct wall *wall, uint32_t half, const struct fw_addr *addr, enum fw_record what)
 {
 	uint32_t bit = fw_record_bit(wall->seed, addr);
+	uint64_t *word = &wall->records[fw_record_word(half, bit)],
+		 noted = (uint64_t)what << bit % 64;
 
-	__atomic_fetch_or(&wall->records[fw_record_word(half, bit)], 1ULL << bit % 64,
-			  __ATOMIC_SEQ_CST);
+	if (!(__atomic_load_n(word, __ATOMIC_SEQ_CST) & noted))
+		__atomic_fetch_or(word, noted, __ATOMIC_SEQ_CST);
 }
 
-void wall_records_note(struct wall *wall, const struct fw_addr *addr)
+void wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_record what)
 {
-	note(wall, 0, addr);
-	note(wall, 1, addr);
+	note(wall, 0, addr, what);
+	note(wall, 1, addr, what);
 }
 
-bool wall_records_have(struct wall *wall, const struct fw_addr *addr)
+uint32_t wall_records_of(struct wall *wall, const struct fw_addr *addr)
 {
 	uint32_t bit = fw_record_bit(wall->seed, addr);
 	uint32_t word = fw_record_word(wall->meta->records, bit);
 
-	return __atomic_load_n(&wall->records[word], __ATOMIC_SEQ_CST) >> bit % 64 & 1;
+	return __atomic_load_n(&wall->records[word], __ATOMIC_SEQ_CST) >> bit % 64 & 3;
 }
 
 static uint64_t count_bits(struct wall *wall, uint32_t half)
@@ -47,8 +49,8 @@ static uint64_t count_bits(struct wall *wall, uint32_t half)
 }
 
 /* Notes the network of every key of a table; a key begins with the address. */
-static int note_table(struct wall *wall, uint32_t half, enum wall_map map, size_t key_size,
-		      size_t value_size, struct error *error)
+static int note_table(struct wall *wall, uint32_t half, enum fw_record what, enum wall_map map,
+		      size_t key_size, size_t value_size, struct error *error)
 {
 	void *keys, *values;
 	size_t count;
@@ -57,7 +59,7 @@ static int note_table(struct wall *wall, uint32_t half, enum wall_map map, size_
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < count; i++)
-		note(wall, half, (const void *)((const char *)keys + i * key_size));
+		note(wall, half, (const void *)((const char *)keys + i * key_size), what);
 	free(keys);
 	free(values);
 	return 0;
@@ -72,19 +74,19 @@ static int note_holders(struct wall *wall, uint32_t half, enum fw_level level, s
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < count; i++)
-		note(wall, half, &holders[i].prefix.addr);
+		note(wall, half, &holders[i].prefix.addr, FW_RECORD_KNOWN);
 	free(holders);
 	return 0;
 }
 
 static int note_everything(struct wall *wall, uint32_t half, struct error *error)
 {
-	int result = note_table(wall, half, MAP_SOURCES, sizeof(struct fw_source_key),
-				sizeof(struct fw_source), error);
+	int result = note_table(wall, half, FW_RECORD_KNOWN, MAP_SOURCES,
+				sizeof(struct fw_source_key), sizeof(struct fw_source), error);
 
 	if (result == 0)
-		result = note_table(wall, half, MAP_BLOCK_HOSTS, sizeof(struct fw_addr),
-				    sizeof(struct fw_list_entry), error);
+		result = note_table(wall, half, FW_RECORD_BLOCKED, MAP_BLOCK_HOSTS,
+				    sizeof(struct fw_addr), sizeof(struct fw_list_entry), error);
 	if (result == 0)
 		result = note_holders(wall, half, FW_LEVEL_SOURCE, error);
 	if (result == 0)

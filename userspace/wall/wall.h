@@ -172,8 +172,8 @@ int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error
 
 /* --- what is on record (wall/records.c) ------------------------------------------------------- */
 
-/* Whether the filter looks into its tables for sources of @addr's network. */
-bool wall_records_have(struct wall *wall, const struct fw_addr *addr);
+/* In which tables the filter looks for sources of @addr's network: of enum fw_record. */
+uint32_t wall_records_of(struct wall *wall, const struct fw_addr *addr);
 /* If more than one in @share networks has a bit: forgets those about whom there is nothing any
  * more. 1 if so, 0 if there was no need, or −EIO. */
 int wall_records_tidy(struct wall *wall, unsigned int share, struct error *error);

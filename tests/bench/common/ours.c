@@ -80,8 +80,8 @@ struct ours ours_load(enum fw_tier tier)
 	return ours;
 }
 
-/* Something is in a table about the address' network. */
-static void note(const struct ours *ours, const struct fw_addr *addr)
+/* @what is in a table about the address' network. */
+static void note(const struct ours *ours, const struct fw_addr *addr, enum fw_record what)
 {
 	const __u64 seed[2] = {ours->skeleton->rodata->fw_seed[0],
 			       ours->skeleton->rodata->fw_seed[1]};
@@ -89,7 +89,7 @@ static void note(const struct ours *ours, const struct fw_addr *addr)
 	__u64 bits = 0;
 
 	bpf_map_lookup_elem(bpf_map__fd(ours->skeleton->maps.records), &word, &bits);
-	bits |= 1ULL << bit % 64;
+	bits |= (__u64)what << bit % 64;
 	measure_put(ours->skeleton->maps.records, &word, &bits);
 }
 
@@ -99,7 +99,7 @@ void ours_block(const struct ours *ours, const char *source)
 	struct fw_addr addr = addr_make(source);
 
 	measure_put(ours->skeleton->maps.block_hosts, &addr, &entry);
-	note(ours, &addr);
+	note(ours, &addr, FW_RECORD_BLOCKED);
 }
 
 void ours_unload(struct ours *ours)
@@ -126,7 +126,7 @@ void ours_verify(const struct ours *ours, const struct fw_addr *source)
 	struct fw_source proof = {.verified_ns = 1};
 
 	measure_put(ours->skeleton->maps.sources, &key, &proof);
-	note(ours, source);
+	note(ours, source, FW_RECORD_KNOWN);
 }
 
 __u64 ours_count(const struct ours *ours, enum fw_verdict verdict)

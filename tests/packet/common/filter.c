@@ -279,13 +279,13 @@ void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict v
 
 /* --- records --------------------------------------------------------------------------------- */
 
-void filter_record(struct filter *filter, const struct fw_addr *addr)
+void filter_record(struct filter *filter, const struct fw_addr *addr, enum fw_record what)
 {
 	uint32_t bit = fw_record_bit(filter_seed, addr), word = fw_record_word(0, bit);
 	uint64_t bits = 0;
 
 	bpf_map_lookup_elem(filter_map(filter, "records"), &word, &bits);
-	bits |= 1ULL << bit % 64;
+	bits |= (uint64_t)what << bit % 64;
 	filter_write(filter, "records", &word, &bits);
 }
 
@@ -339,7 +339,7 @@ void filter_list(struct filter *filter, enum filter_list list, const char *text,
 		entry.expires_ns = entry.created_ns + seconds * (int64_t)FILTER_SECOND;
 	filter_write(filter, filter_list_map(list, &prefix), filter_list_key(list, &prefix),
 		     &entry);
-	filter_record(filter, &prefix.addr);
+	filter_record(filter, &prefix.addr, FW_RECORD_BLOCKED);
 }
 
 uint64_t filter_list_packets(struct filter *filter, enum filter_list list, const char *text)
@@ -367,7 +367,7 @@ void filter_verify(struct filter *filter, const char *source, uint32_t service)
 	struct fw_source value = {.verified_ns = filter_now()};
 
 	filter_write(filter, "sources", &key, &value);
-	filter_record(filter, &key.addr);
+	filter_record(filter, &key.addr, FW_RECORD_KNOWN);
 }
 
 void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_t local_port,
@@ -403,7 +403,7 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 			break;
 	bucket.slot[i] = connections ? fw_connection_fingerprint(hash) | connections : 0;
 	filter_write(filter, "connections", &index, &bucket);
-	filter_record(filter, &addr);
+	filter_record(filter, &addr, FW_RECORD_KNOWN);
 }
 
 /* --- cookies --------------------------------------------------------------------------------- */

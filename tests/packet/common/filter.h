@@ -94,7 +94,7 @@ void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_
 		const char *remote, uint16_t remote_port);
 
 /* Something is on record about @addr's network; those above see to it themselves. */
-void filter_record(struct filter *filter, const struct fw_addr *addr);
+void filter_record(struct filter *filter, const struct fw_addr *addr, enum fw_record what);
 
 /* Everything the filter remembers of time becomes @ns older: as if so much had passed. */
 void filter_age(struct filter *filter, uint64_t ns);

@@ -24,9 +24,22 @@ static void a_blocked_address_is_noted(void **state)
 	must(wall_list_add(wall, WALL_BLOCK, &host, 0, NULL, FW_NONE, &error));
 	must(wall_list_add(wall, WALL_BLOCK, &six, 0, NULL, FW_NONE, &error));
 	must(wall_list_add(wall, WALL_BLOCK, &wide, 0, NULL, FW_NONE, &error));
-	assert_true(wall_records_have(wall, &host.addr));
-	assert_true(wall_records_have(wall, &six.addr));
-	assert_false(wall_records_have(wall, &wide.addr));
+	assert_int_equal(wall_records_of(wall, &host.addr), FW_RECORD_BLOCKED);
+	assert_int_equal(wall_records_of(wall, &six.addr), FW_RECORD_BLOCKED);
+	assert_int_equal(wall_records_of(wall, &wide.addr), 0);
+}
+
+/* By bpftool, say: whoever reads the list next, the warden once a second, makes it count. */
+static void an_address_blocked_by_hand_is_noted_when_the_list_is_read(void **state)
+{
+	struct wall *wall = wall_of(state);
+	struct fw_prefix host = prefix("192.0.2.1");
+	struct fw_list_entry entry = {.length = 128};
+
+	must(wall_map_update(wall, MAP_BLOCK_HOSTS, &host.addr, &entry, &error));
+	assert_int_equal(wall_records_of(wall, &host.addr), 0);
+	assert_int_equal(wall_list_expire(wall, WALL_BLOCK, &error), 0);
+	assert_int_equal(wall_records_of(wall, &host.addr), FW_RECORD_BLOCKED);
 }
 
 static void tidying_keeps_what_is_in_the_tables_and_forgets_the_rest(void **state)
@@ -44,24 +57,24 @@ static void tidying_keeps_what_is_in_the_tables_and_forgets_the_rest(void **stat
 	must(wall_map_update(wall, MAP_SOURCES, &verified, &proof, &error));
 	hold(wall, "100.64.1.1", FW_LEVEL_SOURCE);
 	hold(wall, "100.64.2.7", FW_LEVEL_PREFIX);
-	assert_true(wall_records_have(wall, &gone.addr));
+	assert_int_equal(wall_records_of(wall, &gone.addr), FW_RECORD_BLOCKED);
 
 	assert_int_equal(wall_records_tidy(wall, 2, &error), 0); /* no need: two notes */
 	assert_int_equal(wall->meta->records, half);
 	assert_int_equal(wall_records_tidy(wall, 1 << FW_RECORD_BITS, &error), 1);
 	assert_int_not_equal(wall->meta->records, half);
-	assert_true(wall_records_have(wall, &kept.addr));
-	assert_true(wall_records_have(wall, &verified.addr));
-	assert_true(wall_records_have(wall, &source));
-	assert_true(wall_records_have(wall, &network));
-	assert_false(wall_records_have(wall, &gone.addr));
+	assert_int_equal(wall_records_of(wall, &kept.addr), FW_RECORD_BLOCKED);
+	assert_int_equal(wall_records_of(wall, &verified.addr), FW_RECORD_KNOWN);
+	assert_int_equal(wall_records_of(wall, &source), FW_RECORD_KNOWN);
+	assert_int_equal(wall_records_of(wall, &network), FW_RECORD_KNOWN);
+	assert_int_equal(wall_records_of(wall, &gone.addr), 0);
 
 	/* Notes go to both halves, so the next change of roles loses none. */
 	must(wall_list_add(wall, WALL_BLOCK, &gone, 0, NULL, FW_NONE, &error));
 	assert_int_equal(wall_records_tidy(wall, 1 << FW_RECORD_BITS, &error), 1);
 	assert_int_equal(wall->meta->records, half);
-	assert_true(wall_records_have(wall, &gone.addr));
-	assert_true(wall_records_have(wall, &kept.addr));
+	assert_int_equal(wall_records_of(wall, &gone.addr), FW_RECORD_BLOCKED);
+	assert_int_equal(wall_records_of(wall, &kept.addr), FW_RECORD_BLOCKED);
 }
 
 /* What decides who shares a cell, a bucket or a bit. */
@@ -82,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WALL_TEST(a_blocked_address_is_noted),
+		WALL_TEST(an_address_blocked_by_hand_is_noted_when_the_list_is_read),
 		WALL_TEST(tidying_keeps_what_is_in_the_tables_and_forgets_the_rest),
 		WALL_TEST(every_new_set_of_maps_has_a_key_of_its_own),
 	};
