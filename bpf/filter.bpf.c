@@ -48,6 +48,13 @@ struct attempt {
 	__u64 now;
 };
 
+/* Whether anybody can be challenged. */
+static __always_inline bool challenges(const struct packet *packet)
+{
+	return fw_tier != FW_TIER_DROP &&
+	       policy_setting(packet->service, FW_SET_CHALLENGE_MODE) != FW_CHALLENGE_NEVER;
+}
+
 /*
  * Whether the attempt may be answered with a cookie, by the operator's will and by the reflection
  * cap: what a forger can make us send to one address, and to one prefix. A quarter of a second's
@@ -60,8 +67,7 @@ static __always_inline bool may_challenge(const struct packet *packet,
 	__u64 rate = policy_setting(packet->service, FW_SET_CHALLENGE_ANSWERS);
 	__u64 wider = policy_setting(packet->service, FW_SET_CHALLENGE_PREFIX_ANSWERS);
 
-	if (fw_tier == FW_TIER_DROP ||
-	    policy_setting(packet->service, FW_SET_CHALLENGE_MODE) == FW_CHALLENGE_NEVER)
+	if (!challenges(packet))
 		return false;
 	return attempt->verified || (sketch_take(&answers, attempt->source,
 						 limit_of(rate, rate / 4 + 1), attempt->now) &&
@@ -107,10 +113,17 @@ static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packe
 	return FW_NONE;
 }
 
+/* A verified source has a rate of its own; but one /48 has 65,536 of them, and all together would
+ * bring any flood to the stack. So above its prefix's rate it is answered with a cookie, which
+ * costs an honest one nothing. */
 static __always_inline enum fw_verdict doubt_verified(const struct packet *packet,
 						      const struct attempt *attempt)
 {
-	JUDGE(rate_verified(attempt->verified, packet->service, attempt->now));
+	__u64 now = attempt->now;
+
+	JUDGE(rate_verified(attempt->verified, packet->service, now));
+	if (challenges(packet) && SKETCH(PREFIX, attempt->prefix) != FW_NONE)
+		JUDGE(FW_UNCHALLENGED);
 	return FW_NONE;
 }
 

@@ -214,6 +214,35 @@ static void forgers_do_not_lock_a_verified_source_out(void **state)
 	}
 }
 
+/* A network whose sources have all proved themselves brings no more to the stack than another
+ * one. */
+static void a_prefix_of_verified_sources_has_a_rate(void **state)
+{
+	struct filter *filter = *state;
+	struct frame syn;
+
+	filter_set(filter, SERVICE, FW_SET_PREFIX_SYN_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_PREFIX_SYN_BURST, 10);
+	for_each_family(family)
+	{
+		filter_verify(filter, family->client, SERVICE);
+		filter_verify(filter, family->neighbour, SERVICE);
+		filter_verify(filter, family->stranger, SERVICE);
+		syn = cookie_syn(family->client, family->server, OPTIONS);
+		for (int i = 0; i < 10; i++)
+			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+		proof(filter, family, family->neighbour, 40000); /* is answered */
+		syn = cookie_syn(family->stranger, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+
+		/* Where nobody is challenged it is nobody's loss. */
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_NEVER);
+		syn = cookie_syn(family->client, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+	}
+}
+
 static void caps_are_asked_again_when_a_handshake_is_completed(void **state)
 {
 	struct filter *filter = *state;
@@ -253,6 +282,7 @@ int main(void)
 		story(proofs_are_held_to_the_exact_rate),
 		story(a_used_up_rate_leaves_no_attempt_unchallenged),
 		story(forgers_do_not_lock_a_verified_source_out),
+		story(a_prefix_of_verified_sources_has_a_rate),
 		story(caps_are_asked_again_when_a_handshake_is_completed),
 	};
 
