@@ -43,16 +43,6 @@ static __always_inline bool amplification_is_group(const struct fw_addr *addr)
 	return bpf_ntohl(addr->word[0]) >> 24 == 0xff;
 }
 
-/* NTP's first byte ends in the mode: 1 and 3 ask, 6 (control) has a bit for a response in the
- * second byte, 7 (private) in the first. */
-static __always_inline bool amplification_is_ntp_question(const __u8 *message)
-{
-	__u8 mode = message[0] & 7;
-
-	return mode == 1 || mode == 3 || (mode == 6 && !(message[1] & 0x80)) ||
-	       (mode == 7 && !(message[0] & 0x80));
-}
-
 static __always_inline bool
 amplification_is_question(struct xdp_md *ctx, const struct packet *packet, enum question_form form)
 {
@@ -62,9 +52,7 @@ amplification_is_question(struct xdp_md *ctx, const struct packet *packet, enum 
 	    bpf_xdp_load_bytes(ctx, packet->transport + sizeof(struct udphdr), message,
 			       sizeof(message)) != 0)
 		return false;
-	if (form == QUESTION_NTP)
-		return amplification_is_ntp_question(message);
-	return !(message[2] & 0x80); /* DNS: QR */
+	return questions_ask(form, message);
 }
 
 static __always_inline enum amplification_kind amplification_udp(struct xdp_md *ctx,

@@ -50,12 +50,26 @@ static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_quest
 	return sizeof(v6);
 }
 
+/* Whether a server of this host answers a question: whoever forges those would fill the table with
+ * what its answers go to. */
+static __always_inline bool is_servers_answer(struct __sk_buff *skb, __u32 offset,
+					      const struct udphdr *udp)
+{
+	enum question_form form = questions_form(udp->source);
+	__u8 message[4];
+
+	return (form == QUESTION_DNS || form == QUESTION_NTP) &&
+	       form == questions_form(udp->dest) && READ(skb, offset + sizeof(*udp), &message) &&
+	       !questions_ask(form, message);
+}
+
 static __always_inline bool read_udp(struct __sk_buff *skb, __u32 offset,
 				     struct fw_question *question)
 {
 	struct udphdr udp;
 
-	if (!READ(skb, offset, &udp) || questions_form(udp.dest) == QUESTION_FOREIGN)
+	if (!READ(skb, offset, &udp) || questions_form(udp.dest) == QUESTION_FOREIGN ||
+	    is_servers_answer(skb, offset, &udp))
 		return false;
 	question->local_port = udp.source;
 	question->remote_port = udp.dest;

@@ -3,8 +3,9 @@
  * What this host asked of others: questions.bpf.c notes it as it leaves, and an answer that comes
  * in without one is nobody's.
  *
- * Since only packets that leave are noted, a forger can neither add a question nor wash one out. He
- * would have to know both addresses and both ports of one that was just put.
+ * Since only packets that leave are noted, a forger has to make a server of this host answer to add
+ * a question; answers of DNS and NTP servers are none. To use one he would have to know both
+ * addresses and both ports of one that was just put.
  */
 #ifndef FLOODWALL_QUESTIONS_H
 #define FLOODWALL_QUESTIONS_H
@@ -36,6 +37,24 @@ static __always_inline enum question_form questions_form(__be16 port)
 	default:
 		return QUESTION_FOREIGN;
 	}
+}
+
+/* NTP's first byte ends in the mode: 1 and 3 ask, 6 (control) has a bit for a response in the
+ * second byte, 7 (private) in the first. */
+static __always_inline bool questions_ask_time(const __u8 *message)
+{
+	__u8 mode = message[0] & 7;
+
+	return mode == 1 || mode == 3 || (mode == 6 && !(message[1] & 0x80)) ||
+	       (mode == 7 && !(message[0] & 0x80));
+}
+
+/* Whether a message asks, by its first four bytes. */
+static __always_inline bool questions_ask(enum question_form form, const __u8 *message)
+{
+	if (form == QUESTION_NTP)
+		return questions_ask_time(message);
+	return !(message[2] & 0x80); /* DNS: QR */
 }
 
 static __always_inline void questions_note(const struct fw_question *question)

@@ -161,9 +161,18 @@ static void nothing_else_is_noted(void **state)
 			frame(.source = family->server, .destination = family->client, .proto = 47,
 			      .payload = 40),
 			reply,
+			/* What servers here answer to others that speak from the same port. */
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .source_port = 53, .destination_port = 53,
+			      .payload = 30),
+			frame(.source = family->server, .destination = family->client,
+			      .proto = IPPROTO_UDP, .source_port = 123, .destination_port = 123,
+			      .payload = 48),
 		};
 
 		packets[5].data[reply.transport] = v6 ? 129 : 0;
+		packets[6].data[packets[6].transport + sizeof(struct udphdr) + 2] = 0x84;
+		packets[7].data[packets[7].transport + sizeof(struct udphdr)] = 0x24;
 		for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
 			leave(&packets[i]);
 	}
@@ -184,6 +193,7 @@ static void a_question_put_again_is_a_young_one(void **state)
 					    .proto = IPPROTO_UDP, .source_port = 123,
 					    .destination_port = 123, .payload = 48);
 
+		question.data[question.transport + 8] = 0x23;
 		answer.data[answer.transport + 8] = 0x24;
 		leave(&question);
 		filter_age(filter, 40 * FILTER_SECOND);
