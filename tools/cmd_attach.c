@@ -113,7 +113,7 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 	if (config) {
 		cgroup = cgroup ? cgroup : config->filter.cgroup;
 		sizes = (struct wall_sizes){config->filter.connections, config->filter.sources,
-					    config->filter.blocks};
+					    config->filter.blocks, config->filter.questions};
 	}
 	result = wall_open(&cli->wall, &error);
 	is_new = result == -ENOENT;

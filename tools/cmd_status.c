@@ -287,8 +287,10 @@ static void print_alarms(const json_t *said)
 		json_int_t size = json_integer_value(json_object_get(table, "size"));
 		const char *name = json_string_value(json_object_get(table, "name"));
 
-		/* A full table of verified sources is in order: the oldest give way. */
-		if (used * 10 >= size * 9 && strcmp(name, "sources") != 0)
+		/* Full tables of verified sources and of questions are in order: the oldest give
+		 * way. */
+		if (used * 10 >= size * 9 && strcmp(name, "sources") != 0 &&
+		    strcmp(name, "questions") != 0)
 			printf("!! table %s is nearly full: %" JSON_INTEGER_FORMAT
 			       " of %" JSON_INTEGER_FORMAT "\n",
 			       name, used, size);

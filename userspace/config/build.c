@@ -171,6 +171,8 @@ static const struct setting_row filter_sources = {"sources", SCOPE_HOST, UNIT_CO
 						  1024,      16777216,   ""};
 static const struct setting_row filter_blocks = {"blocks", SCOPE_HOST, UNIT_COUNT, 0,
 						 1024,     16777216,   ""};
+static const struct setting_row filter_questions = {"questions", SCOPE_HOST, UNIT_COUNT, 0,
+						    1024,        16777216,   ""};
 static const struct setting_row proxy_threads = {"threads", SCOPE_HOST,  UNIT_COUNT, 0,
 						 1,         THREADS_MAX, ""};
 
@@ -233,6 +235,7 @@ static void build_filter(const struct site *site, struct config_filter *filter)
 	filter->cookie_secret = site_path(site, "cookie_secret", NULL);
 	site_number(site, &filter_connections, &filter->connections);
 	site_number(site, &filter_sources, &filter->sources);
+	site_number(site, &filter_questions, &filter->questions);
 	site_number(site, &filter_blocks, &filter->blocks);
 }
 

@@ -26,8 +26,8 @@ struct config_filter {
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
 	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
 			      */
-	uint32_t connections, sources, blocks; /* table sizes; 0: default of maps.h */
-	bool monitored[FW_VERDICTS_MAX];       /* monitor = {"land", …}: rules in monitor mode */
+	uint32_t connections, sources, blocks, questions; /* table sizes; 0: default of maps.h */
+	bool monitored[FW_VERDICTS_MAX]; /* monitor = {"land", …}: rules in monitor mode */
 };
 
 struct config_server {

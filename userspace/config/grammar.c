@@ -17,9 +17,9 @@
 #define LABEL_SIZE  192
 
 /* Options of a block besides its settings; "[]" marks a list. */
-static const char *const filter_options[] = {"interfaces[]", "mode",   "cgroup",    "connections",
-					     "sources",      "blocks", "monitor[]", "cookie_secret",
-					     "tier",         NULL};
+static const char *const filter_options[] = {"interfaces[]",  "mode",   "cgroup",    "connections",
+					     "sources",       "blocks", "questions", "monitor[]",
+					     "cookie_secret", "tier",   NULL};
 static const char *const listener_options[] = {"bind[]", "protocol", "backlog", "upstream", NULL};
 static const char *const tls_options[] = {
 	"certificate[]",  "key[]",      "ocsp[]",  "client_ca",   "client_certificate",

@@ -58,7 +58,8 @@ static int size_maps(struct filter_bpf *skeleton, const struct wall_sizes *sizes
 {
 	uint32_t most = CONNECTIONS_MAX;
 
-	if (sizes->connections > most || sizes->sources > most || sizes->blocks > most)
+	if (sizes->connections > most || sizes->sources > most || sizes->blocks > most ||
+	    sizes->questions > most)
 		return error_set(error, -EINVAL, "a table of more than %u entries is refused",
 				 most);
 	if (sizes->connections)
@@ -66,6 +67,8 @@ static int size_maps(struct filter_bpf *skeleton, const struct wall_sizes *sizes
 					 connection_buckets(sizes->connections));
 	if (sizes->sources)
 		bpf_map__set_max_entries(skeleton->maps.sources, sizes->sources);
+	if (sizes->questions)
+		bpf_map__set_max_entries(skeleton->maps.questions, sizes->questions);
 	if (sizes->blocks) {
 		bpf_map__set_max_entries(skeleton->maps.block_hosts, sizes->blocks);
 		bpf_map__set_max_entries(skeleton->maps.block_prefixes, sizes->blocks);

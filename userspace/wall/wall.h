@@ -30,6 +30,7 @@ struct wall_sizes {
 			       */
 	uint32_t sources;     /* verified sources */
 	uint32_t blocks;      /* entries of the block list, hosts and wider each */
+	uint32_t questions;   /* of this host's that wait for their answers */
 };
 
 /* Opens the pinned maps. −ENOENT: there are none (says how to attach); −EPROTO: another layout. */
