@@ -38,10 +38,11 @@ static __always_inline void behind_note(const struct fw_service_key *service)
 	bpf_map_update_elem(&behind, service, &now, BPF_ANY);
 }
 
-/* Whether it isn't for this host to say what belongs to the service's connections. */
-static __always_inline bool behind_answers(const struct fw_service_key *service)
+/* Whether it isn't for this host to say what belongs to the service's connections. By value: what a
+ * global function was given is no key to Linux 6.1. */
+static __always_inline bool behind_answers(struct fw_service_key service)
 {
-	__u64 *seen = bpf_map_lookup_elem(&behind, service);
+	__u64 *seen = bpf_map_lookup_elem(&behind, &service);
 
 	return seen && *(volatile __u64 *)seen + BEHIND_LIFE_NS > bpf_ktime_get_coarse_ns();
 }

@@ -52,7 +52,7 @@ __noinline int homes_mtu(struct xdp_md *ctx, const struct packet *packet)
 	if (!home)
 		return 0;
 	if (!homes_is_noted(home, packet)) {
-		if (behind_answers(&packet->destination) || !sockets_are_here(ctx, packet))
+		if (behind_answers(packet->destination) || !sockets_are_here(ctx, packet))
 			return 0;
 		home->place = packet->destination;
 		home->ifindex = packet->ifindex;
