@@ -175,8 +175,8 @@ int wall_list_expire(struct wall *wall, enum wall_list list, struct error *error
 
 /* In which tables the filter looks for sources of @addr's network: of enum fw_record. */
 uint32_t wall_records_of(struct wall *wall, const struct fw_addr *addr);
-/* If more than one in @share networks has a bit: forgets those about whom there is nothing any
- * more. 1 if so, 0 if there was no need, or −EIO. */
+/* If more than one in @share bits is set (a network has two): forgets those about whom there is
+ * nothing any more. 1 if so, 0 if there was no need, or −EIO. */
 int wall_records_tidy(struct wall *wall, unsigned int share, struct error *error);
 
 /* --- named lists (wall/named.c) --------------------------------------------------------------- */
