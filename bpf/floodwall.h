@@ -47,8 +47,8 @@ enum fw_setting {
 enum {
 	FW_SERVICES_MAX = 128, /* service 0 is the host itself: packets for no service, settings of
 				  scope HOST */
-	FW_VERDICTS_MAX = 96,
-	FW_SETTINGS_MAX = 64,
+	FW_VERDICTS_MAX = 128,
+	FW_SETTINGS_MAX = 96,
 	FW_NAME_SIZE = 32,       /* a service's name with its NUL */
 	FW_NOTE_SIZE = 40,       /* an operator's words on a list entry with their NUL */
 	FW_SKETCH_LINES = 4096,  /* of 64 bytes: 256 KiB fit L2 */
@@ -57,7 +57,7 @@ enum {
 	FW_CONNECTION_SLOTS = 8, /* a bucket's words fill one cache line */
 	FW_EVENTS_MAX = 8192,
 	FW_WORKERS_MAX = 32,
-	FW_METRICS_MAX = 32,
+	FW_METRICS_MAX = 64,
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */
 	FW_SECRETS = 4,            /* the current one and those before */
