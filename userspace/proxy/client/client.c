@@ -69,6 +69,18 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 
 static void linger(struct client *client);
 
+static void drop_exchange(struct client *client)
+{
+	exchange_free(client->exchange);
+	client->exchange = NULL;
+}
+
+void client_run_exchange(struct client *client)
+{
+	if (exchange_run(client->exchange) == FLOW_MOVED)
+		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}
+
 void client_run(struct client *client)
 {
 	struct worker *worker = client_worker(client);
@@ -78,11 +90,11 @@ void client_run(struct client *client)
 	switch ((enum client_phase)client->phase) {
 	case CLIENT_HEAD:
 	case CLIENT_IDLE:
-		request_read(client);
+		http1_read(client);
 		break;
 	case CLIENT_EXCHANGE:
 	case CLIENT_RELAY:
-		exchange_run(client->exchange);
+		client_run_exchange(client);
 		break;
 	case CLIENT_LINGER:
 		linger(client);
@@ -94,7 +106,7 @@ void client_run(struct client *client)
 	if (client->phase == CLIENT_CLOSED)
 		return;
 	if (client->exchange)
-		deadline_note_waits(client, worker->loop.now_ns);
+		deadline_note_waits(client->exchange, worker->loop.now_ns);
 	client_review(client);
 }
 
@@ -127,7 +139,8 @@ static void expire(struct timer *timer)
 	uint64_t now_ns = client_now(client), next_ns;
 	enum fw_verdict verdict;
 
-	deadline_look(client, now_ns);
+	if (client->exchange)
+		deadline_look(client->exchange, now_ns);
 	verdict = deadline_judge(client, now_ns, &next_ns);
 	switch (verdict) {
 	case FW_NONE:
@@ -150,7 +163,7 @@ static void expire(struct timer *timer)
 
 void client_next(struct client *client)
 {
-	exchange_free(client->exchange);
+	drop_exchange(client);
 	client->phase = CLIENT_IDLE;
 	client->since_ns = client_now(client);
 	/* What was sent ahead is read in a turn of its own: pipelining gains nobody an advantage.
@@ -168,7 +181,7 @@ void client_next(struct client *client)
  */
 static void begin_linger(struct client *client)
 {
-	exchange_free(client->exchange);
+	drop_exchange(client);
 	buffer_give(&client->in);
 	client->phase = CLIENT_LINGER;
 	client->since_ns = client_now(client);
@@ -223,7 +236,7 @@ void client_finish(struct client *client, enum fw_verdict verdict)
 		linger(client);
 		return;
 	}
-	exchange_free(client->exchange);
+	drop_exchange(client);
 	client_close(client, verdict);
 }
 
@@ -250,7 +263,7 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 		return;
 	}
 	client->out->end = (uint32_t)length;
-	report_request(client, status, verdict);
+	report_request(client, exchange, status, verdict);
 	if (client->phase == CLIENT_HANDSHAKE)
 		handshake_count_failure(client);
 	begin_linger(client);
@@ -273,7 +286,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 	if (client->phase == CLIENT_HANDSHAKE)
 		handshake_count_failure(client);
 	report_end(client, verdict);
-	exchange_free(client->exchange);
+	drop_exchange(client);
 	client->phase = CLIENT_CLOSED;
 	buffer_give(&client->in);
 	buffer_give(&client->out);

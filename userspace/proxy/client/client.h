@@ -55,6 +55,9 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);
 
+/* Runs the one exchange of a client that has one, and comes back to it if it is not stuck. */
+void client_run_exchange(struct client *client);
+
 /* Sets the deadline anew: settings have changed. */
 void client_review(struct client *client);
 

@@ -38,17 +38,16 @@ static void consider_rate(struct judgement *judgement, const struct rate *rate, 
 		consider(judgement, judgement->now_ns + CLOCK_SEC, verdict);
 }
 
-static void consider_exchange(struct judgement *judgement, const struct client *client)
+static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
 {
-	const struct exchange *exchange = client->exchange;
-	const struct live *live = &client->listener->live;
+	const struct live *live = &exchange->client->listener->live;
 	bool connecting = exchange->link && exchange->link->connecting;
 
 	if (!exchange->request_body.done) {
 		consider_optional(judgement, live, FW_SET_TIMEOUT_BODY, exchange->head_ns,
 				  FW_BODY_TIMEOUT);
 		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
-			      client->received, FW_RECEIVE_RATE);
+			      exchange->received, FW_RECEIVE_RATE);
 	}
 	consider_optional(judgement, live, FW_SET_TIMEOUT_REQUEST, exchange->head_ns,
 			  FW_REQUEST_TIMEOUT);
@@ -110,7 +109,7 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 			 FW_KEEPALIVE_TIMEOUT);
 		break;
 	case CLIENT_EXCHANGE:
-		consider_exchange(&judgement, client);
+		consider_exchange(&judgement, client->exchange);
 		break;
 	case CLIENT_RELAY:
 		consider_relay(&judgement, client);
@@ -125,33 +124,35 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 	return judgement.verdict;
 }
 
-void deadline_look(struct client *client, uint64_t now_ns)
+void deadline_look(struct exchange *exchange, uint64_t now_ns)
 {
-	struct exchange *exchange = client->exchange;
 	uint64_t taken;
 
-	if (!exchange || !rate_is_waiting(&exchange->send))
+	if (!rate_is_waiting(&exchange->send))
 		return;
-	taken = stream_taken(&client->stream, client->sent);
+	taken = exchange->front->taken(exchange);
 	if (taken != exchange->taken) {
 		exchange->taken = taken;
 		exchange->taken_ns = now_ns;
 	}
 }
 
-void deadline_note_waits(struct client *client, uint64_t now_ns)
+static bool waits_for_body(const struct exchange *exchange)
 {
-	struct exchange *exchange = client->exchange;
-	bool receiving = client->phase == CLIENT_EXCHANGE && !exchange->request_body.done &&
-			 !exchange->request_cut && exchange->link && !exchange->link->connecting &&
-			 !client->in;
-	bool sending = exchange_waits_for_client(exchange);
+	return exchange->head_ns && !exchange->request_body.done && !exchange->request_cut &&
+	       exchange->client->phase != CLIENT_RELAY && exchange->link &&
+	       !exchange->link->connecting && !*exchange->incoming;
+}
 
-	rate_wait(&exchange->receive, receiving, client->received, now_ns);
+void deadline_note_waits(struct exchange *exchange, uint64_t now_ns)
+{
+	bool sending = exchange->front->waits_for_client(exchange);
+
+	rate_wait(&exchange->receive, waits_for_body(exchange), exchange->received, now_ns);
 	if (sending == rate_is_waiting(&exchange->send))
 		return;
 	if (sending) {
-		exchange->taken = stream_taken(&client->stream, client->sent);
+		exchange->taken = exchange->front->taken(exchange);
 		exchange->taken_ns = now_ns;
 	}
 	rate_wait(&exchange->send, sending, exchange->taken, now_ns);

@@ -12,10 +12,10 @@
  * when to look again. */
 enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uint64_t *next_ns);
 
-/* Looks how much the client has taken of what was sent. */
-void deadline_look(struct client *client, uint64_t now_ns);
+/* Looks how much of the response the client has taken. */
+void deadline_look(struct exchange *exchange, uint64_t now_ns);
 
 /* Starts and stops the clocks of both rates, as the exchange now waits. */
-void deadline_note_waits(struct client *client, uint64_t now_ns);
+void deadline_note_waits(struct exchange *exchange, uint64_t now_ns);
 
 #endif

@@ -8,47 +8,49 @@ enum { STEPS_PER_TURN = 16 };
 
 static void handle_server(struct source *source, uint32_t events);
 
-struct exchange *exchange_create(struct client *client)
+struct exchange *exchange_create(struct client *client, const struct front *front,
+				 struct buffer **incoming)
 {
 	struct exchange *exchange = pool_take(&client_worker(client)->exchanges);
 
 	if (!exchange)
 		return NULL;
 	memset(exchange, 0, offsetof(struct exchange, message));
+	exchange->front = front;
 	exchange->client = client;
+	exchange->incoming = incoming;
 	exchange->begun_ns = exchange->touched_ns = client_now(client);
-	exchange->received_before = client->received;
-	exchange->sent_before = client->sent;
-	client->exchange = exchange;
 	return exchange;
 }
 
-void exchange_free(struct exchange *exchange)
+void exchange_drop_link(struct exchange *exchange)
 {
-	struct client *client;
-
-	if (!exchange)
-		return;
-	client = exchange->client;
 	if (exchange->link && exchange->link_reusable)
 		upstream_give(exchange->link);
 	else if (exchange->link && stream_is(&exchange->link->stream, STREAM_ENDING))
 		upstream_close(exchange->link);
 	else if (exchange->link)
 		upstream_reset(exchange->link);
+	exchange->link = NULL;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+	if (!exchange)
+		return;
+	exchange_drop_link(exchange);
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
-	client->exchange = NULL;
-	pool_give(&client_worker(client)->exchanges, exchange);
+	pool_give(&client_worker(exchange->client)->exchanges, exchange);
 }
 
 /* --- to the server -----------------------------------------------------------------------------
  */
 
-static enum flow refuse(struct exchange *exchange, enum fw_verdict verdict)
+enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 {
-	client_refuse(exchange->client, verdict);
+	exchange->front->refuse(exchange, verdict);
 	return FLOW_OVER;
 }
 
@@ -71,7 +73,7 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	exchange->tried = wish.tried;
 	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
 	if (code < 0)
-		return refuse(exchange, code == -EBUSY ? FW_UPSTREAM_BUSY : nobody);
+		return exchange_refuse(exchange, code == -EBUSY ? FW_UPSTREAM_BUSY : nobody);
 	exchange->asked_ns = client_now(client);
 	exchange->server = upstream_server_name(exchange->link);
 	board_add(board, exchange->link->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS,
@@ -128,7 +130,7 @@ enum flow exchange_lose_link(struct exchange *exchange)
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 {
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	return refuse(exchange, verdict);
+	return exchange_refuse(exchange, verdict);
 }
 
 /* The link is connected, or is not. Who answers before anything is asked answers something else. */
@@ -149,6 +151,8 @@ static void handle_server(struct source *source, uint32_t events)
 	struct client *client = exchange->client;
 
 	stream_note(&link->stream, events);
+	if (exchange->front->wake)
+		exchange->front->wake(exchange);
 	if (link->connecting)
 		begin_link(exchange);
 	client_run(client);
@@ -156,12 +160,6 @@ static void handle_server(struct source *source, uint32_t events)
 
 /* --- both ways ---------------------------------------------------------------------------------
  */
-
-bool exchange_waits_for_client(const struct exchange *exchange)
-{
-	return !stream_is(&exchange->client->stream, STREAM_WRITABLE) &&
-	       (buffer_length(exchange->to_client) || exchange->answer_ready);
-}
 
 static enum flow step(struct exchange *exchange)
 {
@@ -176,13 +174,11 @@ static enum flow step(struct exchange *exchange)
 	return back == FLOW_STUCK ? there : back;
 }
 
-void exchange_run(struct exchange *exchange)
+enum flow exchange_run(struct exchange *exchange)
 {
-	struct client *client = exchange->client;
 	enum flow flow = FLOW_MOVED;
 
 	for (int i = 0; i < STEPS_PER_TURN && flow == FLOW_MOVED; i++)
 		flow = step(exchange);
-	if (flow == FLOW_MOVED)
-		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+	return flow;
 }

@@ -5,6 +5,10 @@
  *
  * It exists from a request's first byte to the response's last. What each side may send is bounded
  * by a buffer: it is read only when the other side has taken what was read before.
+ *
+ * An exchange does not know which protocol its client speaks. Routing, links, retries, deadlines,
+ * what a refusal means and what is told about it are here, once; how a head or a body gets from
+ * and to the client is its front's: http1.c, http2.c.
  */
 #ifndef PROXY_CLIENT_EXCHANGE_H
 #define PROXY_CLIENT_EXCHANGE_H
@@ -21,7 +25,38 @@ enum flow {
 	FLOW_OVER,  /* the exchange is no more */
 };
 
+/* How an exchange speaks with its client. */
+struct front {
+	const char *protocol; /* for the log */
+	bool bare_bodies;     /* chunked responses are to be unwrapped: it has framing of its own */
+
+	/* More of the request's body: takes it into *exchange->incoming and has it checked. */
+	enum flow (*read_body)(struct exchange *exchange);
+	/* The server has taken @count bytes of the body; NULL: the front has no use for it. */
+	void (*note_taken)(struct exchange *exchange, uint32_t count);
+	/* The client waits to be told to send its body. */
+	void (*send_continue)(struct exchange *exchange);
+	/* The head in message.response, at the start of from_server: an interim one, or the final
+	 * one. False: no memory, or it is not for this client. */
+	bool (*write_head)(struct exchange *exchange, uint32_t length);
+	/* One step with what waits for the client; called while something does. */
+	enum flow (*send)(struct exchange *exchange);
+	/* The response is complete and was taken. The exchange ends with it. */
+	void (*finish)(struct exchange *exchange);
+	/* Turns the request away, as the verdict's row says and as far as it still can be told. */
+	void (*refuse)(struct exchange *exchange, enum fw_verdict verdict);
+	/* Something came from the server: client_run() is to run this exchange. NULL: the client
+	 * has only one. */
+	void (*wake)(struct exchange *exchange);
+	/* Whether bytes wait for the client to take them, and how many it has taken so far. */
+	bool (*waits_for_client)(const struct exchange *exchange);
+	uint64_t (*taken)(const struct exchange *exchange);
+};
+
+extern const struct front http1_front;
+
 struct exchange {
+	const struct front *front;
 	struct client *client;
 	struct upstream_pool *pool; /* where the route leads; NULL: not known yet */
 	struct upstream_link *link; /* NULL: none now */
@@ -31,7 +66,8 @@ struct exchange {
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */
 	uint32_t head_sent;       /* bytes of it */
-	uint32_t body_ready;      /* bytes at the start of client->in that were checked */
+	struct buffer **incoming; /* the body as it came; the buffer is its front's */
+	uint32_t body_ready;      /* bytes at its start that were checked */
 	struct body request_body;
 
 	/* On the way to the client. */
@@ -50,10 +86,10 @@ struct exchange {
 	uint64_t taken;    /* bytes that the client has acknowledged, when last looked at … */
 	uint64_t taken_ns; /* … and when that last changed */
 
-	uint64_t received_before, sent_before; /* of the client, for the log */
-	uint16_t status;                       /* of the response; 0: none yet */
-	uint8_t method;                        /* enum http_method */
-	uint8_t minor;                         /* of the client's HTTP version */
+	uint64_t received, sent; /* bytes, from and to the client */
+	uint16_t status;         /* of the response; 0: none yet */
+	uint8_t method;          /* enum http_method */
+	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
 	uint16_t target_at, target_length; /* in to_server */
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
@@ -78,29 +114,49 @@ struct exchange {
 
 /* exchange.c: from connecting to the end. */
 
-/* NULL: no memory. */
-struct exchange *exchange_create(struct client *client);
-/* Asks the route's upstream for a link, and sends what is there. */
+/* For a request of @client, whose body its front puts into *@incoming. NULL: no memory. */
+struct exchange *exchange_create(struct client *client, const struct front *front,
+				 struct buffer **incoming);
+/* Asks the route's upstream for a link. */
 enum flow exchange_connect(struct exchange *exchange);
-/* Moves bytes both ways until that is stuck or its turn is over. */
-void exchange_run(struct exchange *exchange);
+/* Moves bytes both ways. FLOW_MOVED: its turn is over before that was stuck. */
+enum flow exchange_run(struct exchange *exchange);
 /* Its server refused the connection, or did not accept it in time: on to the next one. @verdict, if
  * there is none. */
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict);
+/* Turns the request away. */
+enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict);
 /* The server's side failed before the response was complete. */
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict);
 /* The link broke before a byte of the response: on a used one that is the server's good right, and
  * a request that can be repeated is, once. */
 enum flow exchange_lose_link(struct exchange *exchange);
-/* Lets go of the link and of all memory. A link in the middle of something is reset. */
+/* Lets go of the link. One in the middle of something is reset. */
+void exchange_drop_link(struct exchange *exchange);
+/* Lets go of the link and of all memory; NULL is allowed. */
 void exchange_free(struct exchange *exchange);
-/* Whether bytes wait for the client to take them. */
-bool exchange_waits_for_client(const struct exchange *exchange);
+
+/* Counts bytes that came from its client and went there. */
+static inline void exchange_count_received(struct exchange *exchange, uint64_t bytes)
+{
+	exchange->received += bytes;
+	client_count_received(exchange->client, bytes);
+}
+
+static inline void exchange_count_sent(struct exchange *exchange, uint64_t bytes)
+{
+	exchange->sent += bytes;
+	client_count_sent(exchange->client, bytes);
+}
 
 /* request.c: what the client says. */
 
-/* Reads on, and when the head is complete sends it on its way. */
-void request_read(struct client *client);
+/* Reads a head, as http_request_parse(), by the listener's limits. */
+int request_parse(struct exchange *exchange, const char *data, uint32_t length);
+/* The head at @data was read, @length bytes: finds its route, and writes it for the server. */
+enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length);
+/* Checks what has newly come of the body, from @at in *incoming on. False: refused. */
+bool request_check_body(struct exchange *exchange, uint32_t at);
 /* One step of it towards the server. */
 enum flow request_forward(struct exchange *exchange);
 /* Nothing of it is left to be sent. */
@@ -109,10 +165,15 @@ bool request_is_done(const struct exchange *exchange);
 /* response.c: what the server says; one step of it towards the client. */
 enum flow response_forward(struct exchange *exchange);
 
+/* http1.c: reads on, and when a request's head is complete sends it on its way. */
+void http1_read(struct client *client);
+
 /* relay.c */
 
 /* For a client of a TCP listener. */
 void relay_begin(struct client *client);
+/* The server has gone over to what the client asked for: from here on it is no longer HTTP. */
+void relay_take_over(struct exchange *exchange);
 /* One step both ways. */
 enum flow relay_forward(struct exchange *exchange);
 

@@ -7,10 +7,40 @@
 #include <errno.h>
 #include "proxy/client/exchange.h"
 
+static void refuse(struct exchange *exchange, enum fw_verdict verdict)
+{
+	client_refuse(exchange->client, verdict);
+}
+
+/* What waits for the client is in to_client after an upgrade, then in from_server. */
+static bool waits_for_client(const struct exchange *exchange)
+{
+	return !stream_is(&exchange->client->stream, STREAM_WRITABLE) &&
+	       (buffer_length(exchange->to_client) || exchange->answer_ready);
+}
+
+static uint64_t taken(const struct exchange *exchange)
+{
+	return stream_taken(&exchange->client->stream, exchange->client->sent);
+}
+
+/* A relay has no messages, and needs no more of a front than this. */
+static const struct front tcp_front = {
+	.refuse = refuse,
+	.waits_for_client = waits_for_client,
+	.taken = taken,
+};
+
+void relay_take_over(struct exchange *exchange)
+{
+	exchange->client->phase = CLIENT_RELAY;
+}
+
 void relay_begin(struct client *client)
 {
-	struct exchange *exchange = exchange_create(client);
+	struct exchange *exchange = exchange_create(client, &tcp_front, &client->in);
 
+	client->exchange = exchange;
 	if (!exchange) {
 		client_refuse(client, FW_MEMORY);
 		return;
@@ -76,7 +106,7 @@ static int step_up(struct exchange *exchange)
 	if (exchange->client_ended)
 		return 0;
 	code = fill(exchange, &client->stream, &client->in, &exchange->client_ended, &moved);
-	client_count_received(client, moved);
+	exchange_count_received(exchange, moved);
 	if (exchange->client_ended)
 		stream_shutdown(&exchange->link->stream);
 	return code < 0 ? code : moved > 0;
@@ -93,7 +123,7 @@ static int step_down(struct exchange *exchange)
 
 	if (buffer_length(*waiting)) {
 		code = drain(exchange, &client->stream, waiting, &moved);
-		client_count_sent(client, moved);
+		exchange_count_sent(exchange, moved);
 		return code < 0 ? code : moved > 0;
 	}
 	if (!exchange->server_ended) {

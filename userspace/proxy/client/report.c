@@ -48,9 +48,9 @@ static void count_response(const struct listener *listener, int status)
 		board_add(listener->board, classes[status / 100 - 2], 1);
 }
 
-static void describe(const struct client *client, struct access_line *line)
+static void describe(const struct client *client, const struct exchange *exchange,
+		     struct access_line *line)
 {
-	const struct exchange *exchange = client->exchange;
 	uint64_t now_ns = client_now(client);
 	struct tls_facts facts;
 
@@ -67,13 +67,14 @@ static void describe(const struct client *client, struct access_line *line)
 		line->duration_ns = now_ns - client->since_ns;
 		return;
 	}
-	line->in = client->received - exchange->received_before;
-	line->out = client->sent - exchange->sent_before;
+	line->in = exchange->received;
+	line->out = exchange->sent;
 	line->duration_ns = now_ns - exchange->begun_ns;
 	line->upstream = exchange->server;
 	if (exchange->method && exchange->to_server) {
 		struct http_slice token = http_method_token(exchange->method);
 
+		line->protocol = exchange->minor ? exchange->front->protocol : "HTTP/1.0";
 		line->method = token.at;
 		line->method_length = token.length;
 		line->target = exchange->to_server->data + exchange->target_at;
@@ -81,7 +82,8 @@ static void describe(const struct client *client, struct access_line *line)
 	}
 }
 
-void report_request(struct client *client, int status, enum fw_verdict verdict)
+void report_request(struct client *client, const struct exchange *exchange, int status,
+		    enum fw_verdict verdict)
 {
 	struct listener *listener = client->listener;
 	struct access_line line = {.status = status};
@@ -90,13 +92,13 @@ void report_request(struct client *client, int status, enum fw_verdict verdict)
 	if (verdict != FW_NONE)
 		board_count(listener->board, verdict);
 	if (verdict != FW_NONE && verdict_rows[verdict].action == FW_ACTION_REFUSE) {
-		describe(client, &line);
+		describe(client, exchange, &line);
 		tell_refusal(listener, &line, verdict);
 		return;
 	}
 	if (listener->worker->log.fd < 0)
 		return;
-	describe(client, &line);
+	describe(client, exchange, &line);
 	if (verdict != FW_NONE)
 		line.reason = verdict_rows[verdict].label;
 	add_line(listener, &line);
@@ -108,7 +110,8 @@ void report_end(struct client *client, enum fw_verdict verdict)
 		return; /* its refusal was reported */
 	/* Inside a request or relay the end is worth a line; between requests it is not. */
 	if (client->exchange || verdict_rows[verdict].action == FW_ACTION_REFUSE)
-		report_request(client, client->exchange ? client->exchange->status : 0, verdict);
+		report_request(client, client->exchange,
+			       client->exchange ? client->exchange->status : 0, verdict);
 	else
 		board_count(client->listener->board, verdict);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the client says, and how it gets to the server: the head read, judged, routed and written
- * anew; then the body, as far as it has been checked.
+ * anew; then the body, as far as it has been checked. How it came from the client is its front's.
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
@@ -74,37 +74,30 @@ static bool write_head(struct exchange *exchange, const char *data, uint32_t len
 	return true;
 }
 
-/* Checks what has newly arrived of the body, from @at in the client's buffer on. */
-static bool check_body(struct exchange *exchange, uint32_t at)
+int request_parse(struct exchange *exchange, const char *data, uint32_t length)
 {
-	struct client *client = exchange->client;
-	size_t forward;
-	int64_t count;
+	const uint64_t *live = exchange->client->listener->live.value;
+	const struct http_limits limits = {
+		.target = (uint32_t)live[FW_SET_LIMIT_TARGET],
+		.header = (uint32_t)live[FW_SET_LIMIT_HEADER],
+		.field = (uint32_t)live[FW_SET_LIMIT_FIELD],
+		.fields = (uint32_t)live[FW_SET_LIMIT_FIELDS],
+		.cookies = (uint32_t)live[FW_SET_LIMIT_COOKIES],
+		.body = live[FW_SET_LIMIT_BODY],
+	};
 
-	if (!client->in)
-		return true;
-	count = body_check(&exchange->request_body, buffer_start(client->in) + at,
-			   buffer_length(client->in) - at, &forward);
-	if (count < 0) {
-		client_refuse(client, (enum fw_verdict) - count);
-		return false;
-	}
-	exchange->body_ready += (uint32_t)forward;
-	return true;
+	return http_request_parse(&exchange->message.request, data, length, &limits);
 }
 
-/* The head is complete and in order: the exchange begins. */
-static void begin(struct exchange *exchange, uint32_t length)
+enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length)
 {
 	struct client *client = exchange->client;
 	struct listener *listener = client->listener;
-	struct http_request *request = &exchange->message.request;
+	const struct http_request *request = &exchange->message.request;
 	const uint64_t *live = listener->live.value;
-	const char *data = buffer_start(client->in);
 
 	board_add(listener->board, METRIC_REQUESTS, 1);
 	client->requests++;
-	client->phase = CLIENT_EXCHANGE;
 	exchange->head_ns = client_now(client);
 	exchange->method = request->method;
 	exchange->minor = request->head.minor;
@@ -118,106 +111,33 @@ static void begin(struct exchange *exchange, uint32_t length)
 			  .overhead = live[FW_SET_LIMIT_CHUNK_OVERHEAD],
 		  });
 	exchange->pool = find_route(listener, http_slice(data, request->path));
-	if (!exchange->pool) {
-		client_refuse(client, FW_NO_ROUTE);
-		return;
-	}
-	if (!write_head(exchange, data, length)) {
-		client_refuse(client, FW_MEMORY);
-		return;
-	}
+	if (!exchange->pool)
+		return FW_NO_ROUTE;
+	if (!write_head(exchange, data, length))
+		return FW_MEMORY;
 	http_response_init(&exchange->message.response);
-	buffer_consume(client->in, length);
-	if (!buffer_length(client->in))
-		buffer_give(&client->in);
-	if (check_body(exchange, 0) && exchange_connect(exchange) != FLOW_OVER)
-		exchange_run(exchange);
+	return FW_NONE;
 }
 
-/* Looks at what has been received. True: the head is not complete, and more may be read. */
-static bool parse(struct client *client)
-{
-	const uint64_t *live = client->listener->live.value;
-	const struct http_limits limits = {
-		.target = (uint32_t)live[FW_SET_LIMIT_TARGET],
-		.header = (uint32_t)live[FW_SET_LIMIT_HEADER],
-		.field = (uint32_t)live[FW_SET_LIMIT_FIELD],
-		.fields = (uint32_t)live[FW_SET_LIMIT_FIELDS],
-		.cookies = (uint32_t)live[FW_SET_LIMIT_COOKIES],
-		.body = live[FW_SET_LIMIT_BODY],
-	};
-	struct exchange *exchange = client->exchange;
-	int result;
+/* --- the body ----------------------------------------------------------------------------------
+ */
 
-	if (!exchange) {
-		exchange = exchange_create(client);
-		if (!exchange) {
-			client_refuse(client, FW_MEMORY);
-			return false;
-		}
-		exchange->received_before -= buffer_length(client->in);
-		http_request_init(&exchange->message.request);
-		if (client->phase == CLIENT_IDLE) {
-			client->phase = CLIENT_HEAD;
-			client->since_ns = client_now(client);
-		}
-	}
-	result = http_request_parse(&exchange->message.request, buffer_start(client->in),
-				    buffer_length(client->in), &limits);
-	if (result == 0)
+bool request_check_body(struct exchange *exchange, uint32_t at)
+{
+	struct buffer *in = *exchange->incoming;
+	size_t forward;
+	int64_t count;
+
+	if (!in)
 		return true;
-	if (result < 0)
-		client_refuse(client, (enum fw_verdict) - result);
-	else
-		begin(exchange, (uint32_t)result);
-	return false;
-}
-
-/* Room for more of the head: a buffer, or a larger one. */
-static bool make_room(struct client *client)
-{
-	struct buffers *buffers = &client_worker(client)->buffers;
-
-	if (!client->in)
-		client->in = buffer_take(buffers, BUFFER_SMALL);
-	else if (!buffer_room(client->in) && client->in->start)
-		buffer_compact(client->in);
-	else if (!buffer_room(client->in))
-		return buffer_grow(buffers, &client->in);
-	return client->in != NULL;
-}
-
-/* The client's last byte came before a complete head. */
-static void end_early(struct client *client)
-{
-	client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
-}
-
-void request_read(struct client *client)
-{
-	ssize_t count;
-
-	/* Sent ahead, behind the previous request. */
-	if (client->in && !client->exchange && !parse(client))
-		return;
-	for (;;) {
-		if (!make_room(client)) {
-			client_refuse(client, FW_MEMORY);
-			return;
-		}
-		count = stream_read(&client->stream, buffer_end(client->in),
-				    buffer_room(client->in));
-		if (count <= 0)
-			break;
-		client->in->end += (uint32_t)count;
-		client_count_received(client, (uint64_t)count);
-		if (!parse(client))
-			return;
+	count = body_check(&exchange->request_body, buffer_start(in) + at, buffer_length(in) - at,
+			   &forward);
+	if (count < 0) {
+		exchange_refuse(exchange, (enum fw_verdict) - count);
+		return false;
 	}
-	if (count != -EAGAIN)
-		end_early(client);
-	else if (!buffer_length(client->in))
-		buffer_give(&client->in);
+	exchange->body_ready += (uint32_t)forward;
+	return true;
 }
 
 /* --- on to the server --------------------------------------------------------------------------
@@ -240,27 +160,28 @@ static int gather(const struct exchange *exchange, struct iovec parts[2])
 			buffer_start(exchange->to_server) + exchange->head_sent, head_left};
 	if (exchange->body_ready)
 		parts[count++] =
-			(struct iovec){buffer_start(exchange->client->in), exchange->body_ready};
+			(struct iovec){buffer_start(*exchange->incoming), exchange->body_ready};
 	return count;
 }
 
 /* @count bytes of the head, then of the body, have left. */
 static void note_sent(struct exchange *exchange, uint32_t count)
 {
-	struct client *client = exchange->client;
 	uint32_t of_head = buffer_length(exchange->to_server) - exchange->head_sent;
 
 	if (of_head > count)
 		of_head = count;
 	exchange->head_sent += of_head;
 	count -= of_head;
-	exchange->touched_ns = client_now(client);
+	exchange->touched_ns = client_now(exchange->client);
 	if (count) {
 		exchange->body_sent = true;
 		exchange->body_ready -= count;
-		buffer_consume(client->in, count);
-		if (!buffer_length(client->in))
-			buffer_give(&client->in);
+		buffer_consume(*exchange->incoming, count);
+		if (!buffer_length(*exchange->incoming))
+			buffer_give(exchange->incoming);
+		if (exchange->front->note_taken)
+			exchange->front->note_taken(exchange, count);
 	}
 	if (request_is_done(exchange))
 		exchange->asked_ns = exchange->touched_ns;
@@ -282,46 +203,6 @@ static enum flow send_ready(struct exchange *exchange, const struct iovec *parts
 	return FLOW_MOVED;
 }
 
-/* The client waits to be told to go on; it is, now that there is a server to go on to. */
-static void send_continue(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-
-	exchange->expects_continue = false;
-	if (client->in || exchange->request_body.done || exchange->to_client)
-		return;
-	exchange->to_client = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
-	if (exchange->to_client)
-		buffer_append(exchange->to_client, http_continue.at, http_continue.length);
-}
-
-static enum flow read_body(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-	ssize_t count;
-
-	if (!stream_is(&client->stream, STREAM_READABLE))
-		return FLOW_STUCK;
-	client->in = buffer_take(&client_worker(client)->buffers, BUFFER_MEDIUM);
-	if (!client->in) {
-		client_refuse(client, FW_MEMORY);
-		return FLOW_OVER;
-	}
-	count = stream_read(&client->stream, client->in->data, client->in->capacity);
-	if (count == -EAGAIN) {
-		buffer_give(&client->in);
-		return FLOW_STUCK;
-	}
-	if (count <= 0) {
-		client_close(client, FW_CLIENT_CLOSED);
-		return FLOW_OVER;
-	}
-	client->in->end = (uint32_t)count;
-	exchange->touched_ns = client_now(client);
-	client_count_received(client, (uint64_t)count);
-	return check_body(exchange, 0) ? FLOW_MOVED : FLOW_OVER;
-}
-
 enum flow request_forward(struct exchange *exchange)
 {
 	struct iovec parts[2];
@@ -334,8 +215,9 @@ enum flow request_forward(struct exchange *exchange)
 		return send_ready(exchange, parts, count);
 	if (exchange->request_body.done)
 		return FLOW_STUCK;
+	/* There is a server to go on to now. */
 	if (exchange->expects_continue)
-		send_continue(exchange);
-	/* Whatever is left in the buffer now belongs to the next request. */
-	return read_body(exchange);
+		exchange->front->send_continue(exchange);
+	exchange->expects_continue = false;
+	return exchange->front->read_body(exchange);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the server says, and how it gets to the client: heads read and written anew, the body as far
- * as it has been checked.
+ * What the server says: heads read and judged, the body as far as it has been checked. How it gets
+ * to the client is its front's.
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
@@ -9,116 +9,9 @@
 
 enum { INTERIMS_MAX = 16 }; /* 1xx responses before the final one */
 
-/* --- to the client -----------------------------------------------------------------------------
- */
-
-static int gather(const struct exchange *exchange, struct iovec parts[2])
-{
-	int count = 0;
-
-	if (buffer_length(exchange->to_client))
-		parts[count++] = (struct iovec){buffer_start(exchange->to_client),
-						buffer_length(exchange->to_client)};
-	if (exchange->answer_ready)
-		parts[count++] =
-			(struct iovec){buffer_start(exchange->from_server), exchange->answer_ready};
-	return count;
-}
-
-static enum flow send_ready(struct exchange *exchange, const struct iovec *parts, int count)
-{
-	struct client *client = exchange->client;
-	ssize_t sent = stream_write(&client->stream, parts, count);
-	uint32_t of_head = buffer_length(exchange->to_client);
-
-	if (sent == -EAGAIN)
-		return FLOW_STUCK;
-	if (sent < 0) {
-		client_close(client, FW_CLIENT_CLOSED);
-		return FLOW_OVER;
-	}
-	client_count_sent(client, (uint64_t)sent);
-	exchange->touched_ns = client_now(client);
-	if (of_head > (uint32_t)sent)
-		of_head = (uint32_t)sent;
-	if (of_head)
-		buffer_consume(exchange->to_client, of_head);
-	if (!buffer_length(exchange->to_client))
-		buffer_give(&exchange->to_client);
-	if (sent > of_head) {
-		exchange->answer_ready -= (uint32_t)sent - of_head;
-		buffer_consume(exchange->from_server, (uint32_t)sent - of_head);
-	}
-	if (exchange->from_server && !buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
-	return FLOW_MOVED;
-}
-
-/* Everything has been said and taken. */
-static enum flow finish(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
-	bool keep_alive = exchange->keep_alive;
-
-	/* A request that was not wanted to its end leaves its connections in the middle of it. */
-	if (!request_is_done(exchange))
-		exchange->link_reusable = keep_alive = false;
-	report_request(client, exchange->status, FW_NONE);
-	if (keep_alive)
-		client_next(client);
-	else if (client_worker(client)->draining)
-		client_finish(client, FW_DRAINED);
-	else
-		client_finish(client, allowed && client->requests >= allowed
-					      ? FW_CONNECTION_REQUESTS
-					      : FW_DONE);
-	return FLOW_OVER;
-}
-
-/* --- from the server ---------------------------------------------------------------------------
- */
-
 static enum flow refuse(struct exchange *exchange)
 {
 	return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
-}
-
-/* Whether the client's connection outlives this response, as far as that is ours to say. */
-static bool may_keep_alive(const struct exchange *exchange)
-{
-	const struct client *client = exchange->client;
-	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
-
-	return exchange->keep_alive && !client_worker(client)->draining &&
-	       (!allowed || client->requests < allowed) && request_is_done(exchange) &&
-	       http_response_delimited(&exchange->message.response, exchange->minor);
-}
-
-/* Writes the head that was just read for the client, behind what waits for it already. */
-static bool write_head(struct exchange *exchange, uint32_t length)
-{
-	struct buffers *buffers = &client_worker(exchange->client)->buffers;
-	const struct http_reply reply = {.minor = exchange->minor,
-					 .keep_alive = exchange->keep_alive};
-	uint32_t need = length + HTTP_WRITE_EXTRA;
-	struct buffer *out = exchange->to_client;
-	int written;
-
-	if (!out)
-		out = exchange->to_client = buffer_take_for(buffers, need);
-	else
-		while (buffer_room(out) < need && buffer_grow(buffers, &exchange->to_client))
-			out = exchange->to_client;
-	if (!out)
-		return false;
-	written =
-		http_response_write(buffer_end(out), buffer_room(out), &exchange->message.response,
-				    buffer_start(exchange->from_server), &reply);
-	if (written < 0)
-		return false;
-	out->end += (uint32_t)written;
-	return true;
 }
 
 static enum flow read_head(struct exchange *exchange);
@@ -130,7 +23,7 @@ static enum flow pass_interim(struct exchange *exchange, uint32_t length)
 
 	if (++exchange->interims > INTERIMS_MAX)
 		return refuse(exchange);
-	if (status != 100 && exchange->minor > 0 && !write_head(exchange, length))
+	if (status != 100 && exchange->minor > 0 && !exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	buffer_consume(exchange->from_server, length);
 	http_response_init(&exchange->message.response);
@@ -152,17 +45,15 @@ static bool switches_as_asked(const struct exchange *exchange)
 }
 
 /* 101: from here on the connection is no longer HTTP's. */
-static enum flow begin_relay(struct exchange *exchange, uint32_t length)
+static enum flow switch_protocol(struct exchange *exchange, uint32_t length)
 {
-	struct client *client = exchange->client;
-
 	if (!switches_as_asked(exchange) || !request_is_done(exchange) ||
-	    !write_head(exchange, length))
+	    !exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	exchange->answered = true;
 	exchange->status = 101;
 	buffer_consume(exchange->from_server, length);
-	client->phase = CLIENT_RELAY;
+	relay_take_over(exchange);
 	return FLOW_MOVED;
 }
 
@@ -184,37 +75,23 @@ static bool check_body(struct exchange *exchange, uint32_t length)
 	return true;
 }
 
-/* A small body goes along with its head in one write. */
-static void join_small_body(struct exchange *exchange)
-{
-	struct buffer *out = exchange->to_client;
-
-	if (exchange->answer_ready <= buffer_room(out)) {
-		buffer_append(out, buffer_start(exchange->from_server), exchange->answer_ready);
-		buffer_consume(exchange->from_server, exchange->answer_ready);
-		exchange->answer_ready = 0;
-	}
-	if (!buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
-}
-
 static enum flow begin_response(struct exchange *exchange, uint32_t length)
 {
 	const struct http_response *response = &exchange->message.response;
 
 	exchange->answered = true;
 	exchange->status = response->status;
-	exchange->keep_alive = may_keep_alive(exchange);
 	exchange->link_reusable = response->head.keep_alive && !exchange->link_once &&
 				  response->head.framing != HTTP_UNTIL_CLOSE;
 	body_init(&exchange->response_body, &response->head, (struct http_chunk_limits){0});
-	exchange->response_body.unwrap = exchange->minor == 0;
-	if (!write_head(exchange, length))
+	exchange->response_body.unwrap = exchange->front->bare_bodies || exchange->minor == 0;
+	if (!exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	buffer_consume(exchange->from_server, length);
 	if (!check_body(exchange, buffer_length(exchange->from_server)))
 		return refuse(exchange);
-	join_small_body(exchange);
+	if (!buffer_length(exchange->from_server))
+		buffer_give(&exchange->from_server);
 	return FLOW_MOVED;
 }
 
@@ -231,7 +108,7 @@ static enum flow read_head(struct exchange *exchange)
 	if (length == 0)
 		return FLOW_MOVED;
 	if (response->status == 101)
-		return begin_relay(exchange, (uint32_t)length);
+		return switch_protocol(exchange, (uint32_t)length);
 	if (response->status < 200)
 		return pass_interim(exchange, (uint32_t)length);
 	return begin_response(exchange, (uint32_t)length);
@@ -285,13 +162,21 @@ static enum flow read_server(struct exchange *exchange)
 	return check_body(exchange, (uint32_t)count) ? FLOW_MOVED : refuse(exchange);
 }
 
+/* Everything has been said and taken. */
+static enum flow finish(struct exchange *exchange)
+{
+	/* A request that was not wanted to its end leaves its connections in the middle of it. */
+	if (!request_is_done(exchange))
+		exchange->link_reusable = exchange->keep_alive = false;
+	report_request(exchange->client, exchange, exchange->status, FW_NONE);
+	exchange->front->finish(exchange);
+	return FLOW_OVER;
+}
+
 enum flow response_forward(struct exchange *exchange)
 {
-	struct iovec parts[2];
-	int count = gather(exchange, parts);
-
-	if (count)
-		return send_ready(exchange, parts, count);
+	if (exchange->answer_ready || buffer_length(exchange->to_client))
+		return exchange->front->send(exchange);
 	if (exchange->answered && exchange->response_body.done)
 		return finish(exchange);
 	if (!exchange->link || exchange->link->connecting)

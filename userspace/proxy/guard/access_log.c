@@ -159,6 +159,8 @@ static size_t format_line(struct access_log *log, char *out, const struct access
 	put(&text, "{\"time\":\"%s.%03uZ\",\"listener\":\"%s\"", log->date, ms, line->listener);
 	if (line->source)
 		put(&text, ",\"source\":\"%s\",\"port\":%u", line->source, line->port);
+	if (line->protocol)
+		put_string(&text, "protocol", line->protocol, strlen(line->protocol));
 	if (line->method_length)
 		put_string(&text, "method", line->method, line->method_length);
 	if (target)

@@ -37,8 +37,9 @@ struct access_line {
 	uint16_t port;
 	const char *method, *target; /* not terminated; target may be cut */
 	size_t method_length, target_length;
-	int status;       /* 0: none was sent */
-	uint64_t in, out; /* bytes from and to the client */
+	const char *protocol; /* "HTTP/1.1"; NULL: none that is known */
+	int status;           /* 0: none was sent */
+	uint64_t in, out;     /* bytes from and to the client */
 	uint64_t duration_ns;
 	const char *tls, *cipher, *name; /* version, suite, name asked for; NULL: none */
 	const char *upstream;            /* server's address as configured; NULL: none was used */
