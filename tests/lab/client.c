@@ -20,6 +20,7 @@
 #include "common/address.h"
 #include "common/options.h"
 #include "common/run.h"
+#include "common/wire.h"
 
 #define EVENTS_MAX    256
 #define RESPONSE_SIZE 4096 /* of header and body: more is no answer to our question */
@@ -30,6 +31,7 @@ enum outcome {
 	OK,
 	REFUSED,    /* RST to the SYN */
 	UNANSWERED, /* no connection by the deadline */
+	HANDSHAKE,  /* no TLS handshake by the deadline, or it failed */
 	RESET,      /* RST later */
 	CUT,        /* closed before the response was complete */
 	SILENT,     /* connected, no complete response by the deadline */
@@ -40,17 +42,24 @@ enum outcome {
 };
 
 static const char *const outcome_names[OUTCOMES] = {
-	[OK] = "ok",       [REFUSED] = "refused",  [UNANSWERED] = "connect_timeout",
-	[RESET] = "reset", [CUT] = "closed_early", [SILENT] = "response_timeout",
-	[BODY] = "body",   [STATUS] = "status",    [LOCAL] = "local",
+	[OK] = "ok",
+	[REFUSED] = "refused",
+	[UNANSWERED] = "connect_timeout",
+	[HANDSHAKE] = "handshake",
+	[RESET] = "reset",
+	[CUT] = "closed_early",
+	[SILENT] = "response_timeout",
+	[BODY] = "body",
+	[STATUS] = "status",
+	[LOCAL] = "local",
 };
 
-enum state { CONNECTING, WAITING, IDLE };
+enum state { CONNECTING, SHAKING, WAITING, IDLE };
 
 /* A connection, and the attempt that it carries unless it is idle. */
 struct exchange {
 	enum state state;
-	int fd;
+	struct wire wire;
 	uint64_t due;                   /* when the attempt should have begun */
 	struct exchange *older, *newer; /* in the order of due: the order of deadlines */
 	struct exchange *next_idle;
@@ -64,8 +73,9 @@ struct client {
 	uint64_t sources, rate;
 	double seconds, timeout;
 	const char *body_file, *path;
-	bool keep_alive, json;
+	bool keep_alive, tls, json;
 
+	struct wire_tls *wire_tls;
 	int epoll;
 	char request[1024];
 	size_t request_length;
@@ -101,7 +111,7 @@ static void idle_remove(struct client *client, struct exchange *exchange)
 
 static void exchange_free(struct exchange *exchange)
 {
-	close(exchange->fd);
+	wire_close(&exchange->wire);
 	free(exchange);
 }
 
@@ -159,7 +169,7 @@ static void exchange_send(struct client *client, struct exchange *exchange)
 {
 	/* A request is far smaller than a fresh socket's buffer: it goes as a whole or not at all.
 	 */
-	if (send(exchange->fd, client->request, client->request_length, MSG_NOSIGNAL) !=
+	if (wire_send(&exchange->wire, client->request, client->request_length) !=
 	    (ssize_t)client->request_length) {
 		attempt_end(client, exchange, RESET, false);
 		return;
@@ -171,11 +181,12 @@ static void exchange_send(struct client *client, struct exchange *exchange)
 static void exchange_receive(struct client *client, struct exchange *exchange)
 {
 	char *free_space = exchange->response + exchange->length;
-	ssize_t received = recv(exchange->fd, free_space, RESPONSE_SIZE - 1 - exchange->length, 0);
+	ssize_t received =
+		wire_receive(&exchange->wire, free_space, RESPONSE_SIZE - 1 - exchange->length);
 	bool reusable;
 	int outcome;
 
-	if (received < 0 && errno == EAGAIN)
+	if (received == -EAGAIN)
 		return;
 	if (received < 0) {
 		attempt_end(client, exchange, RESET, false);
@@ -191,6 +202,27 @@ static void exchange_receive(struct client *client, struct exchange *exchange)
 		attempt_end(client, exchange, (enum outcome)outcome, reusable && received > 0);
 }
 
+static void exchange_await(const struct client *client, struct exchange *exchange, uint32_t events)
+{
+	epoll_ctl(client->epoll, EPOLL_CTL_MOD, exchange->wire.fd,
+		  &(struct epoll_event){.events = events, .data.ptr = exchange});
+}
+
+static void exchange_shake(struct client *client, struct exchange *exchange)
+{
+	uint32_t events = EPOLLIN;
+	int done = exchange->wire.tls ? wire_shake(&exchange->wire, &events) : 1;
+
+	if (done < 0) {
+		attempt_end(client, exchange, HANDSHAKE, false);
+		return;
+	}
+	exchange_await(client, exchange, done ? EPOLLIN : events);
+	exchange->state = SHAKING;
+	if (done)
+		exchange_send(client, exchange);
+}
+
 static void exchange_advance(struct client *client, struct exchange *exchange)
 {
 	socklen_t length = sizeof(int);
@@ -198,15 +230,16 @@ static void exchange_advance(struct client *client, struct exchange *exchange)
 
 	switch (exchange->state) {
 	case CONNECTING:
-		getsockopt(exchange->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+		getsockopt(exchange->wire.fd, SOL_SOCKET, SO_ERROR, &error, &length);
 		if (error) {
 			attempt_end(client, exchange, error == ECONNREFUSED ? REFUSED : RESET,
 				    false);
 			return;
 		}
-		epoll_ctl(client->epoll, EPOLL_CTL_MOD, exchange->fd,
-			  &(struct epoll_event){.events = EPOLLIN, .data.ptr = exchange});
-		exchange_send(client, exchange);
+		exchange_shake(client, exchange);
+		break;
+	case SHAKING:
+		exchange_shake(client, exchange);
 		break;
 	case WAITING:
 		exchange_receive(client, exchange);
@@ -235,14 +268,15 @@ static void attempt_begin(struct client *client, uint64_t due)
 	prefix_host(&client->prefix, client->attempts++ % client->sources, source);
 	fd = connect_from(source, &client->destination, 0);
 	exchange = fd < 0 ? NULL : malloc(sizeof(*exchange));
-	if (!exchange) {
+	if (!exchange || !wire_open(&exchange->wire, fd, client->wire_tls,
+				    client->tls ? WIRE_TLS : WIRE_PLAIN)) {
 		client->by_outcome[LOCAL]++;
 		if (fd >= 0)
 			close(fd);
+		free(exchange);
 		return;
 	}
 	exchange->state = CONNECTING;
-	exchange->fd = fd;
 	exchange->due = due;
 	list_append(client, exchange);
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, fd,
@@ -251,11 +285,12 @@ static void attempt_begin(struct client *client, uint64_t due)
 
 static void attempts_expire(struct client *client, uint64_t now)
 {
+	static const enum outcome expiry[] = {
+		[CONNECTING] = UNANSWERED, [SHAKING] = HANDSHAKE, [WAITING] = SILENT};
 	uint64_t timeout = (uint64_t)(client->timeout * 1e9);
 
 	while (client->oldest && (run_stopped || client->oldest->due + timeout <= now))
-		attempt_end(client, client->oldest,
-			    client->oldest->state == CONNECTING ? UNANSWERED : SILENT, false);
+		attempt_end(client, client->oldest, expiry[client->oldest->state], false);
 }
 
 /* Waits for events until @due, but no longer than a look at deadlines can wait. */
@@ -355,6 +390,7 @@ int main(int argc, char **argv)
 		 "patience with one attempt; 3 unless said"},
 		{"path", OPTION_TEXT, &client.path, "to GET; / unless said"},
 		{"body-file", OPTION_TEXT, &client.body_file, "holds the body that is expected"},
+		{"tls", OPTION_SWITCH, &client.tls, "over TLS"},
 		{"keep-alive", OPTION_SWITCH, &client.keep_alive, "use connections again"},
 		{"json", OPTION_SWITCH, &client.json, "print the result as JSON"},
 	};
@@ -374,16 +410,18 @@ int main(int argc, char **argv)
 				 "GET %s HTTP/1.1\r\nHost: lab.example\r\nConnection: %s\r\n\r\n",
 				 client.path, client.keep_alive ? "keep-alive" : "close");
 	client.epoll = epoll_create1(EPOLL_CLOEXEC);
+	client.wire_tls = wire_tls_new("http/1.1");
 	client.latencies =
 		calloc((size_t)(client.seconds * (double)client.rate) + 1, sizeof(uint64_t));
 	if (client.request_length >= sizeof(client.request) || client.epoll < 0 ||
-	    !client.latencies)
+	    !client.latencies || !client.wire_tls)
 		options_refuse("--path is too long, or there is no memory");
 
 	run_begin(client.seconds + client.timeout);
 	client_run(&client);
 	close(client.epoll);
 	int status = run_report(client_result(&client), client.json);
+	wire_tls_free(client.wire_tls);
 	free(client.latencies);
 	free(client.body);
 	return status;
