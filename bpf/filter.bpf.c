@@ -26,16 +26,12 @@
 #include "arrivals.h"
 #include "challenge.h"
 
-/* Rates at one level, for which the settings' names differ by the level alone. */
-#define SKETCH(level, hash)                                                                        \
-	({                                                                                         \
-		struct limit limit_ =                                                              \
-			limit_of(policy_setting(packet->service, FW_SET_##level##_SYN_RATE),       \
-				 policy_setting(packet->service, FW_SET_##level##_SYN_BURST));     \
-                                                                                                   \
-		limit_.interval_ns && !sketch_take(&sketch, hash, limit_, now)                     \
-			? FW_##level##_SYN_RATE                                                    \
-			: FW_NONE;                                                                 \
+/* Rate at one level, for which the settings' names differ by the level alone. */
+#define RATE(level, of)                                                                            \
+	((struct sketch_rate){                                                                     \
+		.hash = (of),                                                                      \
+		.limit = limit_of(policy_setting(packet->service, FW_SET_##level##_SYN_RATE),      \
+				  policy_setting(packet->service, FW_SET_##level##_SYN_BURST)),    \
 	})
 
 /* A rate of the host's. */
@@ -66,13 +62,15 @@ static __always_inline bool may_challenge(const struct packet *packet,
 {
 	__u64 rate = policy_setting(packet->service, FW_SET_CHALLENGE_ANSWERS);
 	__u64 wider = policy_setting(packet->service, FW_SET_CHALLENGE_PREFIX_ANSWERS);
+	const struct sketch_rates rates = {
+		.source = {attempt->source, limit_of(rate, rate / 4 + 1)},
+		.prefix = {attempt->prefix, limit_of(wider, wider / 4 + 1)},
+	};
 
 	if (!challenges(packet))
 		return false;
-	return attempt->verified || (sketch_take(&answers, attempt->source,
-						 limit_of(rate, rate / 4 + 1), attempt->now) &&
-				     sketch_take(&answers, attempt->prefix,
-						 limit_of(wider, wider / 4 + 1), attempt->now));
+	return attempt->verified ||
+	       sketch_take_both(&answers, &rates, attempt->now) == SKETCH_NEITHER;
 }
 
 /* Takes note of one more newcomer; FW_UNCHALLENGED: the service is under pressure. */
@@ -103,10 +101,19 @@ static __always_inline enum fw_verdict doubt_under_pressure(const struct packet 
 static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packet,
 						      const struct attempt *attempt)
 {
+	const struct sketch_rates rates = {
+		.source = RATE(SOURCE, attempt->source),
+		.prefix = RATE(PREFIX, attempt->prefix),
+	};
 	__u64 now = attempt->now;
+	enum sketch_refusal refusal = sketch_take_both(&sketch, &rates, now);
 
-	JUDGE(SKETCH(SOURCE, attempt->source));
-	JUDGE(SKETCH(PREFIX, attempt->prefix));
+	if (refusal == SKETCH_SOURCE) {
+		JUDGE(FW_SOURCE_SYN_RATE);
+		refusal = sketch_take(&sketch, &rates.prefix, now) ? SKETCH_NEITHER : SKETCH_PREFIX;
+	}
+	if (refusal == SKETCH_PREFIX)
+		JUDGE(FW_PREFIX_SYN_RATE);
 	if (!pressure_is_on(packet->service, now))
 		JUDGE(feel_pressure(packet, now));
 	JUDGE(rate_gate(packet->service, now));
@@ -119,10 +126,11 @@ static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packe
 static __always_inline enum fw_verdict doubt_verified(const struct packet *packet,
 						      const struct attempt *attempt)
 {
+	const struct sketch_rate prefix = RATE(PREFIX, attempt->prefix);
 	__u64 now = attempt->now;
 
 	JUDGE(rate_verified(attempt->verified, packet->service, now));
-	if (challenges(packet) && SKETCH(PREFIX, attempt->prefix) != FW_NONE)
+	if (challenges(packet) && !sketch_take(&sketch, &prefix, now))
 		JUDGE(FW_UNCHALLENGED);
 	return FW_NONE;
 }
@@ -221,12 +229,15 @@ static __always_inline enum fw_verdict judge_syn_ack(struct xdp_md *ctx,
 /* One peer's connections may be told of a few errors, whatever else is flooded. */
 static __always_inline bool is_about_peer(struct xdp_md *ctx, const struct packet *packet)
 {
-	struct limit limit = limit_of(ICMP_ERRORS_PER_PEER, ICMP_ERRORS_PER_PEER);
+	struct sketch_rate rate = {
+		.limit = limit_of(ICMP_ERRORS_PER_PEER, ICMP_ERRORS_PER_PEER),
+	};
 	struct fw_addr peer;
 
-	return icmp_is_about_connection(ctx, packet, &peer) &&
-	       sketch_take(&answers, policy_hash(&peer, FW_HOST_SERVICE, FW_LEVEL_SOURCE), limit,
-			   bpf_ktime_get_ns());
+	if (!icmp_is_about_connection(ctx, packet, &peer))
+		return false;
+	rate.hash = policy_hash(&peer, FW_HOST_SERVICE, FW_LEVEL_SOURCE);
+	return sketch_take(&answers, &rate, bpf_ktime_get_ns());
 }
 
 static __always_inline enum fw_verdict judge_icmp(struct xdp_md *ctx, const struct packet *packet)

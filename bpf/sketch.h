@@ -40,18 +40,31 @@ static __always_inline __s64 sketch_rank(__u64 cell, __u32 slot, __u64 hash)
 	return ((cell & SKETCH_TAT_MASK) << SKETCH_SLOT_BITS | slot) - own;
 }
 
-/* The rank of the best one. */
+/* The lesser of two ranks. Hidden from the compiler, which would make it a branch. */
+static __always_inline __s64 sketch_lesser(__s64 a, __s64 b)
+{
+	__s64 less = b - a;
+
+	asm("" : "+r"(less));
+	return a + (less & less >> 63);
+}
+
+/* The rank of the best one. In pairs, pairs of pairs …: what doesn't wait for another's outcome the
+ * processor does at once. */
 static __always_inline __s64 sketch_choose(const volatile struct fw_sketch_line *line, __u64 hash)
 {
-	__s64 best = sketch_rank(line->cell[0], 0, hash), less;
-	__u32 slot;
+	__s64 rank[FW_SKETCH_CELLS];
+	__u32 slot, step;
 
 #pragma unroll
-	for (slot = 1; slot < FW_SKETCH_CELLS; slot++) {
-		less = sketch_rank(line->cell[slot], slot, hash) - best;
-		best += less & less >> 63;
-	}
-	return best;
+	for (slot = 0; slot < FW_SKETCH_CELLS; slot++)
+		rank[slot] = sketch_rank(line->cell[slot], slot, hash);
+#pragma unroll
+	for (step = 1; step < FW_SKETCH_CELLS; step *= 2)
+#pragma unroll
+		for (slot = 0; slot < FW_SKETCH_CELLS; slot += 2 * step)
+			rank[slot] = sketch_lesser(rank[slot], rank[slot + step]);
+	return rank[0];
 }
 
 static __always_inline __u64 sketch_tat(__u64 cell)
@@ -66,57 +79,128 @@ static __always_inline __u64 sketch_cell(__u64 hash, __u64 tat)
 	return (hash & ~SKETCH_TAT_MASK) | (ticks & SKETCH_TAT_MASK);
 }
 
+/* Whose rate it is, and which. */
+struct sketch_rate {
+	__u64 hash;
+	struct limit limit; /* interval_ns 0: none */
+};
+
+/* The cell that an attempt would be charged to. */
+struct sketch_pick {
+	__u64 *cell;
+	__u64 word;      /* what it holds */
+	__u64 effective; /* the TAT that counts */
+	bool raced;      /* another CPU changed it while the line was read */
+};
+
+static __always_inline struct sketch_pick sketch_pick(struct fw_sketch_line *line,
+						      const struct sketch_rate *rate, __u64 now)
+{
+	__s64 best = sketch_choose(line, rate->hash);
+	__u32 slot = best & (FW_SKETCH_CELLS - 1);
+	struct sketch_pick pick = {.cell = &line->cell[slot]};
+
+	pick.word = *(volatile __u64 *)pick.cell;
+	pick.effective = limit_effective(rate->limit, sketch_tat(pick.word), now);
+	pick.raced = sketch_rank(pick.word, slot, rate->hash) != best;
+	return pick;
+}
+
 enum sketch_outcome { SKETCH_CHARGED, SKETCH_REFUSED, SKETCH_RACED };
 
-static __always_inline enum sketch_outcome sketch_try(struct fw_sketch_line *line, __u64 hash,
-						      struct limit limit, __u64 now)
+static __always_inline enum sketch_outcome sketch_settle(const struct sketch_pick *pick,
+							 const struct sketch_rate *rate, __u64 now)
 {
-	__s64 best = sketch_choose(line, hash);
-	__u32 slot = best & (FW_SKETCH_CELLS - 1);
-	__u64 *cell = &line->cell[slot], word = *(volatile __u64 *)cell;
-	__u64 tat = sketch_tat(word), effective = limit_effective(limit, tat, now);
+	__u64 word = pick->word, charged;
 
-	if (sketch_rank(word, slot, hash) != best)
+	if (pick->raced)
 		return SKETCH_RACED;
-	if (limit_refuses(limit, effective, now)) {
-		if (effective < tat) /* left by a slower limit */
-			__sync_val_compare_and_swap(cell, word, sketch_cell(word, effective));
+	if (limit_refuses(rate->limit, pick->effective, now)) {
+		if (pick->effective < sketch_tat(word)) /* left by a slower limit */
+			__sync_val_compare_and_swap(pick->cell, word,
+						    sketch_cell(word, pick->effective));
 		return SKETCH_REFUSED;
 	}
-	effective += limit.interval_ns;
-	if (__sync_val_compare_and_swap(cell, word, sketch_cell(hash, effective)) != word)
-		return SKETCH_RACED;
-	return SKETCH_CHARGED;
+	charged = sketch_cell(rate->hash, pick->effective + rate->limit.interval_ns);
+	return __sync_val_compare_and_swap(pick->cell, word, charged) == word ? SKETCH_CHARGED
+									      : SKETCH_RACED;
+}
+
+static __always_inline struct fw_sketch_line *sketch_line(void *lines, __u64 hash)
+{
+	__u32 index = hash % FW_SKETCH_LINES;
+
+	return bpf_map_lookup_elem(lines, &index);
+}
+
+static __always_inline enum sketch_outcome sketch_try(struct fw_sketch_line *line,
+						      const struct sketch_rate *rate, __u64 now)
+{
+	const struct sketch_pick pick = sketch_pick(line, rate, now);
+
+	return sketch_settle(&pick, rate, now);
 }
 
 /*
- * sketch_take() with the limit's parts apart: a function of its own, for the sake of the filter's
- * stack, and BPF passes no structs. Whoever loses three races, each to another CPU's charge, passes
- * uncharged; a cell at its limit is not written, and so never raced for.
+ * Charges one attempt; false if it comes too early, and then it costs nothing. @lines: the map
+ * `sketch` or `answers`. Whoever loses three races, each to another CPU's charge, passes uncharged;
+ * a cell at its limit is not written, and so never raced for. A function of its own, for the sake
+ * of the filter's stack.
  */
-static __noinline bool sketch_charge(void *lines, __u64 hash, __u64 interval_ns, __u64 tolerance_ns,
-				     __u64 now)
+static __noinline bool sketch_take(void *lines, const struct sketch_rate *rate, __u64 now)
 {
-	const struct limit limit = {interval_ns, tolerance_ns};
-	__u32 index = hash % FW_SKETCH_LINES;
-	struct fw_sketch_line *line = bpf_map_lookup_elem(lines, &index);
+	struct fw_sketch_line *line = sketch_line(lines, rate->hash);
 	enum sketch_outcome outcome;
 
-	if (!line)
+	if (!line || !rate->limit.interval_ns)
 		return true;
-	outcome = sketch_try(line, hash, limit, now);
+	outcome = sketch_try(line, rate, now);
 	if (outcome == SKETCH_RACED)
-		outcome = sketch_try(line, hash, limit, now);
+		outcome = sketch_try(line, rate, now);
 	if (outcome == SKETCH_RACED)
-		outcome = sketch_try(line, hash, limit, now);
+		outcome = sketch_try(line, rate, now);
 	return outcome != SKETCH_REFUSED;
 }
 
-/* Charges one attempt of @hash against @limit, which must be one; false if it comes too early, and
- * then it costs nothing. @lines: the map `sketch` or `answers`. */
-static __always_inline bool sketch_take(void *lines, __u64 hash, struct limit limit, __u64 now)
+/* Of a source, and of the prefix that it is in. */
+struct sketch_rates {
+	struct sketch_rate source, prefix;
+};
+
+enum sketch_refusal { SKETCH_NEITHER, SKETCH_SOURCE, SKETCH_PREFIX };
+
+/*
+ * Charges one attempt to both: which of them it comes too early for, if any. What a source is
+ * refused its prefix is not charged for.
+ *
+ * Both cells are found before the first is written: an atomic write waits for all that went before,
+ * and so would what follows.
+ */
+static __noinline enum sketch_refusal sketch_take_both(void *lines,
+						       const struct sketch_rates *rates, __u64 now)
 {
-	return sketch_charge(lines, hash, limit.interval_ns, limit.tolerance_ns, now);
+	struct fw_sketch_line *first = sketch_line(lines, rates->source.hash);
+	struct fw_sketch_line *second = sketch_line(lines, rates->prefix.hash);
+	struct sketch_pick source, prefix;
+	enum sketch_outcome outcome;
+
+	if (!first || !second)
+		return SKETCH_NEITHER;
+	source = sketch_pick(first, &rates->source, now);
+	prefix = sketch_pick(second, &rates->prefix, now);
+	if (rates->source.limit.interval_ns) {
+		outcome = sketch_settle(&source, &rates->source, now);
+		if (outcome == SKETCH_RACED && !sketch_take(lines, &rates->source, now))
+			outcome = SKETCH_REFUSED;
+		if (outcome == SKETCH_REFUSED)
+			return SKETCH_SOURCE;
+	}
+	if (!rates->prefix.limit.interval_ns)
+		return SKETCH_NEITHER;
+	outcome = sketch_settle(&prefix, &rates->prefix, now);
+	if (outcome == SKETCH_RACED && !sketch_take(lines, &rates->prefix, now))
+		outcome = SKETCH_REFUSED;
+	return outcome == SKETCH_REFUSED ? SKETCH_PREFIX : SKETCH_NEITHER;
 }
 
 #endif
