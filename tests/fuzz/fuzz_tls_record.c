@@ -19,6 +19,8 @@ enum { PIECE_MAX = 64, RAW = 0x80, IS_12 = 1 };
 static struct loop loop;
 static struct pool_budget budget = {.limit = 1 << 22};
 static struct buffers buffers;
+static struct ledger ledger = {.budget = &budget, .buffers = &buffers};
+static struct account account;
 static struct tls_engine *engine;
 static struct record_engine *other;
 
@@ -33,7 +35,8 @@ static void start(void)
 	if (engine)
 		return;
 	buffers_init(&buffers, &budget);
-	engine = tls_engine_create(&buffers, &budget);
+	account_open(&account, &ledger, 0);
+	engine = tls_engine_create(&budget);
 	other = record_engine_create();
 	if (!engine || !other || loop_init(&loop) < 0)
 		abort();
@@ -44,7 +47,8 @@ static void open_stream(struct stream *stream, int fd, bool is_13)
 	static const uint8_t secret[48], random[32];
 
 	stream->source.handle = ignore;
-	if (stream_open(stream, &loop, fd, false) < 0 || tls_begin(stream, engine, NULL) < 0)
+	if (stream_open(stream, &loop, fd, false) < 0 ||
+	    tls_begin(stream, engine, &account, NULL) < 0)
 		abort();
 	stream->tls->open = true;
 	if (!(is_13 ? records_begin_13(&stream->tls->records, RECORD_AES_128_GCM, secret, secret,

@@ -16,34 +16,36 @@ void buffers_destroy(struct buffers *buffers)
 		pool_destroy(&buffers->pool[kind]);
 }
 
-struct buffer *buffer_take(struct buffers *buffers, enum buffer_class kind)
+struct buffer *buffer_take(struct account *account, enum buffer_class kind)
 {
-	struct pool *home = &buffers->pool[kind];
-	struct buffer *buffer = pool_take(home);
+	struct pool *home = &account->ledger->buffers->pool[kind];
+	struct buffer *buffer = account_take(account, home);
 
 	if (buffer) {
 		buffer->home = home;
+		buffer->account = account;
 		buffer->capacity = (uint32_t)(home->size - sizeof(*buffer));
 		buffer->start = buffer->end = 0;
 	}
 	return buffer;
 }
 
-struct buffer *buffer_take_for(struct buffers *buffers, size_t size)
+struct buffer *buffer_take_for(struct account *account, size_t size)
 {
 	for (int kind = 0; kind < BUFFER_CLASSES; kind++)
 		if (size <= class_sizes[kind] - sizeof(struct buffer))
-			return buffer_take(buffers, kind);
+			return buffer_take(account, kind);
 	return NULL;
 }
 
-bool buffer_grow(struct buffers *buffers, struct buffer **buffer)
+bool buffer_grow(struct buffer **buffer)
 {
 	struct buffer *from = *buffer, *to;
+	const struct buffers *buffers = from->account->ledger->buffers;
 
 	if (from->home == &buffers->pool[BUFFER_CLASSES - 1])
 		return false;
-	to = buffer_take(buffers, (enum buffer_class)(from->home - buffers->pool) + 1);
+	to = buffer_take(from->account, (enum buffer_class)(from->home - buffers->pool) + 1);
 	if (!to)
 		return false;
 	buffer_append(to, buffer_start(from), buffer_length(from));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bytes on their way: filled at the end, emptied at the start, of a fixed capacity. Buffers come in
- * three sizes from one thread's pools and know which they go back to.
+ * three sizes from one thread's pools, on a connection's account, and know both.
  *
  * Whoever empties a buffer gives it back: a connection that has nothing to say holds none.
  */
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include "base/pool.h"
+#include "base/account.h"
 
 enum buffer_class {
 	BUFFER_SMALL,  /* 4 KiB with its own bookkeeping: heads */
@@ -26,6 +26,7 @@ struct buffers {
 
 struct buffer {
 	struct pool *home;
+	struct account *account;
 	uint32_t capacity, start, end; /* content: data[start..end) */
 	char data[];
 };
@@ -33,18 +34,18 @@ struct buffer {
 void buffers_init(struct buffers *buffers, struct pool_budget *budget);
 void buffers_destroy(struct buffers *buffers);
 
-/* An empty buffer; NULL: over the budget, or no memory. */
-struct buffer *buffer_take(struct buffers *buffers, enum buffer_class class);
+/* An empty buffer; NULL: over a ceiling, or no memory. The account outlives it. */
+struct buffer *buffer_take(struct account *account, enum buffer_class class);
 /* The smallest that holds @size bytes; NULL also: larger than any. */
-struct buffer *buffer_take_for(struct buffers *buffers, size_t size);
+struct buffer *buffer_take_for(struct account *account, size_t size);
 /* Moves the content of *@buffer to one of the next class. False: there is none, or no memory. */
-bool buffer_grow(struct buffers *buffers, struct buffer **buffer);
+bool buffer_grow(struct buffer **buffer);
 
 /* Gives *@buffer back and forgets it; NULL is allowed. */
 static inline void buffer_give(struct buffer **buffer)
 {
 	if (*buffer)
-		pool_give((*buffer)->home, *buffer);
+		account_give((*buffer)->account, (*buffer)->home, *buffer);
 	*buffer = NULL;
 }
 

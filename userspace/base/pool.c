@@ -37,7 +37,7 @@ void *pool_take(struct pool *pool)
 {
 	struct pool_object *object = pool->free;
 
-	if (pool->budget->limit - pool->budget->used < pool->size)
+	if (pool->budget->used + pool->size > pool->budget->limit)
 		return NULL;
 	if (object) {
 		pool->free = object->next;

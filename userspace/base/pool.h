@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-/* Bytes that may be out at once. */
+/* Bytes that may be out at once; the limit may be lowered below what is. */
 struct pool_budget {
 	size_t limit, used;
 };

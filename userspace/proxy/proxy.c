@@ -21,7 +21,8 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 		calloc(config->listener_count + 1, sizeof(*shared->listener_connections));
 	shared->upstreams = calloc(config->upstream_count + 1, sizeof(struct upstream_shared *));
 	shared->gate = gate_create();
-	if (!shared->listener_connections || !shared->upstreams || !shared->gate)
+	shared->crowd = crowd_create(config->threads);
+	if (!shared->listener_connections || !shared->upstreams || !shared->gate || !shared->crowd)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		shared->upstreams[i] =
@@ -38,6 +39,7 @@ static void stop_sharing(struct proxy_shared *shared)
 		upstream_shared_free(shared->upstreams[i]);
 	free(shared->upstreams);
 	gate_free(shared->gate);
+	crowd_free(shared->crowd);
 	free(shared->listener_connections);
 }
 

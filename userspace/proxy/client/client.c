@@ -42,6 +42,8 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	client->since_ns = worker->loop.now_ns;
 	client->source = *source;
 	client->port = port;
+	account_open(&client->account, &listener->ledger,
+		     crowd_source(worker->shared->crowd, source, listener->service));
 	address_format(source, address);
 	client->address_length = (uint8_t)strnlen(address, sizeof(client->address) - 1);
 	memcpy(client->address, address, client->address_length);
@@ -240,6 +242,19 @@ void client_finish(struct client *client, enum fw_verdict verdict)
 	client_close(client, verdict);
 }
 
+/* Whose ceiling it was, if memory was refused. */
+static enum fw_verdict explain(const struct client *client, enum fw_verdict verdict)
+{
+	static const enum fw_verdict reasons[] = {
+		[SHORTAGE_NONE] = FW_MEMORY,
+		[SHORTAGE_CONNECTION] = FW_CONNECTION_MEMORY,
+		[SHORTAGE_SOURCE] = FW_SOURCE_MEMORY,
+		[SHORTAGE_MEMORY] = FW_MEMORY,
+	};
+
+	return verdict == FW_MEMORY ? reasons[client->account.ledger->shortage] : verdict;
+}
+
 void client_refuse(struct client *client, enum fw_verdict verdict)
 {
 	struct exchange *exchange = client->exchange;
@@ -254,7 +269,7 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 		client_reset(client, verdict);
 		return;
 	}
-	client->out = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
+	client->out = buffer_take(&client->account, BUFFER_SMALL);
 	length = client->out ? http_error_write(client->out->data, client->out->capacity, verdict,
 						exchange && exchange->method == HTTP_HEAD)
 			     : 0;
@@ -283,6 +298,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 
 	if (tls_fault(&client->stream) != FW_NONE)
 		verdict = tls_fault(&client->stream);
+	verdict = explain(client, verdict);
 	if (client->phase == CLIENT_HANDSHAKE)
 		handshake_count_failure(client);
 	report_end(client, verdict);

@@ -16,6 +16,7 @@
 #define PROXY_CLIENT_CLIENT_H
 
 #include <netinet/in.h>
+#include "base/account.h"
 #include "contract/address.h"
 #include "proxy/client/worker.h"
 #include "proxy/net/stream.h"
@@ -35,6 +36,7 @@ struct client {
 	struct timer deadline;
 	struct list node;
 	struct listener *listener;
+	struct account account;    /* what it and its requests hold */
 	struct exchange *exchange; /* the request in flight, incomplete ones included; else NULL */
 	struct buffer *in;         /* received, and neither read nor forwarded; NULL: nothing */
 	struct buffer *out;        /* an error that the client has not taken yet; NULL: none */

@@ -11,7 +11,8 @@ static void handle_server(struct source *source, uint32_t events);
 struct exchange *exchange_create(struct client *client, const struct front *front,
 				 struct buffer **incoming)
 {
-	struct exchange *exchange = pool_take(&client_worker(client)->exchanges);
+	struct exchange *exchange =
+		account_take(&client->account, &client_worker(client)->exchanges);
 
 	if (!exchange)
 		return NULL;
@@ -42,7 +43,8 @@ void exchange_free(struct exchange *exchange)
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
-	pool_give(&client_worker(exchange->client)->exchanges, exchange);
+	account_give(&exchange->client->account, &client_worker(exchange->client)->exchanges,
+		     exchange);
 }
 
 /* --- to the server -----------------------------------------------------------------------------

@@ -9,7 +9,8 @@ bool handshake_begin(struct client *client)
 	if (!listener->site)
 		return true;
 	client->phase = CLIENT_HANDSHAKE;
-	return tls_begin(&client->stream, listener->worker->tls, listener->site) == 0;
+	return tls_begin(&client->stream, listener->worker->tls, &client->account,
+			 listener->site) == 0;
 }
 
 void handshake_count_failure(const struct client *client)

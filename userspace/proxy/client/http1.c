@@ -67,14 +67,12 @@ static bool parse(struct client *client)
 /* Room for more of the head: a buffer, or a larger one. */
 static bool make_room(struct client *client)
 {
-	struct buffers *buffers = &client_worker(client)->buffers;
-
 	if (!client->in)
-		client->in = buffer_take(buffers, BUFFER_SMALL);
+		client->in = buffer_take(&client->account, BUFFER_SMALL);
 	else if (!buffer_room(client->in) && client->in->start)
 		buffer_compact(client->in);
 	else if (!buffer_room(client->in))
-		return buffer_grow(buffers, &client->in);
+		return buffer_grow(&client->in);
 	return client->in != NULL;
 }
 
@@ -124,7 +122,7 @@ static enum flow read_body(struct exchange *exchange)
 
 	if (!stream_is(&client->stream, STREAM_READABLE))
 		return FLOW_STUCK;
-	client->in = buffer_take(&client_worker(client)->buffers, BUFFER_MEDIUM);
+	client->in = buffer_take(&client->account, BUFFER_MEDIUM);
 	if (!client->in)
 		return exchange_refuse(exchange, FW_MEMORY);
 	count = stream_read(&client->stream, client->in->data, client->in->capacity);
@@ -149,7 +147,7 @@ static void send_continue(struct exchange *exchange)
 
 	if (client->in || exchange->request_body.done || exchange->to_client)
 		return;
-	exchange->to_client = buffer_take(&client_worker(client)->buffers, BUFFER_SMALL);
+	exchange->to_client = buffer_take(&client->account, BUFFER_SMALL);
 	if (exchange->to_client)
 		buffer_append(exchange->to_client, http_continue.at, http_continue.length);
 }
@@ -171,7 +169,7 @@ static bool may_keep_alive(const struct exchange *exchange)
 /* Behind what waits for the client already. */
 static bool write_head(struct exchange *exchange, uint32_t length)
 {
-	struct buffers *buffers = &client_worker(exchange->client)->buffers;
+	struct account *account = &exchange->client->account;
 	const struct http_response *response = &exchange->message.response;
 	uint32_t need = length + HTTP_WRITE_EXTRA;
 	struct buffer *out = exchange->to_client;
@@ -179,9 +177,9 @@ static bool write_head(struct exchange *exchange, uint32_t length)
 	int written;
 
 	if (!out)
-		out = exchange->to_client = buffer_take_for(buffers, need);
+		out = exchange->to_client = buffer_take_for(account, need);
 	else
-		while (buffer_room(out) < need && buffer_grow(buffers, &exchange->to_client))
+		while (buffer_room(out) < need && buffer_grow(&exchange->to_client))
 			out = exchange->to_client;
 	if (!out)
 		return false;

@@ -60,7 +60,7 @@ static int fill(struct exchange *exchange, struct stream *from, struct buffer **
 	*filled = 0;
 	if (!stream_is(from, STREAM_READABLE))
 		return 0;
-	*buffer = buffer_take(&client_worker(exchange->client)->buffers, BUFFER_MEDIUM);
+	*buffer = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
 	if (!*buffer)
 		return -ENOMEM;
 	count = stream_read(from, (*buffer)->data, (*buffer)->capacity);

@@ -59,7 +59,7 @@ static bool write_head(struct exchange *exchange, const char *data, uint32_t len
 	struct buffer *buffer;
 	int written;
 
-	buffer = buffer_take_for(&client_worker(client)->buffers,
+	buffer = buffer_take_for(&client->account,
 				 length + HTTP_WRITE_EXTRA + forward.subject.length);
 	if (!buffer)
 		return false;

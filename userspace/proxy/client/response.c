@@ -130,12 +130,10 @@ static enum flow end_of_server(struct exchange *exchange, ssize_t result)
 
 static bool make_room(struct exchange *exchange)
 {
-	struct buffers *buffers = &client_worker(exchange->client)->buffers;
-
 	if (!exchange->from_server)
-		exchange->from_server = buffer_take(buffers, BUFFER_MEDIUM);
+		exchange->from_server = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
 	else if (!buffer_room(exchange->from_server))
-		return buffer_grow(buffers, &exchange->from_server);
+		return buffer_grow(&exchange->from_server);
 	return exchange->from_server != NULL;
 }
 

@@ -22,6 +22,30 @@ enum {
 /* --- once in a while ---------------------------------------------------------------------------
  */
 
+/* A thread's share of the memory that clients may make us use. */
+static size_t memory_share(const struct live *live, uint32_t threads)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_UNKNOWN;
+	uint64_t wanted = live->value[FW_SET_HOST_MEMORY];
+
+	return (wanted ? wanted : all / MEMORY_SHARE) / threads;
+}
+
+/* Takes over the settings as they are now. True: some has changed. */
+static bool refresh(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	const struct live *live = &listener->live;
+
+	if (!live_refresh(&listener->live, worker->shared->settings, listener->service))
+		return false;
+	listener->ledger.connection_most = (uint32_t)live->value[FW_SET_LIMIT_MEMORY];
+	listener->ledger.source_most = (uint32_t)live->value[FW_SET_SOURCE_MEMORY];
+	worker->budget.limit = memory_share(live, worker->shared->options->config->threads);
+	return true;
+}
+
 /* Settings have changed: running connections are held to the new ones. */
 static void review_clients(const struct worker *worker, const struct listener *listener)
 {
@@ -41,7 +65,7 @@ static void tick(struct timer *timer)
 	for (size_t i = 0; i < worker->listener_count; i++) {
 		struct listener *listener = &worker->listeners[i];
 
-		if (live_refresh(&listener->live, worker->shared->settings, listener->service))
+		if (refresh(listener))
 			review_clients(worker, listener);
 		report_suppressed(listener);
 	}
@@ -113,15 +137,6 @@ void worker_wake(struct worker *worker)
 /* --- beginning and end -------------------------------------------------------------------------
  */
 
-/* A thread's share of the memory that clients may make us use. */
-static size_t memory_share(uint32_t threads)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_UNKNOWN;
-
-	return all / MEMORY_SHARE / threads;
-}
-
 static struct board_row worker_board(const struct worker *worker, uint32_t service)
 {
 	return board_row(worker->shared->board,
@@ -143,6 +158,13 @@ static int open_listener(struct worker *worker, size_t index)
 	listener->worker = worker;
 	listener->site = credentials_site(shared->options->credentials, listener->config);
 	listener->connections = &shared->listener_connections[index];
+	listener->ledger = (struct ledger){
+		.budget = &worker->budget,
+		.buffers = &worker->buffers,
+		.tallies = shared->crowd->bytes,
+		.thread = worker->index,
+		.threads = config->threads,
+	};
 	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));
 	if (!listener->routes)
 		return -ENOMEM;
@@ -174,8 +196,7 @@ static int open_sockets(struct worker *worker, struct error *error)
 					 strerror(-code));
 	}
 	for (size_t i = 0; i < worker->listener_count; i++)
-		live_refresh(&worker->listeners[i].live, worker->shared->settings,
-			     worker->listeners[i].service);
+		refresh(&worker->listeners[i]);
 	return 0;
 }
 
@@ -185,7 +206,7 @@ static int allocate(struct worker *worker)
 	const struct config *config = options->config;
 	int code;
 
-	worker->tls = tls_engine_create(&worker->buffers, &worker->budget);
+	worker->tls = tls_engine_create(&worker->budget);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
 	worker->acceptors = calloc(options->socket_count + 1, sizeof(*worker->acceptors));
@@ -225,7 +246,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
 	list_init(&worker->connections);
-	worker->budget.limit = memory_share(shared->options->config->threads);
+	worker->budget.limit = SIZE_MAX; /* until settings say */
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
 	pool_init(&worker->exchanges, sizeof(struct exchange), EXCHANGES_KEPT, &worker->budget);
 	buffers_init(&worker->buffers, &worker->budget);

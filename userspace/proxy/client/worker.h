@@ -10,9 +10,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/account.h"
 #include "base/buffer.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
+#include "proxy/guard/crowd.h"
 #include "proxy/guard/gate.h"
 #include "proxy/guard/live.h"
 #include "proxy/guard/reserve.h"
@@ -31,6 +33,7 @@ struct proxy_shared {
 	atomic_uint *listener_connections;  /* per service of the configuration */
 	struct upstream_shared **upstreams; /* per upstream of the configuration */
 	struct gate *gate;                  /* of TLS handshakes */
+	struct crowd *crowd;
 	atomic_bool draining;
 };
 
@@ -41,6 +44,7 @@ struct listener {
 	struct worker *worker;
 	const struct tls_site *site; /* NULL: no TLS */
 	struct live live;
+	struct ledger ledger; /* of its connections' memory */
 	struct board_row board;
 	struct sampler sampler;
 	atomic_uint *connections;      /* of all threads */

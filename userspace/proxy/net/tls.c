@@ -10,7 +10,7 @@
 
 enum { CONNECTIONS_KEPT = 1024 };
 
-struct tls_engine *tls_engine_create(struct buffers *buffers, struct pool_budget *budget)
+struct tls_engine *tls_engine_create(struct pool_budget *budget)
 {
 	struct tls_engine *engine = calloc(1, sizeof(*engine));
 
@@ -21,8 +21,6 @@ struct tls_engine *tls_engine_create(struct buffers *buffers, struct pool_budget
 		free(engine);
 		return NULL;
 	}
-	engine->buffers = buffers;
-	engine->budget = budget;
 	pool_init(&engine->connections, sizeof(struct tls), CONNECTIONS_KEPT, budget);
 	return engine;
 }
@@ -37,14 +35,16 @@ void tls_engine_free(struct tls_engine *engine)
 	free(engine);
 }
 
-int tls_begin(struct stream *stream, struct tls_engine *engine, const struct tls_site *site)
+int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
+	      const struct tls_site *site)
 {
-	struct tls *tls = pool_take(&engine->connections);
+	struct tls *tls = account_take(account, &engine->connections);
 
 	if (!tls)
 		return -ENOMEM;
 	memset(tls, 0, sizeof(*tls));
 	tls->engine = engine;
+	tls->account = account;
 	tls->site = site;
 	stream->tls = tls;
 	return 0;
@@ -56,7 +56,7 @@ static void end_handshake(struct tls *tls)
 		return;
 	handshake_free(tls->handshake);
 	tls->handshake = NULL;
-	tls->engine->budget->used -= TLS_HANDSHAKE_CHARGE;
+	account_discharge(tls->account, TLS_HANDSHAKE_CHARGE);
 }
 
 void tls_free(struct stream *stream)
@@ -71,7 +71,7 @@ void tls_free(struct stream *stream)
 	free(tls->name);
 	free(tls->client);
 	OPENSSL_cleanse(&tls->records, sizeof(tls->records));
-	pool_give(&tls->engine->connections, tls);
+	account_give(tls->account, &tls->engine->connections, tls);
 	stream->tls = NULL;
 }
 
@@ -117,15 +117,13 @@ void tls_alert_plainly(struct stream *stream, enum tls_alert alert)
 /* Room for more of it. False: it is longer than any should be, or no memory. */
 static int make_room(struct tls *tls)
 {
-	struct buffers *buffers = tls->engine->buffers;
-
 	if (!tls->in)
-		tls->in = buffer_take(buffers, BUFFER_SMALL);
+		tls->in = buffer_take(tls->account, BUFFER_SMALL);
 	else if (buffer_room(tls->in))
 		return 0;
 	else if (buffer_length(tls->in) > HELLO_MESSAGE_MAX)
 		return -FW_BAD_HANDSHAKE;
-	else if (!buffer_grow(buffers, &tls->in))
+	else if (!buffer_grow(&tls->in))
 		return -FW_MEMORY;
 	return tls->in ? 0 : -FW_MEMORY;
 }
@@ -193,16 +191,15 @@ int tls_greet(struct stream *stream)
 static int begin_handshake(struct stream *stream)
 {
 	struct tls *tls = stream->tls;
-	struct pool_budget *budget = tls->engine->budget;
 	SSL_CTX *context = site_context(tls->site, tls->name ? tls->name : "");
 
-	if (budget->limit - budget->used < TLS_HANDSHAKE_CHARGE)
+	if (!account_charge(tls->account, TLS_HANDSHAKE_CHARGE))
 		return -FW_MEMORY;
 	tls->handshake = handshake_create(stream, context);
-	if (!tls->handshake)
-		return -FW_MEMORY;
-	budget->used += TLS_HANDSHAKE_CHARGE;
-	return 0;
+	if (tls->handshake)
+		return 0;
+	account_discharge(tls->account, TLS_HANDSHAKE_CHARGE);
+	return -FW_MEMORY;
 }
 
 int tls_shake(struct stream *stream)

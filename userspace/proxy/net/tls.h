@@ -21,12 +21,14 @@
 /* What the connections of one thread share. */
 struct tls_engine;
 
-/* NULL: no memory. @buffers, and the budget they are charged to, outlive it. */
-struct tls_engine *tls_engine_create(struct buffers *buffers, struct pool_budget *budget);
+/* NULL: no memory. @budget outlives it. */
+struct tls_engine *tls_engine_create(struct pool_budget *budget);
 void tls_engine_free(struct tls_engine *engine); /* NULL is allowed */
 
-/* From now on the stream speaks TLS. 0 or −ENOMEM. */
-int tls_begin(struct stream *stream, struct tls_engine *engine, const struct tls_site *site);
+/* From now on the stream speaks TLS. @account, to which what it needs is charged, outlives the
+ * stream. 0 or −ENOMEM. */
+int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
+	      const struct tls_site *site);
 
 /*
  * Reads the ClientHello, without answering it. 1: it is whole; 0: more is to come; −enum

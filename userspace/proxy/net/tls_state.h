@@ -17,8 +17,6 @@ enum {
 
 struct tls_engine {
 	struct record_engine *records;
-	struct buffers *buffers;
-	struct pool_budget *budget;
 	struct pool connections;
 	uint8_t in[TLS_SCRATCH_IN];
 	uint8_t out[TLS_SCRATCH_OUT];
@@ -50,6 +48,7 @@ struct tls_client {
 
 struct tls {
 	struct tls_engine *engine;
+	struct account *account;
 	const struct tls_site *site;
 	struct handshake *handshake; /* NULL: not begun, or complete */
 	struct buffer *in;           /* received, and not delivered; NULL: nothing */

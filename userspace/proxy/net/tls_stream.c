@@ -68,7 +68,7 @@ static int send_sealed(struct stream *stream, size_t size)
 		return (int)count;
 	if ((size_t)count == size)
 		return 0;
-	tls->out = buffer_take_for(tls->engine->buffers, size - (size_t)count);
+	tls->out = buffer_take_for(tls->account, size - (size_t)count);
 	if (!tls->out)
 		return -ENOMEM;
 	buffer_append(tls->out, tls->engine->out + count, (uint32_t)(size - (size_t)count));
@@ -267,7 +267,7 @@ static int stow(struct tls *tls, const struct window *window)
 
 	if (plain + rest == 0)
 		return 0;
-	tls->in = buffer_take_for(tls->engine->buffers, plain + rest);
+	tls->in = buffer_take_for(tls->account, plain + rest);
 	if (!tls->in)
 		return -ENOMEM;
 	buffer_append(tls->in, window->data + window->plain, (uint32_t)plain);

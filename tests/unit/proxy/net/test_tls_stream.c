@@ -22,6 +22,8 @@ enum { KEY_UPDATE = 24 };
 static struct loop loop;
 static struct pool_budget budget;
 static struct buffers buffers;
+static struct ledger ledger = {.budget = &budget, .buffers = &buffers};
+static struct account account;
 static struct tls_engine *engine;
 static struct stream stream;
 static struct records client;       /* the test's end */
@@ -49,7 +51,7 @@ static void open_pair(bool is_13)
 	heard_size = 0;
 	stream.source.handle = ignore;
 	assert_int_equal(stream_open(&stream, &loop, pair[0], false), 0);
-	assert_int_equal(tls_begin(&stream, engine, NULL), 0);
+	assert_int_equal(tls_begin(&stream, engine, &account, NULL), 0);
 	stream.tls->open = true;
 	if (is_13)
 		assert_true(records_begin_13(&stream.tls->records, RECORD_AES_128_GCM, secret[0],
@@ -66,9 +68,10 @@ static int begin_version(bool is_13)
 {
 	budget = (struct pool_budget){.limit = 1 << 22};
 	buffers_init(&buffers, &budget);
+	account_open(&account, &ledger, 0);
 	assert_int_equal(loop_init(&loop), 0);
 	loop.now_ns = 100 * CLOCK_SEC;
-	engine = tls_engine_create(&buffers, &budget);
+	engine = tls_engine_create(&budget);
 	other = record_engine_create();
 	open_pair(is_13);
 	return 0;

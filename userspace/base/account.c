@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/account.h"
+
+static bool refuse(struct ledger *ledger, enum shortage shortage)
+{
+	ledger->shortage = shortage;
+	return false;
+}
+
+/* As long as each thread's part is within its share, so is the sum: usually one look is enough. */
+static bool source_has_room(const struct account *account, size_t bytes)
+{
+	const struct ledger *ledger = account->ledger;
+	uint64_t most = ledger->source_most;
+
+	if (!most || !ledger->tallies)
+		return true;
+	return tally_sum(&ledger->tallies[ledger->thread], 1, account->source) + bytes <=
+		       most / ledger->threads ||
+	       tally_sum(ledger->tallies, ledger->threads, account->source) + bytes <= most;
+}
+
+/* Whether the connection and its source may have so much more. */
+static bool is_within_ceilings(struct account *account, size_t bytes)
+{
+	struct ledger *ledger = account->ledger;
+
+	if (ledger->connection_most && account->held + bytes > ledger->connection_most)
+		return refuse(ledger, SHORTAGE_CONNECTION);
+	if (!source_has_room(account, bytes))
+		return refuse(ledger, SHORTAGE_SOURCE);
+	return true;
+}
+
+static void tell_source(const struct account *account, uint32_t amount)
+{
+	const struct ledger *ledger = account->ledger;
+
+	if (ledger->tallies)
+		tally_add(&ledger->tallies[ledger->thread], account->source, amount);
+}
+
+static void add(struct account *account, uint32_t amount)
+{
+	account->held += amount;
+	tell_source(account, amount);
+}
+
+static bool ask_others(struct account *account, size_t bytes)
+{
+	struct ledger *ledger = account->ledger;
+
+	return ledger->relieve && ledger->relieve(account, bytes);
+}
+
+static bool budget_has(const struct pool_budget *budget, size_t bytes)
+{
+	return budget->used + bytes <= budget->limit;
+}
+
+void account_open(struct account *account, struct ledger *ledger, uint64_t source_hash)
+{
+	*account = (struct account){.ledger = ledger, .source = tally_place(source_hash)};
+}
+
+void account_assign(struct account *account, uint64_t source_hash)
+{
+	tell_source(account, -account->held);
+	account->source = tally_place(source_hash);
+	tell_source(account, account->held);
+}
+
+bool account_charge(struct account *account, size_t bytes)
+{
+	struct pool_budget *budget = account->ledger->budget;
+
+	if (!is_within_ceilings(account, bytes))
+		return false;
+	if (!budget_has(budget, bytes) &&
+	    !(ask_others(account, bytes) && budget_has(budget, bytes)))
+		return refuse(account->ledger, SHORTAGE_MEMORY);
+	budget->used += bytes;
+	add(account, (uint32_t)bytes);
+	return true;
+}
+
+void account_discharge(struct account *account, size_t bytes)
+{
+	account->ledger->budget->used -= bytes;
+	add(account, -(uint32_t)bytes);
+}
+
+void *account_take(struct account *account, struct pool *pool)
+{
+	void *object;
+
+	if (!is_within_ceilings(account, pool->size))
+		return NULL;
+	object = pool_take(pool);
+	if (!object && ask_others(account, pool->size))
+		object = pool_take(pool);
+	if (object)
+		add(account, (uint32_t)pool->size);
+	else
+		refuse(account->ledger, SHORTAGE_MEMORY);
+	return object;
+}
+
+void account_give(struct account *account, struct pool *pool, void *object)
+{
+	if (!object)
+		return;
+	add(account, -(uint32_t)pool->size);
+	pool_give(pool, object);
+}
