@@ -5,6 +5,7 @@
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
+#include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 #include "proxy/net/tls.h"
 
@@ -95,8 +96,10 @@ void client_run(struct client *client)
 		http1_read(client);
 		break;
 	case CLIENT_EXCHANGE:
-	case CLIENT_RELAY:
 		client_run_exchange(client);
+		break;
+	case CLIENT_RELAY:
+		relay_run(client->relay);
 		break;
 	case CLIENT_LINGER:
 		linger(client);
@@ -109,6 +112,8 @@ void client_run(struct client *client)
 		return;
 	if (client->exchange)
 		deadline_note_waits(client->exchange, worker->loop.now_ns);
+	if (client->relay)
+		relay_note_waits(client->relay, worker->loop.now_ns);
 	client_review(client);
 }
 
@@ -143,6 +148,8 @@ static void expire(struct timer *timer)
 
 	if (client->exchange)
 		deadline_look(client->exchange, now_ns);
+	if (client->relay)
+		relay_look(client->relay, now_ns);
 	verdict = deadline_judge(client, now_ns, &next_ns);
 	switch (verdict) {
 	case FW_NONE:
@@ -154,7 +161,10 @@ static void expire(struct timer *timer)
 		client_close(client, verdict);
 		break;
 	case FW_CONNECT_TIMEOUT:
-		exchange_try_next(client->exchange, verdict);
+		if (client->relay)
+			relay_try_next(client->relay, verdict);
+		else
+			exchange_try_next(client->exchange, verdict);
 		client_run(client);
 		break;
 	default:
@@ -303,6 +313,8 @@ static void leave(struct client *client, enum fw_verdict verdict)
 		handshake_count_failure(client);
 	report_end(client, verdict);
 	drop_exchange(client);
+	relay_free(client->relay);
+	client->relay = NULL;
 	client->phase = CLIENT_CLOSED;
 	buffer_give(&client->in);
 	buffer_give(&client->out);

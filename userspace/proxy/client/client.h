@@ -38,6 +38,7 @@ struct client {
 	struct listener *listener;
 	struct account account;    /* what it and its requests hold */
 	struct exchange *exchange; /* the request in flight, incomplete ones included; else NULL */
+	struct relay *relay;       /* in RELAY; else NULL */
 	struct buffer *in;         /* received, and neither read nor forwarded; NULL: nothing */
 	struct buffer *out;        /* an error that the client has not taken yet; NULL: none */
 	uint64_t since_ns;         /* when the phase began */

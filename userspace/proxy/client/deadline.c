@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
 
 #define NEWCOMER_NS CLOCK_SEC       /* for a first request to arrive at a proxy that drains */
 #define LINGER_NS   (2 * CLOCK_SEC) /* for a client to read why it was refused */
@@ -38,6 +39,17 @@ static void consider_rate(struct judgement *judgement, const struct rate *rate, 
 		consider(judgement, judgement->now_ns + CLOCK_SEC, verdict);
 }
 
+/* How the client takes what waits for it. */
+static void consider_uptake(struct judgement *judgement, const struct live *live,
+			    const struct uptake *send)
+{
+	if (!rate_is_waiting(&send->rate))
+		return;
+	consider(judgement, send->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE), FW_WRITE_TIMEOUT);
+	consider_rate(judgement, &send->rate, live->value[FW_SET_MIN_RATE_SEND], send->taken,
+		      FW_SEND_RATE);
+}
+
 static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
 {
 	const struct live *live = &exchange->client->listener->live;
@@ -51,12 +63,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 	}
 	consider_optional(judgement, live, FW_SET_TIMEOUT_REQUEST, exchange->head_ns,
 			  FW_REQUEST_TIMEOUT);
-	if (rate_is_waiting(&exchange->send)) {
-		consider(judgement, exchange->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
-			 FW_WRITE_TIMEOUT);
-		consider_rate(judgement, &exchange->send, live->value[FW_SET_MIN_RATE_SEND],
-			      exchange->taken, FW_SEND_RATE);
-	}
+	consider_uptake(judgement, live, &exchange->send);
 	if (connecting)
 		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
@@ -68,23 +75,26 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 			 FW_IDLE_TIMEOUT);
 }
 
-static void consider_relay(struct judgement *judgement, const struct client *client)
+static void consider_relay(struct judgement *judgement, const struct relay *relay)
 {
-	const struct exchange *exchange = client->exchange;
+	const struct client *client = relay->client;
 	const struct live *live = &client->listener->live;
 
-	if (exchange->link->connecting)
-		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
+	if (relay->link->connecting)
+		consider(judgement, relay->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
-	if (rate_is_waiting(&exchange->send))
-		consider(judgement, exchange->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
-			 FW_WRITE_TIMEOUT);
+	if (!relay_has_begun(relay))
+		consider_optional(judgement, live, FW_SET_TIMEOUT_FIRST_WORD, relay->begun_ns,
+				  FW_FIRST_WORD_TIMEOUT);
+	consider_uptake(judgement, live, &relay->send);
+	consider_rate(judgement, &relay->pace, live->value[FW_SET_MIN_RATE_RELAY],
+		      relay->up.sent + relay->down.sent, FW_RELAY_RATE);
 	/* The client is gone, for the kernel too, which counts it no more; the server has as long
 	 * to take its last words as a client has. */
 	if (stream_is(&client->stream, STREAM_BROKEN))
-		consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
+		consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
 			 FW_DONE);
-	consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
+	consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
 		 FW_IDLE_TIMEOUT);
 }
 
@@ -112,7 +122,7 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		consider_exchange(&judgement, client->exchange);
 		break;
 	case CLIENT_RELAY:
-		consider_relay(&judgement, client);
+		consider_relay(&judgement, client->relay);
 		break;
 	case CLIENT_LINGER:
 		consider(&judgement, client->since_ns + LINGER_NS, FW_DONE);
@@ -126,22 +136,14 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 
 void deadline_look(struct exchange *exchange, uint64_t now_ns)
 {
-	uint64_t taken;
-
-	if (!rate_is_waiting(&exchange->send))
-		return;
-	taken = exchange->front->taken(exchange);
-	if (taken != exchange->taken) {
-		exchange->taken = taken;
-		exchange->taken_ns = now_ns;
-	}
+	if (rate_is_waiting(&exchange->send.rate))
+		uptake_look(&exchange->send, exchange->front->taken(exchange), now_ns);
 }
 
 static bool waits_for_body(const struct exchange *exchange)
 {
 	return exchange->head_ns && !exchange->request_body.done && !exchange->request_cut &&
-	       exchange->client->phase != CLIENT_RELAY && exchange->link &&
-	       !exchange->link->connecting && !*exchange->incoming;
+	       exchange->link && !exchange->link->connecting && !*exchange->incoming;
 }
 
 void deadline_note_waits(struct exchange *exchange, uint64_t now_ns)
@@ -149,11 +151,8 @@ void deadline_note_waits(struct exchange *exchange, uint64_t now_ns)
 	bool sending = exchange->front->waits_for_client(exchange);
 
 	rate_wait(&exchange->receive, waits_for_body(exchange), exchange->received, now_ns);
-	if (sending == rate_is_waiting(&exchange->send))
-		return;
-	if (sending) {
-		exchange->taken = exchange->front->taken(exchange);
-		exchange->taken_ns = now_ns;
-	}
-	rate_wait(&exchange->send, sending, exchange->taken, now_ns);
+	if (sending && !rate_is_waiting(&exchange->send.rate))
+		uptake_begin(&exchange->send, exchange->front->taken(exchange), now_ns);
+	else if (!sending)
+		uptake_end(&exchange->send, now_ns);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include "proxy/client/reach.h"
 
 enum { STEPS_PER_TURN = 16 };
 
@@ -60,40 +61,33 @@ enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
 {
 	struct client *client = exchange->client;
-	struct board_row board = client->listener->board;
 	struct upstream_wish wish = {
 		.tried = exchange->tried,
 		.fresh = fresh,
 		.borrower = exchange,
 		.handle = handle_server,
 	};
-	uint32_t failures;
-	int code;
+	enum fw_verdict verdict;
 
 	exchange->link = NULL;
-	code = upstream_take(exchange->pool, &wish, &exchange->link, &failures);
+	verdict = reach_server(client, exchange->pool, &wish, nobody, &exchange->link);
 	exchange->tried = wish.tried;
-	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
-	if (code < 0)
-		return exchange_refuse(exchange, code == -EBUSY ? FW_UPSTREAM_BUSY : nobody);
+	if (verdict != FW_NONE)
+		return exchange_refuse(exchange, verdict);
 	exchange->asked_ns = client_now(client);
 	exchange->server = upstream_server_name(exchange->link);
-	board_add(board, exchange->link->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS,
-		  1);
 	return FLOW_MOVED;
 }
 
-/* What was relayed over a used link would go on where somebody else's request ended. */
 enum flow exchange_connect(struct exchange *exchange)
 {
-	return connect_anew(exchange, exchange->is_tcp, FW_UPSTREAM_UNREACHABLE);
+	return connect_anew(exchange, false, FW_UPSTREAM_UNREACHABLE);
 }
 
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 {
-	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	upstream_failed(exchange->link);
-	return connect_anew(exchange, exchange->is_tcp, verdict);
+	reach_failed(exchange->client, exchange->link);
+	return connect_anew(exchange, false, verdict);
 }
 
 /* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
@@ -140,9 +134,9 @@ static void begin_link(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
 
-	if (upstream_connected(link) < 0)
+	if (!reach_connected(exchange->client, link))
 		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
-	else if (!exchange->is_tcp && stream_is(&link->stream, STREAM_READABLE))
+	else if (stream_is(&link->stream, STREAM_READABLE))
 		exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
 }
 
@@ -167,8 +161,6 @@ static enum flow step(struct exchange *exchange)
 {
 	enum flow there, back;
 
-	if (exchange->client->phase == CLIENT_RELAY)
-		return relay_forward(exchange);
 	there = request_forward(exchange);
 	if (there == FLOW_OVER)
 		return FLOW_OVER;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A request and its response, between one client and one server; or, for as long as a client is in
- * RELAY, the bytes between them.
+ * A request and its response, between one client and one server.
  *
  * It exists from a request's first byte to the response's last. What each side may send is bounded
  * by a buffer: it is read only when the other side has taken what was read before.
@@ -82,9 +81,8 @@ struct exchange {
 	uint64_t
 		asked_ns; /* a connection to the server was begun; then, the request was complete */
 	uint64_t touched_ns; /* a byte passed, either way */
-	struct rate receive, send;
-	uint64_t taken;    /* bytes that the client has acknowledged, when last looked at … */
-	uint64_t taken_ns; /* … and when that last changed */
+	struct rate receive;
+	struct uptake send; /* as the client's host acknowledges it */
 
 	uint64_t received, sent; /* bytes, from and to the client */
 	uint16_t status;         /* of the response; 0: none yet */
@@ -93,7 +91,6 @@ struct exchange {
 	uint8_t interims;
 	uint16_t target_at, target_length; /* in to_server */
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
-	bool is_tcp;
 	bool expects_continue;
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
@@ -101,8 +98,6 @@ struct exchange {
 	bool keep_alive;    /* the client's connection */
 	bool link_reusable; /* the server's */
 	bool link_once;     /* the server may see more requests in it than we do */
-	bool client_ended, server_ended; /* RELAY: said its last */
-	bool client_told;                /* and the client knows that the server did */
 
 	/* One head at a time: the request's until it is written for the server, then the
 	 * response's. Last, because most of it is never touched. */
@@ -167,14 +162,5 @@ enum flow response_forward(struct exchange *exchange);
 
 /* http1.c: reads on, and when a request's head is complete sends it on its way. */
 void http1_read(struct client *client);
-
-/* relay.c */
-
-/* For a client of a TCP listener. */
-void relay_begin(struct client *client);
-/* The server has gone over to what the client asked for: from here on it is no longer HTTP. */
-void relay_take_over(struct exchange *exchange);
-/* One step both ways. */
-enum flow relay_forward(struct exchange *exchange);
 
 #endif

@@ -1,167 +1,343 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Bytes both ways, unread: for TCP listeners, and for connections that have left HTTP by an
- * upgrade. Each way holds one buffer; it is filled again when it has been emptied. When one side
- * has said its last the other is told so, and may still go on talking.
- */
+#include "proxy/client/relay.h"
 #include <errno.h>
+#include <string.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/reach.h"
+#include "proxy/client/report.h"
 
-static void refuse(struct exchange *exchange, enum fw_verdict verdict)
+/* What one relay may move before others have their turn. */
+enum { STEPS_PER_TURN = 16, BYTES_PER_TURN = 1 << 20 };
+
+/* What a pipe must bring in one go to be worth its calls: less is copied faster. */
+enum { WORTH_A_PIPE = 16384 };
+
+static void handle_server(struct source *source, uint32_t events);
+
+/* --- beginning and end -------------------------------------------------------------------------
+ */
+
+static struct relay *create(struct client *client)
 {
-	client_refuse(exchange->client, verdict);
+	struct relay *relay = account_take(&client->account, &client_worker(client)->relays);
+	uint64_t now_ns = client_now(client);
+
+	if (!relay)
+		return NULL;
+	memset(relay, 0, sizeof(*relay));
+	relay->client = client;
+	relay->begun_ns = relay->asked_ns = relay->touched_ns = now_ns;
+	rate_wait(&relay->pace, true, 0, now_ns);
+	return relay;
 }
 
-/* What waits for the client is in to_client after an upgrade, then in from_server. */
-static bool waits_for_client(const struct exchange *exchange)
+static void lend(struct relay *relay, struct upstream_link *link)
 {
-	return !stream_is(&exchange->client->stream, STREAM_WRITABLE) &&
-	       (buffer_length(exchange->to_client) || exchange->answer_ready);
+	relay->link = link;
+	relay->server = upstream_server_name(link);
+	relay->up.from = relay->down.to = &relay->client->stream;
+	relay->up.to = relay->down.from = &link->stream;
 }
 
-static uint64_t taken(const struct exchange *exchange)
+static void ask_server(struct relay *relay, enum fw_verdict nobody)
 {
-	return stream_taken(&exchange->client->stream, exchange->client->sent);
-}
+	struct client *client = relay->client;
+	struct upstream_wish wish = {
+		.tried = relay->tried,
+		.fresh = true, /* a used one would go on where somebody else's request ended */
+		.borrower = relay,
+		.handle = handle_server,
+	};
+	struct upstream_link *link;
+	enum fw_verdict verdict = reach_server(client, relay->pool, &wish, nobody, &link);
 
-/* A relay has no messages, and needs no more of a front than this. */
-static const struct front tcp_front = {
-	.refuse = refuse,
-	.waits_for_client = waits_for_client,
-	.taken = taken,
-};
-
-void relay_take_over(struct exchange *exchange)
-{
-	exchange->client->phase = CLIENT_RELAY;
+	relay->link = NULL;
+	relay->tried = wish.tried;
+	relay->asked_ns = client_now(client);
+	if (verdict == FW_NONE)
+		lend(relay, link);
+	else
+		client_refuse(client, verdict);
 }
 
 void relay_begin(struct client *client)
 {
-	struct exchange *exchange = exchange_create(client, &tcp_front, &client->in);
+	struct relay *relay = create(client);
 
-	client->exchange = exchange;
-	if (!exchange) {
+	if (!relay) {
 		client_refuse(client, FW_MEMORY);
 		return;
 	}
+	client->relay = relay;
 	client->phase = CLIENT_RELAY;
-	exchange->is_tcp = true;
-	exchange->pool = client->listener->routes[0];
-	exchange_connect(exchange);
+	relay->pool = client->listener->routes[0];
+	relay->up.waiting = client->in;
+	client->in = NULL;
+	ask_server(relay, FW_UPSTREAM_UNREACHABLE);
 }
 
-/* Fills *@buffer from @from; *@ended: it has said its last. −errno: it broke. */
-static int fill(struct exchange *exchange, struct stream *from, struct buffer **buffer, bool *ended,
-		size_t *filled)
+bool relay_take_over(struct exchange *exchange)
 {
+	struct client *client = exchange->client;
+	struct relay *relay = create(client);
+
+	if (!relay)
+		return false;
+	report_request(client, exchange, exchange->status, FW_NONE);
+	relay->is_upgrade = true;
+	lend(relay, exchange->link);
+	relay->link->borrower = relay;
+	relay->link->stream.source.handle = handle_server;
+	relay->up.waiting = client->in;
+	relay->down.waiting = exchange->to_client;
+	relay->down.behind = exchange->from_server;
+	client->in = exchange->to_client = exchange->from_server = NULL;
+	exchange->link = NULL;
+	exchange_free(exchange);
+	client->exchange = NULL;
+	client->relay = relay;
+	client->phase = CLIENT_RELAY;
+	/* In a turn of its own: it was in the middle of HTTP's. */
+	loop_requeue(&client_worker(client)->loop, &client->stream.source);
+	return true;
+}
+
+static void empty(struct relay *relay, struct way *way)
+{
+	pipes_give(&client_worker(relay->client)->pipes, &way->pipe);
+	buffer_give(&way->waiting);
+	buffer_give(&way->behind);
+}
+
+void relay_free(struct relay *relay)
+{
+	if (!relay)
+		return;
+	empty(relay, &relay->up);
+	empty(relay, &relay->down);
+	/* Only if each side was told that the other is done. */
+	if (relay->link && relay->up.told && relay->down.told)
+		upstream_close(relay->link);
+	else if (relay->link)
+		upstream_reset(relay->link);
+	account_give(&relay->client->account, &client_worker(relay->client)->relays, relay);
+}
+
+/* --- the server --------------------------------------------------------------------------------
+ */
+
+void relay_try_next(struct relay *relay, enum fw_verdict verdict)
+{
+	reach_failed(relay->client, relay->link);
+	ask_server(relay, verdict);
+}
+
+static void handle_server(struct source *source, uint32_t events)
+{
+	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
+	struct relay *relay = link->borrower;
+	struct client *client = relay->client;
+
+	stream_note(&link->stream, events);
+	if (link->connecting && !reach_connected(client, link))
+		relay_try_next(relay, FW_UPSTREAM_UNREACHABLE);
+	client_run(client);
+}
+
+/* --- one way -----------------------------------------------------------------------------------
+ */
+
+/* What a step came to is 1: something has changed; 0: nothing could; −errno: a side broke. */
+
+static int note_received(struct relay *relay, struct way *way, uint32_t count)
+{
+	way->received += count;
+	way->busy = count >= WORTH_A_PIPE;
+	relay->touched_ns = client_now(relay->client);
+	return 1;
+}
+
+/* Nothing came: @result of the attempt. */
+static int note_nothing(struct way *way, ssize_t result)
+{
+	way->ended = result == 0;
+	return way->ended ? 1 : result == -EAGAIN ? 0 : (int)result;
+}
+
+/* @result of an attempt to send. */
+static int note_sent(struct relay *relay, struct way *way, ssize_t result)
+{
+	if (result < 0)
+		return result == -EAGAIN ? 0 : (int)result;
+	way->sent += (uint64_t)result;
+	relay->touched_ns = client_now(relay->client);
+	return 1;
+}
+
+static int copy_in(struct relay *relay, struct way *way)
+{
+	struct buffer *buffer = buffer_take(&relay->client->account, BUFFER_MEDIUM);
 	ssize_t count;
 
-	*filled = 0;
-	if (!stream_is(from, STREAM_READABLE))
-		return 0;
-	*buffer = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
-	if (!*buffer)
+	if (!buffer)
 		return -ENOMEM;
-	count = stream_read(from, (*buffer)->data, (*buffer)->capacity);
+	count = stream_read(way->from, buffer->data, buffer->capacity);
+	way->waiting = buffer;
+	if (count <= 0) {
+		buffer_give(&way->waiting);
+		return note_nothing(way, count);
+	}
+	buffer->end = (uint32_t)count;
+	return note_received(relay, way, (uint32_t)count);
+}
+
+static int splice_in(struct relay *relay, struct way *way)
+{
+	struct worker *worker = client_worker(relay->client);
+	ssize_t count = stream_splice_in(way->from, way->pipe->in, PIPE_SIZE);
+
+	if (count <= 0) {
+		pipes_give(&worker->pipes, &way->pipe);
+		return note_nothing(way, count);
+	}
+	way->pipe->held = (uint32_t)count;
+	return note_received(relay, way, (uint32_t)count);
+}
+
+static bool may_splice(const struct way *way)
+{
+	return way->busy && stream_is_spliceable(way->from) && stream_is_spliceable(way->to);
+}
+
+/* Reads on. Nothing waits. */
+static int take(struct relay *relay, struct way *way)
+{
+	struct worker *worker = client_worker(relay->client);
+	const uint64_t *live = relay->client->listener->live.value;
+
+	if (!stream_is(way->from, STREAM_READABLE))
+		return 0;
+	if (may_splice(way))
+		way->pipe = pipes_take(&worker->pipes, live[FW_SET_HOST_DESCRIPTOR_RESERVE]);
+	return way->pipe ? splice_in(relay, way) : copy_in(relay, way);
+}
+
+static int copy_out(struct relay *relay, struct way *way)
+{
+	struct iovec part = {buffer_start(way->waiting), buffer_length(way->waiting)};
+	ssize_t count = stream_write(way->to, &part, 1);
+
 	if (count > 0) {
-		(*buffer)->end = (uint32_t)count;
-		*filled = (size_t)count;
-		exchange->touched_ns = client_now(exchange->client);
+		buffer_consume(way->waiting, (uint32_t)count);
+		if (!buffer_length(way->waiting)) {
+			buffer_give(&way->waiting);
+			way->waiting = way->behind;
+			way->behind = NULL;
+		}
+	}
+	return note_sent(relay, way, count);
+}
+
+static int splice_out(struct relay *relay, struct way *way)
+{
+	struct worker *worker = client_worker(relay->client);
+	ssize_t count = stream_splice_out(way->to, way->pipe->out, way->pipe->held);
+
+	if (count > 0) {
+		way->pipe->held -= (uint32_t)count;
+		board_add(relay->client->listener->board, METRIC_RELAY_SPLICED, (uint64_t)count);
+		if (!way->pipe->held)
+			pipes_give(&worker->pipes, &way->pipe);
+	}
+	return note_sent(relay, way, count);
+}
+
+/* Passes the end on, once there is room to say so: TLS does with a record. */
+static int tell(struct way *way)
+{
+	if (way->told)
 		return 0;
-	}
-	buffer_give(buffer);
-	*ended = count == 0;
-	return count == -EAGAIN ? 0 : (int)count;
+	way->told = stream_shutdown(way->to) != -EAGAIN;
+	return way->told;
 }
 
-/* Empties *@buffer into @to. −errno: it broke. */
-static int drain(struct exchange *exchange, struct stream *to, struct buffer **buffer,
-		 size_t *drained)
+static int step(struct relay *relay, struct way *way)
 {
-	struct iovec part = {buffer_start(*buffer), buffer_length(*buffer)};
-	ssize_t count = stream_write(to, &part, 1);
-
-	*drained = count > 0 ? (size_t)count : 0;
-	if (count < 0)
-		return count == -EAGAIN ? 0 : (int)count;
-	buffer_consume(*buffer, (uint32_t)count);
-	if (!buffer_length(*buffer))
-		buffer_give(buffer);
-	exchange->touched_ns = client_now(exchange->client);
-	return 0;
+	if (way->pipe)
+		return splice_out(relay, way);
+	if (buffer_length(way->waiting))
+		return copy_out(relay, way);
+	return way->ended ? tell(way) : take(relay, way);
 }
 
-/* One step from the client to the server. 1: something moved; 0: stuck; −errno. */
-static int step_up(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-	size_t moved;
-	int code;
+/* --- both --------------------------------------------------------------------------------------
+ */
 
-	if (client->in) {
-		code = drain(exchange, &exchange->link->stream, &client->in, &moved);
-		return code < 0 ? code : moved > 0;
-	}
-	if (exchange->client_ended)
-		return 0;
-	code = fill(exchange, &client->stream, &client->in, &exchange->client_ended, &moved);
-	exchange_count_received(exchange, moved);
-	if (exchange->client_ended)
-		stream_shutdown(&exchange->link->stream);
-	return code < 0 ? code : moved > 0;
+/* A side that has said its last can still be cut off, and nobody would read on to find out. It is
+ * closed both ways besides once we have told it that the other has ended. */
+static bool is_cut_off(const struct way *from, const struct way *to)
+{
+	return from->ended && !to->told && stream_is(from->from, STREAM_BROKEN);
 }
 
-/* One step from the server to the client. */
-static int step_down(struct exchange *exchange)
+static int step_both(struct relay *relay)
 {
-	struct client *client = exchange->client;
-	struct buffer **waiting =
-		exchange->to_client ? &exchange->to_client : &exchange->from_server;
-	size_t moved;
-	int code;
+	uint64_t received = relay->up.received, sent = relay->down.sent;
+	int there = step(relay, &relay->up), back = there < 0 ? there : step(relay, &relay->down);
 
-	if (buffer_length(*waiting)) {
-		code = drain(exchange, &client->stream, waiting, &moved);
-		exchange_count_sent(exchange, moved);
-		return code < 0 ? code : moved > 0;
-	}
-	if (!exchange->server_ended) {
-		buffer_give(&exchange->from_server);
-		code = fill(exchange, &exchange->link->stream, &exchange->from_server,
-			    &exchange->server_ended, &moved);
-		if (!exchange->server_ended)
-			return code < 0 ? code : moved > 0;
-	}
-	/* Until there is room to say so, with TLS. */
-	if (!exchange->client_told)
-		exchange->client_told = stream_shutdown(&client->stream) != -EAGAIN;
-	return 0;
+	client_count_received(relay->client, relay->up.received - received);
+	client_count_sent(relay->client, relay->down.sent - sent);
+	if (there >= 0 && back >= 0 &&
+	    (is_cut_off(&relay->up, &relay->down) || is_cut_off(&relay->down, &relay->up)))
+		return -ECONNRESET;
+	return back < 0 ? back : there | back;
 }
 
-enum flow relay_forward(struct exchange *exchange)
+void relay_run(struct relay *relay)
 {
-	struct client *client = exchange->client;
-	int up, down;
+	struct client *client = relay->client;
+	uint64_t limit = relay->up.sent + relay->down.sent + BYTES_PER_TURN;
+	int moved = 1;
 
-	if (exchange->link->connecting)
-		return FLOW_STUCK;
-	up = step_up(exchange);
-	down = up < 0 ? up : step_down(exchange);
-	/* Reset after its last word: nobody would read on to find out. */
-	if (exchange->client_ended && !exchange->server_ended &&
-	    stream_is(&client->stream, STREAM_BROKEN))
-		up = -ECONNRESET;
-	if (up < 0 || down < 0) {
-		/* One side was cut off; so is the other. */
+	if (relay->link->connecting) {
+		if (stream_is(&client->stream, STREAM_BROKEN))
+			client_close(client, FW_DONE);
+		return;
+	}
+	for (int i = 0; i < STEPS_PER_TURN && moved > 0; i++) {
+		moved = step_both(relay);
+		if (relay->up.sent + relay->down.sent > limit)
+			break;
+	}
+	if (moved < 0)
 		client_reset(client, FW_DONE);
-		return FLOW_OVER;
-	}
-	exchange->answer_ready = buffer_length(exchange->from_server);
-	if (exchange->client_ended && exchange->client_told && !client->in &&
-	    !exchange->answer_ready && !exchange->to_client) {
+	else if (relay->up.told && relay->down.told)
 		client_close(client, FW_DONE);
-		return FLOW_OVER;
-	}
-	return up || down ? FLOW_MOVED : FLOW_STUCK;
+	else if (moved)
+		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}
+
+/* --- for deadlines -----------------------------------------------------------------------------
+ */
+
+static uint64_t taken(const struct relay *relay)
+{
+	return stream_taken(&relay->client->stream, relay->client->sent);
+}
+
+void relay_note_waits(struct relay *relay, uint64_t now_ns)
+{
+	bool sending = !stream_is(&relay->client->stream, STREAM_WRITABLE) &&
+		       (relay->down.pipe || relay->down.waiting);
+
+	if (sending && !rate_is_waiting(&relay->send.rate))
+		uptake_begin(&relay->send, taken(relay), now_ns);
+	else if (!sending)
+		uptake_end(&relay->send, now_ns);
+}
+
+void relay_look(struct relay *relay, uint64_t now_ns)
+{
+	if (rate_is_waiting(&relay->send.rate))
+		uptake_look(&relay->send, taken(relay), now_ns);
 }

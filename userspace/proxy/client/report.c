@@ -2,6 +2,7 @@
 #include "proxy/client/report.h"
 #include "base/log.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
 #include "proxy/net/tls.h"
 
 static void add_line(struct listener *listener, struct access_line *line)
@@ -61,6 +62,13 @@ static void describe(const struct client *client, const struct exchange *exchang
 		line->cipher = facts.cipher;
 		line->name = facts.name;
 	}
+	if (client->relay) {
+		line->in = client->relay->up.received;
+		line->out = client->relay->down.sent;
+		line->duration_ns = now_ns - client->relay->begun_ns;
+		line->upstream = client->relay->server;
+		return;
+	}
 	if (!exchange) {
 		line->in = client->received;
 		line->out = client->sent;
@@ -109,7 +117,7 @@ void report_end(struct client *client, enum fw_verdict verdict)
 	if (client->phase == CLIENT_LINGER)
 		return; /* its refusal was reported */
 	/* Inside a request or relay the end is worth a line; between requests it is not. */
-	if (client->exchange || verdict_rows[verdict].action == FW_ACTION_REFUSE)
+	if (client->exchange || client->relay || verdict_rows[verdict].action == FW_ACTION_REFUSE)
 		report_request(client, client->exchange,
 			       client->exchange ? client->exchange->status : 0, verdict);
 	else

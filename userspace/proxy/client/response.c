@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 
 enum { INTERIMS_MAX = 16 }; /* 1xx responses before the final one */
@@ -53,8 +54,7 @@ static enum flow switch_protocol(struct exchange *exchange, uint32_t length)
 	exchange->answered = true;
 	exchange->status = 101;
 	buffer_consume(exchange->from_server, length);
-	relay_take_over(exchange);
-	return FLOW_MOVED;
+	return relay_take_over(exchange) ? FLOW_OVER : refuse(exchange);
 }
 
 /* Checks @length bytes of the body, the last in from_server. False: refused. */

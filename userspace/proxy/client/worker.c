@@ -7,6 +7,7 @@
 #include "proxy/client/accept.h"
 #include "proxy/client/client.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 
 #define TICK_NS (250 * CLOCK_MS) /* how soon an edit counts, and how late the log may be */
@@ -14,6 +15,7 @@
 enum {
 	CLIENTS_KEPT = 4096,
 	EXCHANGES_KEPT = 1024,
+	RELAYS_KEPT = 1024,
 	MEMORY_SHARE = 2, /* of all memory, for all threads: one part in so many */
 };
 
@@ -72,10 +74,13 @@ static void tick(struct timer *timer)
 	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
 		idle += upstream_idle(worker->pools[i]);
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
+	pipes_trim(&worker->pipes);
+	board_set(worker->board, METRIC_RELAY_PIPES, worker->pipes.open);
 	/* Added, not set: a row outlives the proxy that wrote it last. */
 	board_add(worker->board, METRIC_LOOP_TURNS, worker->loop.turns);
 	board_add(worker->board, METRIC_LOOP_BUSY, worker->loop.busy_ns);
-	worker->loop.turns = worker->loop.busy_ns = 0;
+	board_add(worker->board, METRIC_RELAY_PIPES_LACKED, worker->pipes.lacked);
+	worker->loop.turns = worker->loop.busy_ns = worker->pipes.lacked = 0;
 	access_log_flush(&worker->log);
 	timer_arm(&worker->loop.wheel, timer, worker->loop.now_ns + TICK_NS);
 }
@@ -224,6 +229,7 @@ static int allocate(struct worker *worker)
 			return code;
 	}
 	code = reserve_init(&worker->reserve);
+	pipes_init(&worker->pipes, &worker->reserve, config->threads);
 	return code < 0 ? code : access_log_init(&worker->log, options->access_log);
 }
 
@@ -249,6 +255,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->budget.limit = SIZE_MAX; /* until settings say */
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
 	pool_init(&worker->exchanges, sizeof(struct exchange), EXCHANGES_KEPT, &worker->budget);
+	pool_init(&worker->relays, sizeof(struct relay), RELAYS_KEPT, &worker->budget);
 	buffers_init(&worker->buffers, &worker->budget);
 	code = allocate(worker);
 	if (code < 0)
@@ -293,8 +300,10 @@ void worker_free(struct worker *worker)
 		free(worker->listeners[i].routes);
 	access_log_destroy(&worker->log);
 	tls_engine_free(worker->tls);
+	pipes_destroy(&worker->pipes);
 	reserve_destroy(&worker->reserve);
 	buffers_destroy(&worker->buffers);
+	pool_destroy(&worker->relays);
 	pool_destroy(&worker->exchanges);
 	pool_destroy(&worker->clients);
 	free(worker->acceptors);

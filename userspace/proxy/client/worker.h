@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/account.h"
 #include "base/buffer.h"
+#include "proxy/client/pipes.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
 #include "proxy/guard/crowd.h"
@@ -58,7 +59,8 @@ struct worker {
 	bool draining;
 	struct proxy_shared *shared;
 	struct pool_budget budget;
-	struct pool clients, exchanges;
+	struct pool clients, exchanges, relays;
+	struct pipes pipes; /* of relays */
 	struct buffers buffers;
 	struct tls_engine *tls;
 	struct upstream_pool **pools; /* per upstream of the configuration */

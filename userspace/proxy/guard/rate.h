@@ -55,4 +55,34 @@ static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint
 	       (double)(count - rate->base) * 1e9 < (double)minimum * (double)waited_ns;
 }
 
+/* How a peer takes what is waiting for it. Zero-initialised. */
+struct uptake {
+	struct rate rate;
+	uint64_t taken;    /* bytes, when last looked at … */
+	uint64_t taken_ns; /* … and when that last changed */
+};
+
+/* The peer has @taken so many bytes by now. */
+static inline void uptake_look(struct uptake *uptake, uint64_t taken, uint64_t now_ns)
+{
+	if (taken != uptake->taken) {
+		uptake->taken = taken;
+		uptake->taken_ns = now_ns;
+	}
+}
+
+/* Bytes wait for the peer from now on, when it has @taken so many. */
+static inline void uptake_begin(struct uptake *uptake, uint64_t taken, uint64_t now_ns)
+{
+	uptake->taken = taken;
+	uptake->taken_ns = now_ns;
+	rate_wait(&uptake->rate, true, taken, now_ns);
+}
+
+/* Nothing does any more. */
+static inline void uptake_end(struct uptake *uptake, uint64_t now_ns)
+{
+	rate_wait(&uptake->rate, false, uptake->taken, now_ns);
+}
+
 #endif

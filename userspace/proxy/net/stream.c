@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/net/stream.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -84,6 +85,45 @@ ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 	if (stream->tls)
 		stream->tls->wire += (uint64_t)taken;
 	return taken;
+}
+
+ssize_t stream_splice_in(struct stream *stream, int pipe, size_t most)
+{
+	ssize_t count;
+
+	if (!stream_is(stream, STREAM_READABLE))
+		return -EAGAIN;
+	do
+		count = splice(stream->source.fd, NULL, pipe, NULL, most,
+			       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (count < 0 && errno == EINTR);
+	if (count >= 0)
+		return count; /* fewer than asked for may be all that the pipe has slots for */
+	if (errno != EAGAIN)
+		return -errno;
+	stream->state &= (uint8_t)~STREAM_READABLE;
+	return -EAGAIN;
+}
+
+ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size)
+{
+	ssize_t count;
+	int code;
+
+	if (!stream_is(stream, STREAM_WRITABLE))
+		return -EAGAIN;
+	do
+		count = splice(pipe, NULL, stream->source.fd, NULL, size,
+			       SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (count < 0 && errno == EINTR);
+	if (count < 0 && errno != EAGAIN)
+		return -errno;
+	if (count < (ssize_t)size) {
+		code = await_room(stream);
+		if (code < 0)
+			return code;
+	}
+	return count < 0 ? -EAGAIN : count;
 }
 
 bool stream_is_silent(const struct stream *stream)

@@ -62,6 +62,17 @@ ssize_t stream_read(struct stream *stream, void *data, size_t size);
  * parts. */
 ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count);
 
+/* Whether bytes can pass it by splice(2). */
+static inline bool stream_is_spliceable(const struct stream *stream)
+{
+	return !stream->tls;
+}
+
+/* As stream_read() and stream_write(), into and out of a pipe. The pipe that is filled must be
+ * empty. */
+ssize_t stream_splice_in(struct stream *stream, int pipe, size_t most);
+ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size);
+
 /* Whether nothing has come that was not read, nor the end: asks the kernel, ahead of epoll. */
 bool stream_is_silent(const struct stream *stream);
 

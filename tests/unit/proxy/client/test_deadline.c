@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
 
 #define BEGUN (100 * CLOCK_SEC)
 
@@ -14,6 +15,7 @@ static struct worker worker;
 static struct listener listener;
 static struct client client;
 static struct exchange exchange;
+static struct relay relay;
 static struct upstream_link link;
 
 static int begin(void **state)
@@ -21,6 +23,7 @@ static int begin(void **state)
 	(void)state;
 	memset(&client, 0, sizeof(client));
 	memset(&exchange, 0, sizeof(exchange));
+	memset(&relay, 0, sizeof(relay));
 	memset(&link, 0, sizeof(link));
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
@@ -32,6 +35,9 @@ static int begin(void **state)
 	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
 	exchange.link = &link;
 	exchange.request_body.done = true;
+	relay.client = &client;
+	relay.begun_ns = relay.asked_ns = relay.touched_ns = BEGUN;
+	relay.link = &link;
 	return 0;
 }
 
@@ -56,8 +62,10 @@ static void each_phase_has_its_own(void **state)
 	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
 	client.phase = CLIENT_LINGER;
 	assert_due(2000, FW_DONE);
-	client.exchange = &exchange;
+	client.relay = &relay;
 	client.phase = CLIENT_RELAY;
+	assert_due(60000, FW_FIRST_WORD_TIMEOUT);
+	relay.down.received = 1;
 	assert_due(600000, FW_IDLE_TIMEOUT);
 }
 
@@ -105,13 +113,37 @@ static void a_reader_is_slow_before_it_has_stopped(void **state)
 	client.phase = CLIENT_EXCHANGE;
 	client.exchange = &exchange;
 	exchange.answered = true;
-	exchange.taken_ns = BEGUN;
-	rate_wait(&exchange.send, true, 0, BEGUN);
+	uptake_begin(&exchange.send, 0, BEGUN);
 	assert_int_equal(deadline_judge(&client, BEGUN + 5 * CLOCK_SEC, &next_ns), FW_NONE);
 	assert_int_equal(next_ns, BEGUN + 6 * CLOCK_SEC); /* rates are looked at each second */
 	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_SEND_RATE);
 	listener.live.value[FW_SET_MIN_RATE_SEND] = 0;
 	assert_due(30000, FW_WRITE_TIMEOUT);
+}
+
+/* Whoever has spoken may fall silent, but not be slow where a pace is asked for. */
+static void a_relay_has_its_deadlines(void **state)
+{
+	uint64_t next_ns;
+
+	(void)state;
+	client.phase = CLIENT_RELAY;
+	client.relay = &relay;
+	link.connecting = true;
+	assert_due(5000, FW_CONNECT_TIMEOUT);
+	link.connecting = false;
+	listener.live.value[FW_SET_TIMEOUT_FIRST_WORD] = 0;
+	assert_due(600000, FW_IDLE_TIMEOUT);
+	listener.live.value[FW_SET_TIMEOUT_FIRST_WORD] = 1000;
+	assert_due(1000, FW_FIRST_WORD_TIMEOUT);
+	relay.up.received = relay.up.sent = 599;
+	assert_due(600000, FW_IDLE_TIMEOUT);
+	listener.live.value[FW_SET_MIN_RATE_RELAY] = 100;
+	rate_wait(&relay.pace, true, 0, BEGUN);
+	assert_int_equal(deadline_judge(&client, BEGUN + 5 * CLOCK_SEC, &next_ns), FW_NONE);
+	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_RELAY_RATE);
+	relay.down.sent = 1;
+	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_NONE);
 }
 
 int main(void)
@@ -121,6 +153,7 @@ int main(void)
 		cmocka_unit_test_setup(a_proxy_that_drains_waits_for_no_newcomer, begin),
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),
+		cmocka_unit_test_setup(a_relay_has_its_deadlines, begin),
 		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),
 	};
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pipes for relayed bytes, through which they go from one socket to the other without being copied
+ * (splice(2)). A pipe is borrowed while bytes are in it, and takes two descriptors: so a thread has
+ * a limited number of them, never out of those that clients may not use, and gives free ones back
+ * to the system when none has been needed for a while.
+ */
+#ifndef PROXY_CLIENT_PIPES_H
+#define PROXY_CLIENT_PIPES_H
+
+#include <stdint.h>
+#include "base/list.h"
+#include "proxy/guard/reserve.h"
+
+enum {
+	PIPES_MAX = 256,      /* of all threads */
+	PIPE_SIZE = 256 << 10 /* bytes, and what one may hold at most */
+};
+
+struct pipe {
+	struct list node;
+	int in, out;
+	uint32_t held; /* bytes */
+};
+
+/* Of one thread. */
+struct pipes {
+	const struct reserve *reserve;
+	struct list free;
+	uint32_t most, open, free_count;
+	uint32_t least_free; /* since pipes_trim() */
+	uint64_t lacked;     /* times there was none to be had */
+};
+
+void pipes_init(struct pipes *pipes, const struct reserve *reserve, uint32_t threads);
+void pipes_destroy(struct pipes *pipes);
+
+/* An empty one; NULL: none is to be had, with @kept descriptors kept back. */
+struct pipe *pipes_take(struct pipes *pipes, uint64_t kept);
+/* Gives *@pipe back and forgets it; NULL is allowed. What is in it is lost. */
+void pipes_give(struct pipes *pipes, struct pipe **pipe);
+/* Closes those that were free ever since the last time. */
+void pipes_trim(struct pipes *pipes);
+
+#endif

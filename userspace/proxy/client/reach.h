@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A server is asked for a connection on behalf of a client: that is counted on the client's
+ * listener, and where the upstream wants it the server is told by a PROXY header whose connection
+ * it is.
+ */
+#ifndef PROXY_CLIENT_REACH_H
+#define PROXY_CLIENT_REACH_H
+
+#include "proxy/client/client.h"
+
+/* Asks @pool for what @wish says. FW_NONE and *@link; or why there is none: @nobody, if no server
+ * is left to ask. */
+enum fw_verdict reach_server(const struct client *client, struct upstream_pool *pool,
+			     struct upstream_wish *wish, enum fw_verdict nobody,
+			     struct upstream_link **link);
+/* The first event of a link that was connecting: whether it is connected now. */
+bool reach_connected(const struct client *client, struct upstream_link *link);
+/* It is not, or not in time: its server is passed over for a while. */
+void reach_failed(const struct client *client, struct upstream_link *link);
+
+#endif
