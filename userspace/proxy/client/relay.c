@@ -310,7 +310,7 @@ void relay_run(struct relay *relay)
 			break;
 	}
 	if (moved < 0)
-		client_reset(client, FW_DONE);
+		client_reset(client, moved == -ENOMEM ? FW_MEMORY : FW_DONE);
 	else if (relay->up.told && relay->down.told)
 		client_close(client, FW_DONE);
 	else if (moved)
