@@ -27,6 +27,7 @@ struct challenge {
 	struct cookie cookie;
 	__u32 window_scale;
 	__u16 mss;
+	bool is_stacks; /* the cookie is one of the stack's */
 };
 
 /* What is not written yet is zero. */

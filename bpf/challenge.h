@@ -109,7 +109,7 @@ static __always_inline int challenge_make_cookie(struct xdp_md *ctx, const struc
 	struct cookie_segment *segment = &challenge->segment;
 	struct fw_secret *secret;
 
-	if (fw_tier == FW_TIER_KERNEL) {
+	if (challenge->is_stacks) {
 		cookie_negotiate(&segment->options, 0);
 		return stacks_make(ctx, packet, segment, &challenge->cookie.isn)
 			       ? 1
@@ -185,7 +185,7 @@ __noinline int challenge_check(struct xdp_md *ctx, const struct packet *packet)
 enum challenge_found {
 	CHALLENGE_NOTHING,
 	CHALLENGE_LISTENER,
-	CHALLENGE_MULTIPATH, /* a listener that no cookie of ours helps */
+	CHALLENGE_MULTIPATH, /* a listener whose stack takes no cookie but its own */
 	CHALLENGE_CONNECTION,
 	CHALLENGE_OPENING, /* a handshake that the stack has answered */
 	CHALLENGE_FULL,    /* a listener that takes no connection now */
@@ -232,14 +232,20 @@ __noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
 		found = CHALLENGE_OPENING;
 	else if (sk->state != BPF_TCP_LISTEN)
 		found = CHALLENGE_CONNECTION;
-	else if (fw_tier == FW_TIER_OWN && sockets_is_multipath(sk))
-		found = CHALLENGE_MULTIPATH;
 	else if (packet_opens_connection(packet) && sockets_queue_is_full(sk))
 		found = CHALLENGE_FULL;
 	else if (challenge_is_stacks(ctx, packet, sk))
 		found = CHALLENGE_STACKS;
+	else if (fw_tier == FW_TIER_OWN && sockets_is_multipath(sk))
+		found = CHALLENGE_MULTIPATH;
 	bpf_sk_release(sk);
 	return found;
+}
+
+/* Whether the segment ends a handshake that the stack has answered. */
+static __always_inline bool challenge_opens(int found)
+{
+	return found == CHALLENGE_OPENING || found == CHALLENGE_STACKS;
 }
 
 /* What our side takes, as the stack would say. */
@@ -259,14 +265,16 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 							  enum fw_verdict condemned, __u64 now)
 {
 	struct challenge answer = {};
-	int offset, mtu;
+	int found = challenge_find(ctx, packet), offset, mtu;
 
-	switch (challenge_find(ctx, packet)) {
+	switch (found) {
 	case CHALLENGE_LISTENER:
+	case CHALLENGE_MULTIPATH:
 		mtu = homes_mtu(ctx, packet);
 		if (!mtu)
 			return FW_PASS_SYN;
 		answer.mss = challenge_mss(packet, mtu);
+		answer.is_stacks = fw_tier == FW_TIER_KERNEL || found == CHALLENGE_MULTIPATH;
 		offset = challenge_prepare(ctx, packet, &answer, now);
 		if (offset > 0 && challenge_write(ctx, packet, &answer, offset))
 			return FW_COOKIE_SENT;
@@ -276,7 +284,6 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 	case CHALLENGE_FULL:
 		return FW_QUEUE_FULL;
 	case CHALLENGE_NOTHING:
-	case CHALLENGE_MULTIPATH:
 		break;
 	default:
 		return FW_PASS_SYN;
@@ -291,7 +298,9 @@ static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 {
 	int found = challenge_find(ctx, packet);
 
-	if ((found != CHALLENGE_LISTENER && found != CHALLENGE_STACKS) || arrivals_know(packet))
+	if ((found != CHALLENGE_LISTENER && found != CHALLENGE_MULTIPATH &&
+	     found != CHALLENGE_STACKS) ||
+	    arrivals_know(packet))
 		return FW_NONE;
 	if (found == CHALLENGE_STACKS)
 		return FW_PASS_COOKIE;
@@ -299,8 +308,9 @@ static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 		return FW_NONE;
 	if (!packet_may_complete(packet))
 		return FW_NO_SOCKET;
-	return fw_tier == FW_TIER_OWN && challenge_check(ctx, packet) ? FW_PASS_COOKIE
-								      : FW_BAD_COOKIE;
+	return fw_tier == FW_TIER_OWN && found == CHALLENGE_LISTENER && challenge_check(ctx, packet)
+		       ? FW_PASS_COOKIE
+		       : FW_BAD_COOKIE;
 }
 
 #endif

@@ -120,9 +120,17 @@ static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packe
 	return FW_NONE;
 }
 
-/* A verified source has a rate of its own; but one /48 has 65,536 of them, and all together would
- * bring any flood to the stack. So above its prefix's rate it is answered with a cookie, which
- * costs an honest one nothing. */
+/* Whether verified sources, all together, bring more than the service should take on trust. */
+static __always_inline bool is_crowded(const struct packet *packet, __u64 now)
+{
+	if (rate_strains_verified(packet->service, now))
+		pressure_doubt_verified(packet->service, now);
+	return pressure_doubts_verified(packet->service, now);
+}
+
+/* A verified source has a rate of its own; but one /48 has 65,536 of them, a botnet has many
+ * prefixes, and all together would bring any flood to the stack. So above its prefix's rate, or
+ * that of all, it is answered with a cookie, which costs an honest one nothing. */
 static __always_inline enum fw_verdict doubt_verified(const struct packet *packet,
 						      const struct attempt *attempt)
 {
@@ -130,7 +138,8 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 	__u64 now = attempt->now;
 
 	JUDGE(rate_verified(attempt->verified, packet->service, now));
-	if (challenges(packet) && !sketch_take(&sketch, &prefix, now))
+	JUDGE(judge_prefix(packet->service, attempt->prefix, now));
+	if (challenges(packet) && (is_crowded(packet, now) || !sketch_take(&sketch, &prefix, now)))
 		JUDGE(FW_UNCHALLENGED);
 	return FW_NONE;
 }
@@ -186,7 +195,7 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 						     const struct packet *packet)
 {
 	if (judge_is_at_cap(packet) && packet_may_complete(packet) &&
-	    challenge_find(ctx, packet) == CHALLENGE_OPENING)
+	    challenge_opens(challenge_find(ctx, packet)))
 		return judge_caps(packet);
 	return FW_NONE;
 }

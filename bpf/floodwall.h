@@ -268,7 +268,13 @@ struct fw_pressure {
 	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
 			     other hosts send them too */
 	__u64 caps_ns;    /* until then a handshake may complete that takes its source past a cap */
-	__u64 zero;
+	__u64 verified_ns; /* until then verified sources are challenged as well; not in row 0 */
+};
+
+/* Per service: GCRA cells of the attempts above whose rate sources are challenged. */
+struct fw_strain {
+	__u64 newcomers_tat_ns; /* CLOCK_MONOTONIC */
+	__u64 verified_tat_ns;
 };
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * How verdicts are come by, and what is asked of whoever completes a handshake: the filter asks it,
- * and admission where the filter had no reason to look.
+ * admission where the filter had no reason to look, and tracking keeps count of the stack's.
  *
  * A handshake that was held back passed its SYN's judgement long ago, so its end is judged anew. By
  * then the source has proved that it is there; what it may have is exact.
@@ -13,6 +13,7 @@
 #include "emit.h"
 #include "policy.h"
 #include "rate.h"
+#include "sketch.h"
 
 /* Ends the packet's way if the stage decides it, and its rule is enforced. */
 #define JUDGE(stage)                                                                               \
@@ -47,6 +48,35 @@ static __always_inline enum fw_verdict judge_caps(const struct packet *packet)
 	return FW_NONE;
 }
 
+static __always_inline struct sketch_rate judge_prefix_rate(__u32 service, __u64 hash)
+{
+	return (struct sketch_rate){
+		.hash = hash,
+		.limit = limit_of(policy_setting(service, FW_SET_PREFIX_CONNECTION_RATE),
+				  policy_setting(service, FW_SET_PREFIX_CONNECTION_BURST)),
+	};
+}
+
+/*
+ * Charges a handshake to its prefix, under @hash: the limit of who has many addresses that are all
+ * there, a botnet in one network or the owner of a /48. Nothing else is charged, so nobody uses up
+ * what is another's. FW_NONE, or why there may be none.
+ */
+APART enum fw_verdict judge_handshake(__u32 service, __u64 hash, __u64 now)
+{
+	struct sketch_rate rate = judge_prefix_rate(service, hash);
+
+	return sketch_take(&handshakes, &rate, now) ? FW_NONE : FW_PREFIX_CONNECTION_RATE;
+}
+
+/* The same of an attempt, which is not charged: it may come to nothing. */
+APART enum fw_verdict judge_prefix(__u32 service, __u64 hash, __u64 now)
+{
+	struct sketch_rate rate = judge_prefix_rate(service, hash);
+
+	return sketch_is_used_up(&handshakes, &rate, now) ? FW_PREFIX_CONNECTION_RATE : FW_NONE;
+}
+
 /* A cookie came back: its source is verified, and from now on charged for what it does. */
 static __always_inline enum fw_verdict judge_proof(const struct packet *packet, __u64 now)
 {
@@ -60,6 +90,7 @@ static __always_inline enum fw_verdict judge_proof(const struct packet *packet, 
 		JUDGE(rate_handshake(source, packet->service, now));
 	else
 		emit_fault(packet, FW_SOURCES_FULL);
+	JUDGE(judge_handshake(packet->service, HASH(PREFIX), now));
 	return FW_NONE;
 }
 

@@ -163,12 +163,22 @@ struct {
 	__type(value, struct fw_sketch_line);
 } answers SEC(".maps");
 
-/* Above what rate newcomers are challenged: one GCRA cell for each service. */
+/* Handshakes that each prefix completed: the same. Nobody forges them, so no flood of forged
+ * addresses crowds this one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SKETCH_LINES);
+	__type(key, __u32);
+	__type(value, struct fw_sketch_line);
+} handshakes SEC(".maps");
+
+/* Above what rates sources are challenged, for each service. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FW_SERVICES_MAX);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct fw_strain);
 } strains SEC(".maps");
 
 /* Who is under pressure, and until when. mmap. */

@@ -28,15 +28,37 @@ static __always_inline void pressure_extend(__u64 *until, __u64 now, __u64 hold)
 		*(volatile __u64 *)until = now + hold;
 }
 
+static __always_inline __u64 pressure_hold(__u32 service)
+{
+	return policy_setting(service, FW_SET_CHALLENGE_HOLD) * NSEC_PER_MSEC;
+}
+
 static __always_inline void pressure_raise(__u32 service, __u64 now)
 {
-	__u64 hold = policy_setting(service, FW_SET_CHALLENGE_HOLD) * (NSEC_PER_SEC / 1000);
+	__u64 hold = pressure_hold(service);
 	struct fw_pressure *row = pressure_row(service), *any = pressure_row(FW_HOST_SERVICE);
 
 	if (row && any) {
 		pressure_extend(&row->until_ns, now, hold);
 		pressure_extend(&any->until_ns, now, hold);
 	}
+}
+
+/* Verified sources bring more than the stack should keep request sockets for. They are no
+ * newcomers, so this is apart from pressure, and costs who is honest nothing. */
+static __always_inline void pressure_doubt_verified(__u32 service, __u64 now)
+{
+	struct fw_pressure *row = pressure_row(service);
+
+	if (row)
+		pressure_extend(&row->verified_ns, now, pressure_hold(service));
+}
+
+static __always_inline bool pressure_doubts_verified(__u32 service, __u64 now)
+{
+	struct fw_pressure *row = pressure_row(service);
+
+	return row && row->verified_ns > now;
 }
 
 /* Until @life from now a cookie may come back. */

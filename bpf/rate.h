@@ -124,9 +124,19 @@ static __always_inline bool rate_strains(__u32 service, __u64 now)
 {
 	struct limit limit = limit_of(policy_setting(service, FW_SET_CHALLENGE_RATE),
 				      policy_setting(service, FW_SET_CHALLENGE_BURST));
-	__u64 *cell = bpf_map_lookup_elem(&strains, &service);
+	struct fw_strain *strain = bpf_map_lookup_elem(&strains, &service);
 
-	return cell && !rate_take(cell, limit, now);
+	return strain && !rate_take(&strain->newcomers_tat_ns, limit, now);
+}
+
+/* The same of verified ones. */
+static __always_inline bool rate_strains_verified(__u32 service, __u64 now)
+{
+	struct limit limit = limit_of(policy_setting(service, FW_SET_CHALLENGE_VERIFIED_RATE),
+				      policy_setting(service, FW_SET_CHALLENGE_VERIFIED_BURST));
+	struct fw_strain *strain = bpf_map_lookup_elem(&strains, &service);
+
+	return strain && !rate_take(&strain->verified_tat_ns, limit, now);
 }
 
 /* A rate of the host's on what anybody may send: of each kind, so that one flood doesn't use up

@@ -143,9 +143,9 @@ static __always_inline enum sketch_outcome sketch_try(struct fw_sketch_line *lin
 
 /*
  * Charges one attempt; false if it comes too early, and then it costs nothing. @lines: the map
- * `sketch` or `answers`. Whoever loses three races, each to another CPU's charge, passes uncharged;
- * a cell at its limit is not written, and so never raced for. A function of its own, for the sake
- * of the filter's stack.
+ * `sketch`, `answers` or `handshakes`. Whoever loses three races, each to another CPU's charge,
+ * passes uncharged; a cell at its limit is not written, and so never raced for. A function of its
+ * own, for the sake of the filter's stack.
  */
 static __noinline bool sketch_take(void *lines, const struct sketch_rate *rate, __u64 now)
 {
@@ -176,8 +176,7 @@ enum sketch_refusal { SKETCH_NEITHER, SKETCH_SOURCE, SKETCH_PREFIX };
  * Both cells are found before the first is written: an atomic write waits for all that went before,
  * and so would what follows.
  */
-static __noinline enum sketch_refusal sketch_take_both(void *lines,
-						       const struct sketch_rates *rates, __u64 now)
+APART enum sketch_refusal sketch_take_both(void *lines, const struct sketch_rates *rates, __u64 now)
 {
 	struct fw_sketch_line *first = sketch_line(lines, rates->source.hash);
 	struct fw_sketch_line *second = sketch_line(lines, rates->prefix.hash);
@@ -201,6 +200,20 @@ static __noinline enum sketch_refusal sketch_take_both(void *lines,
 	if (outcome == SKETCH_RACED && !sketch_take(lines, &rates->prefix, now))
 		outcome = SKETCH_REFUSED;
 	return outcome == SKETCH_REFUSED ? SKETCH_PREFIX : SKETCH_NEITHER;
+}
+
+/* Whether the holder of a cell would come too early; charges nothing. */
+static __always_inline bool sketch_is_used_up(void *lines, const struct sketch_rate *rate,
+					      __u64 now)
+{
+	struct fw_sketch_line *line = sketch_line(lines, rate->hash);
+	struct sketch_pick pick;
+
+	if (!line || !rate->limit.interval_ns)
+		return false;
+	pick = sketch_pick(line, rate, now);
+	return (pick.word ^ rate->hash) >> SKETCH_TAT_BITS == 0 &&
+	       limit_refuses(rate->limit, pick.effective, now);
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include "listed.h"
 #include "service.h"
 #include "connections.h"
+#include "judge.h"
 #include "rate.h"
 #include "pressure.h"
 #include "arrivals.h"
@@ -63,17 +64,20 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 	};
 }
 
-/* The handshake counts against its source's rate, unless it was charged for when it brought back a
- * cookie. */
-static __always_inline void track_verify(const struct packet *packet)
+/* The source has proved itself. The handshake counts against its rate and its prefix's, unless it
+ * was charged for when it brought back a cookie, or the source is @exempt. */
+static __always_inline void track_verify(const struct packet *packet, bool exempt)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct fw_source *source = rate_prove(packet, now);
 
 	if (!source)
 		emit_fault(packet, FW_SOURCES_FULL);
-	else if (!arrivals_know(packet))
+	if (exempt || arrivals_know(packet))
+		return;
+	if (source)
 		rate_handshake(source, packet->service, now);
+	judge_handshake(packet->service, HASH(PREFIX), now);
 }
 
 static __always_inline struct fw_connection_owner track_holder(const struct fw_addr *source,
@@ -126,13 +130,15 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 	struct fw_socket *record = NULL;
 	struct bpf_sock *sk = ctx->sk;
 	struct packet packet;
+	bool exempt;
 
 	track_describe(ctx, &packet);
 	packet.service = service_find(&packet.destination);
 	if (packet.service == FW_HOST_SERVICE)
 		return;
-	track_verify(&packet);
-	if (lists_exempt(&packet) || listed_exempt(&packet))
+	exempt = lists_exempt(&packet) || listed_exempt(&packet);
+	track_verify(&packet, exempt);
+	if (exempt)
 		return; /* nothing is asked of it, so no cap may meet it at accept either */
 
 	/* First whatever makes the close come back to us: a count that nothing undoes is worse than

@@ -243,6 +243,86 @@ static void a_prefix_of_verified_sources_has_a_rate(void **state)
 	}
 }
 
+/* Nor all of them together, from however many networks: a botnet that is all there. */
+static void a_crowd_of_verified_sources_is_challenged(void **state)
+{
+	struct filter *filter = *state;
+	struct frame syn, ack;
+
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_VERIFIED_RATE, 2);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_VERIFIED_BURST, 6);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_HOLD, 5000);
+	for_each_family(family)
+	{
+		filter_age(filter, 10 * FILTER_SECOND);
+		filter_verify(filter, family->client, SERVICE);
+		filter_verify(filter, family->stranger, SERVICE);
+		for (int i = 0; i < 6; i++) {
+			syn = cookie_syn(i % 2 ? family->client : family->stranger, family->server,
+					 OPTIONS);
+			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+		}
+		ack = proof(filter, family, family->client, 40000); /* is answered */
+		/* Newcomers are none of them, and segments need no cookie. */
+		syn = cookie_syn(family->neighbour, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &syn);
+		filter_expect_frame(filter, FW_HOST_SERVICE, FW_PASS_ESTABLISHED, &ack);
+		/* For as long as pressure would last, whatever comes. */
+		filter_age(filter, 4 * FILTER_SECOND);
+		proof(filter, family, family->stranger, 40000);
+		filter_age(filter, 2 * FILTER_SECOND);
+		syn = cookie_syn(family->stranger, family->server, OPTIONS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+
+		/* Who can't be challenged isn't. */
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_NEVER);
+		for (int i = 0; i < 20; i++)
+			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+	}
+}
+
+/* Many sources of one network, each of them within its rate: what they complete is limited, and by
+ * forged attempts nobody uses it up. */
+static void handshakes_of_a_prefix_have_a_rate(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack[5], syn;
+
+	filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTION_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTION_BURST, 3);
+	for_each_family(family)
+	{
+		for (int i = 0; i < 5; i++)
+			ack[i] = proof(filter, family, i % 2 ? family->client : family->neighbour,
+				       40000 + i);
+		for (int i = 0; i < 5; i++)
+			filter_expect_frame(filter, SERVICE,
+					    i < 3 ? FW_PASS_COOKIE : FW_PREFIX_CONNECTION_RATE,
+					    &ack[i]);
+		/* It's no use that they are verified: the stack answers none of them … */
+		ack[0] = proof(filter, family, family->client, 40005);
+		filter_expect_frame(filter, SERVICE, FW_PREFIX_CONNECTION_RATE, &ack[0]);
+		syn = cookie_syn(family->client, family->server, OPTIONS);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_NEVER);
+		filter_expect_frame(filter, SERVICE, FW_PREFIX_CONNECTION_RATE, &syn);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+		/* … others are not concerned … */
+		ack[0] = proof(filter, family, family->stranger, 40000);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[0]);
+		/* … and a second later there is one more, whatever is attempted. */
+		filter_age(filter, FILTER_SECOND);
+		for (int i = 0; i < 10; i++)
+			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[3]);
+		filter_expect_frame(filter, SERVICE, FW_PREFIX_CONNECTION_RATE, &ack[4]);
+		filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTION_RATE, 0);
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[4]);
+		filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTION_RATE, 1);
+	}
+}
+
 static void caps_are_asked_again_when_a_handshake_is_completed(void **state)
 {
 	struct filter *filter = *state;
@@ -283,6 +363,8 @@ int main(void)
 		story(a_used_up_rate_leaves_no_attempt_unchallenged),
 		story(forgers_do_not_lock_a_verified_source_out),
 		story(a_prefix_of_verified_sources_has_a_rate),
+		story(a_crowd_of_verified_sources_is_challenged),
+		story(handshakes_of_a_prefix_have_a_rate),
 		story(caps_are_asked_again_when_a_handshake_is_completed),
 	};
 

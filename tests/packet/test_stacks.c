@@ -16,9 +16,9 @@
 
 enum { SERVICE = 1, LISTENER_PORT = 443, OTHER_PORT = 444, MPTCP = 262 };
 
-static int setup(void **state)
+static int setup_tier(void **state, enum fw_tier tier)
 {
-	struct filter *filter = filter_load_challenging(FW_TIER_KERNEL);
+	struct filter *filter = filter_load_challenging(tier);
 
 	*state = filter;
 	for_each_family(family)
@@ -29,6 +29,17 @@ static int setup(void **state)
 	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
 	server_sysctl("ipv4/tcp_syncookies", 2);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_tier(state, FW_TIER_KERNEL);
+}
+
+/* Where only listeners of Multipath TCP are answered so. */
+static int setup_own(void **state)
+{
+	return setup_tier(state, FW_TIER_OWN);
 }
 
 static struct frame syn(const struct family *family, unsigned int options)
@@ -154,21 +165,57 @@ static void listeners_that_share_a_port_share_cookies(void **state)
 		close(group[i]);
 }
 
-/* Ours would help it nothing, but the stack takes its own. */
-static void a_listener_of_multipath_tcp_is_answered_for(void **state)
+static int listen_by_multipath_tcp(void)
 {
 	int listener = server_listen("::", OTHER_PORT, 16, MPTCP);
-	struct filter *filter = *state;
-	struct frame asked;
 
 	if (listener < 0) {
 		print_message("skipped: this kernel has no Multipath TCP\n");
 		skip();
 	}
+	return listener;
+}
+
+/* A cookie of ours would help it nothing, but the stack takes its own: in either tier. */
+static void a_listener_of_multipath_tcp_is_answered_for(void **state)
+{
+	struct filter *filter = *state;
+	struct frame asked, answer, ack;
+	int listener = listen_by_multipath_tcp();
+
+	for_each_family(family)
+	{
+		asked = to_other_port(syn(family, COOKIE_COMBINATIONS - 1));
+		answer = filter_answer_of(filter, &asked);
+		cookie_assert_answers(&asked, &answer, COOKIE_MSS);
+		ack = to_other_port(cookie_ack(&asked, &answer, COOKIE_MSS, 0));
+		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		filter_forget_proofs(filter);
+		cookie_forge(&ack, COOKIE_FIELD_ACK_LOW, COOKIE_MSS);
+		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &ack);
+	}
+	close(listener);
+}
+
+/* And where the stack makes none, a limit is one and pressure drops nobody, as for any other. */
+static void of_multipath_tcp_the_stack_answers_with_room_in_its_queue(void **state)
+{
+	struct filter *filter = *state;
+	int listener = listen_by_multipath_tcp();
+	struct frame asked;
+
+	server_sysctl("ipv4/tcp_syncookies", 1);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
 	for_each_family(family)
 	{
 		asked = syn_elsewhere(family);
-		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+		filter_age(filter, 60 * FILTER_SECOND);
+		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
+		filter_expect_frame(filter, SERVICE, FW_SOURCE_SYN_RATE, &asked);
 	}
 	close(listener);
 }
@@ -250,7 +297,8 @@ static int begin(void **state)
 	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
 }
 
-#define story(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+#define story(name)        cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
+#define story_of_own(name) cmocka_unit_test_setup_teardown(name, setup_own, filter_teardown)
 
 int main(void)
 {
@@ -261,6 +309,8 @@ int main(void)
 		story(a_listener_on_one_address_is_found_there_alone),
 		story(listeners_that_share_a_port_share_cookies),
 		story(a_listener_of_multipath_tcp_is_answered_for),
+		story_of_own(a_listener_of_multipath_tcp_is_answered_for),
+		story_of_own(of_multipath_tcp_the_stack_answers_with_room_in_its_queue),
 		story(with_room_in_the_syn_queue_pressure_drops_nobody),
 		story(with_room_in_the_syn_queue_a_limit_is_a_limit),
 		story(a_full_accept_queue_is_told_apart),

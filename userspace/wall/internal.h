@@ -30,6 +30,7 @@
 	MAP(RATES, rates)                                                                          \
 	MAP(SKETCH, sketch)                                                                        \
 	MAP(ANSWERS, answers)                                                                      \
+	MAP(HANDSHAKES, handshakes)                                                                \
 	MAP(STRAINS, strains)                                                                      \
 	MAP(PRESSURE, pressure)                                                                    \
 	MAP(SECRETS, secrets)                                                                      \

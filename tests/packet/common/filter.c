@@ -439,18 +439,22 @@ static uint64_t filter_older(uint64_t time, uint64_t ns)
 	return time > ns ? time - ns : 0;
 }
 
-static void filter_age_pressure(struct filter *filter, uint64_t ns)
+static void filter_age_services(struct filter *filter, uint64_t ns)
 {
 	struct fw_pressure row;
-	uint32_t service;
+	struct fw_strain strain;
+	int rows = filter_map(filter, "pressure"), strains = filter_map(filter, "strains");
 
-	for (service = 0; service < FILTER_SERVICES; service++) {
-		filter_require(
-			bpf_map_lookup_elem(filter_map(filter, "pressure"), &service, &row) == 0,
-			"pressure");
+	for (uint32_t service = 0; service < FILTER_SERVICES; service++) {
+		filter_require(bpf_map_lookup_elem(rows, &service, &row) == 0, "pressure");
 		row.until_ns = filter_older(row.until_ns, ns);
 		row.caps_ns = filter_older(row.caps_ns, ns);
+		row.verified_ns = filter_older(row.verified_ns, ns);
 		filter_write(filter, "pressure", &service, &row);
+		filter_require(bpf_map_lookup_elem(strains, &service, &strain) == 0, "strains");
+		strain.newcomers_tat_ns = filter_older(strain.newcomers_tat_ns, ns);
+		strain.verified_tat_ns = filter_older(strain.verified_tat_ns, ns);
+		filter_write(filter, "strains", &service, &strain);
 	}
 }
 
@@ -545,11 +549,11 @@ void filter_age(struct filter *filter, uint64_t ns)
 
 	filter_age_sketch(filter, "sketch", ns);
 	filter_age_sketch(filter, "answers", ns);
+	filter_age_sketch(filter, "handshakes", ns);
 	filter_age_cells(filter, "gates", FW_SERVICES_MAX, ns);
 	filter_age_cells(filter, "rates", FW_SETTINGS_MAX, ns);
 	filter_age_questions(filter, ns);
-	filter_age_cells(filter, "strains", FW_SERVICES_MAX, ns);
-	filter_age_pressure(filter, ns);
+	filter_age_services(filter, ns);
 	filter_forget_arrivals(filter);
 	filter_age_samplers(filter, ns);
 	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
