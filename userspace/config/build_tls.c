@@ -7,6 +7,7 @@
 #include "config/build.h"
 
 static const char *const versions[] = {"1.2", "1.3", NULL};
+static const char *const kernels[] = {"off", "auto", NULL};
 static const char *const demands[] = {"optional", "require", NULL};
 
 static bool build_switch(const struct site *site, const char *option, bool initial)
@@ -86,6 +87,7 @@ void build_tls(const struct site *listener, struct config_service *service)
 	tls->strict_sni = build_switch(&site, "strict_sni", false);
 	tls->tickets = build_switch(&site, "tickets", true);
 	tls->only_13 = site_choice(&site, "min_version", versions, 0) == 1;
+	tls->kernel = site_choice(&site, "ktls", kernels, 1) == 1;
 	build_client_certificates(&site, tls);
 	if (tls->forward_client && service->protocol == PROTOCOL_TCP)
 		site_complain(&site, grammar_value(site.section, "forward_client", 0)->line,

@@ -82,6 +82,7 @@ struct config_tls {
 	bool strict_sni;     /* refuse names that no certificate has; default off */
 	bool tickets;        /* default on */
 	bool only_13;        /* min_version = "1.3"; default "1.2" */
+	bool kernel; /* ktls = "auto": long responses are sealed by a kernel that can; default */
 };
 
 /* A service of the filter; with a proxy behind it, a listener. */

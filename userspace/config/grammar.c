@@ -22,8 +22,9 @@ static const char *const filter_options[] = {"interfaces[]",  "mode",   "cgroup"
 					     "cookie_secret", "tier",   NULL};
 static const char *const listener_options[] = {"bind[]", "protocol", "backlog", "upstream", NULL};
 static const char *const tls_options[] = {
-	"certificate[]",  "key[]",      "ocsp[]",  "client_ca",   "client_certificate",
-	"forward_client", "strict_sni", "tickets", "min_version", NULL};
+	"certificate[]",      "key[]",          "ocsp[]",     "client_ca",
+	"client_certificate", "forward_client", "strict_sni", "tickets",
+	"min_version",        "ktls",           NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
 static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",

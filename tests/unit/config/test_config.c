@@ -256,7 +256,7 @@ static void test_tls_of_a_listener(void **state)
 
 	config = parsed(TLS(PAIR));
 	tls = &config->services[0].tls;
-	assert_true(tls->enabled && tls->tickets);
+	assert_true(tls->enabled && tls->tickets && tls->kernel);
 	assert_false(tls->strict_sni || tls->only_13 || tls->forward_client);
 	assert_int_equal(tls->client_certificate, CLIENT_CERTIFICATE_NONE);
 	assert_int_equal(tls->certificates.count, 1);
@@ -266,7 +266,7 @@ static void test_tls_of_a_listener(void **state)
 
 	config = parsed(TLS("certificate = {\"/a\", \"/b\"} ocsp = \"/o\" tickets = off "
 			    "strict_sni = on min_version = \"1.3\" client_ca = \"/ca\" "
-			    "client_certificate = \"optional\" forward_client = on"));
+			    "client_certificate = \"optional\" forward_client = on ktls = off"));
 	tls = &config->services[0].tls;
 	assert_int_equal(tls->certificates.count, 2);
 	assert_int_equal(tls->keys.count, 0);
@@ -274,7 +274,7 @@ static void test_tls_of_a_listener(void **state)
 	assert_string_equal(tls->client_ca.path, "/ca");
 	assert_int_equal(tls->client_certificate, CLIENT_CERTIFICATE_OPTIONAL);
 	assert_true(tls->only_13 && tls->strict_sni && tls->forward_client);
-	assert_false(tls->tickets);
+	assert_false(tls->tickets || tls->kernel);
 	config_free(config);
 
 	/* Who says whose certificates clients are to have means that they are to have one. */

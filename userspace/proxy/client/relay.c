@@ -206,7 +206,7 @@ static int splice_in(struct relay *relay, struct way *way)
 
 static bool may_splice(const struct way *way)
 {
-	return way->busy && stream_is_spliceable(way->from) && stream_is_spliceable(way->to);
+	return way->busy && stream_splices_in(way->from) && stream_splices_out(way->to);
 }
 
 /* Reads on. Nothing waits. */

@@ -291,6 +291,17 @@ static bool harvest_13(const struct handshake *handshake, int cipher, struct rec
 	return true;
 }
 
+/* Bytes of content that the client takes in one record: most ask for no limit (RFC 6066 section 4).
+ */
+static uint16_t record_limit_of(const SSL *ssl)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
+
+	return code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096
+		       ? (uint16_t)(256 << code)
+		       : RECORD_PLAIN_MAX;
+}
+
 /* A subject beyond SUBJECT_MAX is left out: half a name may be another's. NULL: no memory. */
 static struct tls_client *describe_client(X509 *certificate)
 {
@@ -330,6 +341,7 @@ int handshake_harvest(struct handshake *handshake, struct tls *tls)
 		return -FW_MEMORY;
 	tls->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl));
 	tls->resumed = SSL_session_reused(ssl);
+	tls->most = record_limit_of(ssl);
 	if (certificate && site_forwards_client(tls->site)) {
 		tls->client = describe_client(certificate);
 		if (!tls->client)

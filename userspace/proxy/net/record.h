@@ -71,6 +71,9 @@ bool records_begin_12(struct records *records, enum record_cipher cipher, const 
 		      size_t size, const uint8_t client_random[32],
 		      const uint8_t server_random[32]);
 
+/* Whether each record bears a part of its nonce: the number that it has. */
+bool records_have_explicit_nonce(const struct records *records);
+
 /*
  * Seals @parts, at most RECORD_PLAIN_MAX bytes together, in one record of @type at @out, which has
  * room for RECORD_OVERHEAD_MAX more. Returns its size; 0: no memory.
@@ -84,11 +87,15 @@ size_t record_size(const uint8_t *data);
 /* What was in a record. */
 struct record_content {
 	uint8_t *data;
-	size_t length;
-	uint8_t type; /* enum record_type, or what else the peer wrote there */
+	size_t length; /* not judged: padding may have hidden that it is too long, or nothing */
+	uint8_t type;  /* enum record_type, or what else the peer wrote there; 0: nothing but zeros
+			*/
 };
 
-/* Opens a whole record of @size bytes in its place. False: not authentic. */
+/*
+ * Opens a whole record of @size bytes in its place. False: not authentic, its header included. What
+ * stands at @record then is not to be looked at.
+ */
 bool record_open(struct record_engine *engine, struct records *records, uint8_t *record,
 		 size_t size, struct record_content *content);
 

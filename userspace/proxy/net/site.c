@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proxy/net/handshake.h"
+#include "proxy/net/ktls.h"
 
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 /* Ephemeral keys and AEADs only: what record.c can speak. */
@@ -51,7 +52,7 @@ struct tls_site {
 	size_t identity_count;
 	struct name *names; /* sorted */
 	size_t name_count;
-	bool is_http, strict, forwards_client;
+	bool is_http, strict, forwards_client, hands_over;
 };
 
 /* --- what the library asks during a handshake --------------------------------------------------
@@ -129,6 +130,29 @@ static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_
 	return age ? 2 : 1; /* 2: good, and to be replaced */
 }
 
+/*
+ * What becomes of a ticket (SSL_CTX_set_session_ticket_cb(3)). TLS 1.3 has each used once, so that
+ * nobody can tell by it who comes back: whoever uses one is given another. A client's certificate
+ * that has expired since proves nothing any more.
+ */
+static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+				      size_t length, SSL_TICKET_STATUS status, void *argument)
+{
+	const X509 *client;
+
+	(void)name;
+	(void)length;
+	(void)argument;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	client = SSL_SESSION_get0_peer(session);
+	if (client && X509_cmp_current_time(X509_get0_notAfter(client)) <= 0)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION
+		       ? SSL_TICKET_RETURN_USE_RENEW
+		       : SSL_TICKET_RETURN_USE;
+}
+
 /* --- contexts ----------------------------------------------------------------------------------
  */
 
@@ -194,7 +218,8 @@ static bool set_tickets(SSL_CTX *context, const struct tls_site *site)
 	SSL_CTX_set_timeout(context, TICKET_LIFETIME_S);
 	if (site->tickets)
 		return SSL_CTX_set_num_tickets(context, TICKETS_13) == 1 &&
-		       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key) == 1;
+		       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key) == 1 &&
+		       SSL_CTX_set_session_ticket_cb(context, NULL, judge_ticket, NULL) == 1;
 	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
 	return SSL_CTX_set_num_tickets(context, 0) == 1;
 }
@@ -363,6 +388,7 @@ struct tls_site *site_create(const struct config_service *listener,
 		site->is_http = listener->protocol == PROTOCOL_HTTP;
 		site->strict = tls->strict_sni;
 		site->forwards_client = tls->forward_client;
+		site->hands_over = tls->kernel && ktls_is_there();
 	}
 	for (size_t i = 0; good && i < certificates->count; i++)
 		good = add_certificate(listener, site, &certificates->list[i], authorities, faults);
@@ -431,6 +457,11 @@ SSL_CTX *site_context(const struct tls_site *site, const char *name)
 	if (!found && !(site->strict && *name))
 		found = site->identities[0].context;
 	return found;
+}
+
+bool site_hands_over(const struct tls_site *site)
+{
+	return site->hands_over;
 }
 
 bool site_forwards_client(const struct tls_site *site)

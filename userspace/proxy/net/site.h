@@ -21,6 +21,9 @@ void site_free(struct tls_site *site); /* NULL is allowed */
  * a wildcard, else the first. NULL: no name matches, and the listener insists. */
 SSL_CTX *site_context(const struct tls_site *site, const char *name);
 
+/* Whether the kernel may seal what a connection sends. */
+bool site_hands_over(const struct tls_site *site);
+
 /* Whether servers are to be told about client certificates. */
 bool site_forwards_client(const struct tls_site *site);
 

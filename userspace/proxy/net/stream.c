@@ -46,14 +46,15 @@ ssize_t stream_receive(struct stream *stream, void *data, size_t size)
 	return count;
 }
 
-/* The socket is full: from now on epoll is to say when it no longer is. */
-static int await_room(struct stream *stream)
+int stream_await_room(struct stream *stream)
 {
+	int code = 0;
+
 	stream->state &= (uint8_t)~STREAM_WRITABLE;
-	if (stream_is(stream, STREAM_WATCHES_ROOM))
-		return 0;
+	if (!stream_is(stream, STREAM_WATCHES_ROOM))
+		code = loop_rewatch(stream->loop, &stream->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 	stream->state |= STREAM_WATCHES_ROOM;
-	return loop_rewatch(stream->loop, &stream->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+	return code < 0 ? code : -EAGAIN;
 }
 
 ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
@@ -76,13 +77,11 @@ ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 	if (taken < 0 && errno != EAGAIN)
 		return -errno;
 	if (taken < (ssize_t)offered) {
-		code = await_room(stream);
-		if (code < 0)
+		code = stream_await_room(stream);
+		if (taken < 0 || code != -EAGAIN)
 			return code;
 	}
-	if (taken < 0)
-		return -EAGAIN;
-	if (stream->tls)
+	if (stream->tls && stream->tls->sealer != SEALED_BY_KERNEL)
 		stream->tls->wire += (uint64_t)taken;
 	return taken;
 }
@@ -105,11 +104,18 @@ ssize_t stream_splice_in(struct stream *stream, int pipe, size_t most)
 	return -EAGAIN;
 }
 
+bool stream_splices_out(const struct stream *stream)
+{
+	return !stream->tls || stream->tls->sealer == SEALED_BY_KERNEL;
+}
+
 ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size)
 {
 	ssize_t count;
-	int code;
+	int code = stream->tls ? tls_pass(stream) : 0;
 
+	if (code < 0)
+		return code;
 	if (!stream_is(stream, STREAM_WRITABLE))
 		return -EAGAIN;
 	do
@@ -119,11 +125,13 @@ ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size)
 	if (count < 0 && errno != EAGAIN)
 		return -errno;
 	if (count < (ssize_t)size) {
-		code = await_room(stream);
-		if (code < 0)
+		code = stream_await_room(stream);
+		if (count < 0 || code != -EAGAIN)
 			return code;
 	}
-	return count < 0 ? -EAGAIN : count;
+	if (stream->tls)
+		tls_passed(stream, (size_t)count);
+	return count;
 }
 
 bool stream_is_silent(const struct stream *stream)

@@ -62,11 +62,12 @@ ssize_t stream_read(struct stream *stream, void *data, size_t size);
  * parts. */
 ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count);
 
-/* Whether bytes can pass it by splice(2). */
-static inline bool stream_is_spliceable(const struct stream *stream)
+/* Whether bytes can pass it by splice(2): inwards, and outwards, where the kernel may do TLS. */
+static inline bool stream_splices_in(const struct stream *stream)
 {
 	return !stream->tls;
 }
+bool stream_splices_out(const struct stream *stream);
 
 /* As stream_read() and stream_write(), into and out of a pipe. The pipe that is filled must be
  * empty. */
@@ -88,6 +89,8 @@ int stream_error(const struct stream *stream);
 /* Beneath TLS: the same as stream_read() and stream_write() for a stream without. */
 ssize_t stream_receive(struct stream *stream, void *data, size_t size);
 ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count);
+/* The socket is full: from now on epoll is to say when it no longer is. −EAGAIN, or −errno. */
+int stream_await_room(struct stream *stream);
 
 /* Closes; source.release is called when the turn is over. */
 void stream_close(struct stream *stream);

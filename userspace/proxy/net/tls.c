@@ -46,6 +46,7 @@ int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *
 	tls->engine = engine;
 	tls->account = account;
 	tls->site = site;
+	tls->most = RECORD_PLAIN_MAX;
 	stream->tls = tls;
 	return 0;
 }

@@ -29,6 +29,7 @@ enum tls_alert {
 	ALERT_BAD_RECORD_MAC = 20,
 	ALERT_RECORD_OVERFLOW = 22,
 	ALERT_HANDSHAKE_FAILURE = 40,
+	ALERT_ILLEGAL_PARAMETER = 47,
 	ALERT_DECODE_ERROR = 50,
 	ALERT_PROTOCOL_VERSION = 70,
 	ALERT_INSUFFICIENT_SECURITY = 71,
@@ -38,6 +39,13 @@ enum tls_alert {
 	ALERT_NO_RENEGOTIATION = 100,
 	ALERT_UNRECOGNIZED_NAME = 112,
 	ALERT_NO_APPLICATION_PROTOCOL = 120,
+};
+
+/* Who makes records of what is sent. */
+enum tls_sealer {
+	SEALED_HERE,      /* record.c */
+	SEALED_BY_KERNEL, /* ktls.c: what the socket is given is content */
+	SEALED_HERE_ONLY, /* the kernel would not */
 };
 
 /* What a client's certificate said. */
@@ -60,10 +68,12 @@ struct tls {
 	uint64_t sent_ns; /* the last of them */
 	uint32_t ready;   /* bytes of content at the start of `in` */
 	uint32_t owed;  /* bytes of content that `out` stands for, and that nobody counts as sent */
-	uint32_t burst; /* bytes sent since a pause */
+	uint32_t burst; /* bytes sent since a pause, as far as that matters */
 	uint32_t carried; /* bytes received since `idle` was 0 */
 	uint16_t idle;    /* records that carried nothing */
+	uint16_t most;    /* bytes of content in a record: max_fragment_length (RFC 6066) */
 	uint8_t fault;    /* enum fw_verdict */
+	uint8_t sealer;   /* enum tls_sealer */
 	bool greeted;     /* the ClientHello is whole, in `in` */
 	bool open;        /* the handshake is complete */
 	bool resumed;
@@ -79,9 +89,19 @@ void tls_alert_plainly(struct stream *stream, enum tls_alert alert);
 /* Lets go of everything; the stream is plain again. */
 void tls_free(struct stream *stream);
 
-/* tls_stream.c: stream.h's functions for a stream with TLS. */
+/* tls_read.c, tls_write.c: stream.h's functions for a stream with TLS. */
 ssize_t tls_read(struct stream *stream, void *data, size_t size);
 ssize_t tls_write(struct stream *stream, const struct iovec *parts, int count);
 int tls_shutdown(struct stream *stream);
+/* The same for content that passes by, to be sealed by the kernel: whether it may, 0 or −errno, and
+ * that @size bytes have. */
+int tls_pass(struct stream *stream);
+void tls_passed(struct stream *stream, size_t size);
+
+/* tls_write.c, for tls_read.c */
+/* Warns the client, if there is room to. 0 or −errno. */
+int tls_warn(struct stream *stream, enum tls_alert alert);
+/* Ends it for a reason of ours, which the client is told if there is room. Always −EPROTO. */
+int tls_fail(struct stream *stream, enum fw_verdict verdict, enum tls_alert alert);
 
 #endif
