@@ -58,6 +58,8 @@ void build_lists(const struct site *root);
 /* config/build_proxy.c */
 void build_upstreams(const struct site *root);
 void build_routes(const struct site *listener, struct config_service *service);
+/* config/build_balancers.c */
+void build_balancers(const struct site *listener, struct config_service *service);
 /* config/build_tls.c */
 void build_tls(const struct site *listener, struct config_service *service);
 /* config/build_service.c */

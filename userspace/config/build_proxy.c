@@ -8,6 +8,9 @@
 #include "config/build.h"
 #include "contract/address.h"
 
+static const char *const introductions[] = {
+	[INTRODUCTION_OFF] = "off", [INTRODUCTION_V1] = "v1", [INTRODUCTION_V2] = "v2", NULL};
+
 static const struct setting_row upstream_max_connections = {
 	"max_connections", SCOPE_LISTENER, UNIT_COUNT, 1024, 0, 1000000, ""};
 static const struct setting_row upstream_keepalive = {"keepalive", SCOPE_LISTENER, UNIT_COUNT, 64,
@@ -64,6 +67,8 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	site_number(site, &upstream_max_connections, &upstream->max_connections);
 	site_number(site, &upstream_keepalive, &upstream->keepalive);
 	site_setting(site, &upstream_keepalive_time, &upstream->keepalive_ms);
+	upstream->proxy_protocol = (enum config_introduction)site_choice(
+		site, "proxy_protocol", introductions, INTRODUCTION_OFF);
 	if (!count)
 		site_complain(site, site_line(site), NULL,
 			      "needs a server { address = \"…\" } at least");

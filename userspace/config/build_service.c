@@ -119,6 +119,7 @@ static void build_listener(const struct site *site, struct config_service *servi
 							      PROTOCOL_HTTP);
 	site_number(site, &listener_backlog, &service->backlog);
 	build_bindings(site, IPPROTO_TCP, service);
+	build_balancers(site, service);
 	build_tls(site, service);
 	build_routes(site, service);
 }

@@ -36,13 +36,17 @@ struct config_server {
 	uint16_t port; /* host order */
 };
 
+/* In what form servers are told whose connection it is. */
+enum config_introduction { INTRODUCTION_OFF, INTRODUCTION_V1, INTRODUCTION_V2 };
+
 struct config_upstream {
 	char *name;
 	struct config_server *servers; /* at least one */
 	size_t server_count;
-	uint32_t max_connections; /* of all threads; 0: no cap. Default 1024 */
-	uint32_t keepalive;       /* idle connections kept per thread. Default 64 */
-	uint64_t keepalive_ms;    /* how long one is kept. Default 30 s */
+	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
+	uint32_t keepalive;                      /* idle connections kept per thread. Default 64 */
+	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
+	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
 };
 
 struct config_route {
@@ -85,6 +89,16 @@ struct config_tls {
 	bool kernel; /* ktls = "auto": long responses are sealed by a kernel that can; default */
 };
 
+/* What becomes of peers that are no balancers. */
+enum config_peers { PEERS_ACCEPT, PEERS_REFUSE };
+
+/* Balancers that say by a PROXY header whose connection it is; none: every peer is a client. */
+struct config_balancers {
+	struct fw_prefix *ranges;
+	size_t count;
+	enum config_peers others; /* default: they are clients */
+};
+
 /* A service of the filter; with a proxy behind it, a listener. */
 struct config_service {
 	char *name;
@@ -96,6 +110,7 @@ struct config_service {
 	/* Listeners only. */
 	enum config_protocol protocol;
 	uint32_t backlog; /* default 4096; checked against net.core.somaxconn */
+	struct config_balancers balancers;
 	struct config_tls tls;
 	struct config_route *routes; /* longest prefix first; protocol tcp has one, "/" */
 	size_t route_count;

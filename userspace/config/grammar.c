@@ -25,10 +25,11 @@ static const char *const tls_options[] = {
 	"certificate[]",      "key[]",          "ocsp[]",     "client_ca",
 	"client_certificate", "forward_client", "strict_sni", "tickets",
 	"min_version",        "ktls",           NULL};
+static const char *const balancer_options[] = {"from[]", "others", NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
 static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",
-					       NULL};
+					       "proxy_protocol", NULL};
 static const char *const server_options[] = {"address", NULL};
 static const char *const list_options[] = {"file", "action", "for", NULL};
 static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
@@ -193,6 +194,7 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_settings(grammar, block, "host");
 	block = add_block(grammar, root, "listener", CFGF_MULTI | CFGF_TITLE, listener_options);
 	add_settings(grammar, block, "listener");
+	add_block(grammar, block, "proxy_protocol", CFGF_NODEFAULT, balancer_options);
 	add_block(grammar, block, "tls", CFGF_NODEFAULT, tls_options);
 	add_block(grammar, block, "route", CFGF_MULTI | CFGF_TITLE, route_options);
 	block = add_block(grammar, root, "service", CFGF_MULTI | CFGF_TITLE, service_options);

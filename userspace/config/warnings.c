@@ -95,6 +95,24 @@ static void warn_listeners(struct warnings *warnings, const struct config *confi
 	}
 }
 
+/* The filter sees who sends packets, and knows of nobody whom he sends them for. */
+static void warn_balancers(struct warnings *warnings, const struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_service *listener = &config->services[i];
+		const uint64_t *settings = listener->settings;
+		char range[ADDRESS_TEXT_SIZE];
+
+		if (listener->balancers.count &&
+		    (settings[FW_SET_SOURCE_CONNECTIONS] || settings[FW_SET_SOURCE_SYN_RATE]))
+			warn(warnings,
+			     "listener %s: proxy_protocol: to the filter a balancer is one source; "
+			     "unless it is allowed (floodwall allow %s), all its clients together "
+			     "have source.connections and source.syn_rate",
+			     listener->name, prefix_format(&listener->balancers.ranges[0], range));
+	}
+}
+
 static void warn_upstreams(struct warnings *warnings, const struct config *config)
 {
 	for (size_t i = 0; i < config->upstream_count; i++) {
@@ -148,6 +166,7 @@ int config_warnings(const struct config *config, struct error *text)
 	warn_backlogs(&warnings, config);
 	warn_descriptors(&warnings, config);
 	warn_listeners(&warnings, config);
+	warn_balancers(&warnings, config);
 	warn_upstreams(&warnings, config);
 	warn_host(&warnings, config);
 	return warnings.count;

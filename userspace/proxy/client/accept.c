@@ -2,6 +2,7 @@
 #include "proxy/client/accept.h"
 #include <errno.h>
 #include "base/log.h"
+#include "proxy/client/balancer.h"
 #include "proxy/client/client.h"
 #include "proxy/client/report.h"
 #include "proxy/net/socket.h"
@@ -40,6 +41,10 @@ static enum fw_verdict judge(const struct listener *listener, const struct fw_ad
 		return FW_HOST_CONNECTIONS;
 	if (atomic_load(listener->connections) >= live[FW_SET_MAX_CONNECTIONS])
 		return FW_LISTENER_CONNECTIONS;
+	if (balancer_is_one(listener->config, source))
+		return FW_NONE; /* its clients are judged one by one */
+	if (listener->config->balancers.others == PEERS_REFUSE)
+		return FW_UNTRUSTED_PEER;
 	if (live[FW_SET_MONITOR])
 		return FW_NONE;
 	if (is_over(listener, source, FW_SET_SOURCE_CONNECTIONS, FW_LEVEL_SOURCE,

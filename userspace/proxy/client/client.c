@@ -2,6 +2,7 @@
 #include "proxy/client/client.h"
 #include <errno.h>
 #include <string.h>
+#include "proxy/client/balancer.h"
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
@@ -25,12 +26,50 @@ static void begin_service(struct client *client)
 		relay_begin(client);
 }
 
+/* It is known whose connection this is. */
+static void begin(struct client *client)
+{
+	if (!handshake_begin(client))
+		client_reset(client, FW_MEMORY);
+	else if (client->phase != CLIENT_HANDSHAKE)
+		begin_service(client);
+}
+
+static void name_source(struct client *client, const struct fw_addr *source, uint16_t port)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	client->source = *source;
+	client->port = port;
+	address_format(source, address);
+	client->address_length = (uint8_t)strnlen(address, sizeof(client->address) - 1);
+	memcpy(client->address, address, client->address_length);
+	client->address[client->address_length] = '\0';
+}
+
+/* Counts the connection among its source's and prefix's. */
+static void count(const struct client *client, int change)
+{
+	const struct worker *worker = client_worker(client);
+
+	crowd_change(worker->shared->crowd, worker->index, &client->source,
+		     client->listener->service, change);
+}
+
+void client_assign(struct client *client, const struct fw_addr *source, uint16_t port)
+{
+	count(client, -1);
+	name_source(client, source, port);
+	count(client, 1);
+	account_assign(&client->account, crowd_source(client_worker(client)->shared->crowd, source,
+						      client->listener->service));
+}
+
 enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
 			    uint16_t port)
 {
 	struct worker *worker = listener->worker;
 	struct client *client = pool_take(&worker->clients);
-	char address[ADDRESS_TEXT_SIZE];
 
 	if (!client)
 		return FW_MEMORY;
@@ -40,20 +79,13 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	client->stream.source.release = release;
 	client->deadline.fire = expire;
 	client->phase = CLIENT_HEAD;
+	if (balancer_is_one(listener->config, source))
+		client->phase = CLIENT_PROXY_HEADER;
 	client->since_ns = worker->loop.now_ns;
-	client->source = *source;
-	client->port = port;
+	name_source(client, source, port);
 	account_open(&client->account, &listener->ledger,
 		     crowd_source(worker->shared->crowd, source, listener->service));
-	address_format(source, address);
-	client->address_length = (uint8_t)strnlen(address, sizeof(client->address) - 1);
-	memcpy(client->address, address, client->address_length);
 	if (stream_open(&client->stream, &worker->loop, fd, false) < 0) {
-		pool_give(&worker->clients, client);
-		return FW_MEMORY;
-	}
-	if (!handshake_begin(client)) {
-		loop_unwatch(&worker->loop, &client->stream.source);
 		pool_give(&worker->clients, client);
 		return FW_MEMORY;
 	}
@@ -61,8 +93,9 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	atomic_fetch_add(&worker->shared->connections, 1);
 	atomic_fetch_add(listener->connections, 1);
 	board_set(listener->board, METRIC_CONNECTIONS_ACTIVE, ++listener->active);
-	if (client->phase != CLIENT_HANDSHAKE)
-		begin_service(client);
+	count(client, 1);
+	if (client->phase != CLIENT_PROXY_HEADER)
+		begin(client);
 	client_run(client);
 	return FW_NONE;
 }
@@ -88,6 +121,8 @@ void client_run(struct client *client)
 {
 	struct worker *worker = client_worker(client);
 
+	if (client->phase == CLIENT_PROXY_HEADER && balancer_run(client))
+		begin(client);
 	if (client->phase == CLIENT_HANDSHAKE && handshake_run(client))
 		begin_service(client);
 	switch ((enum client_phase)client->phase) {
@@ -104,6 +139,7 @@ void client_run(struct client *client)
 	case CLIENT_LINGER:
 		linger(client);
 		break;
+	case CLIENT_PROXY_HEADER:
 	case CLIENT_HANDSHAKE:
 	case CLIENT_CLOSED:
 		break;
@@ -322,6 +358,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 	list_remove(&client->node);
 	atomic_fetch_sub(&worker->shared->connections, 1);
 	atomic_fetch_sub(client->listener->connections, 1);
+	count(client, -1);
 	board_set(client->listener->board, METRIC_CONNECTIONS_ACTIVE, --client->listener->active);
 	worker_notice_leave(worker);
 }

@@ -7,10 +7,10 @@
  *                               │                        │  └→ RELAY (101)  │
  *                               └── refused ──→ LINGER ──┴─────→ closed ←───┘
  *
- * With TLS it begins in HANDSHAKE, and goes on to HEAD when that is complete. A TCP listener's
- * client is in RELAY from the start. In every phase a deadline is running; which
- * one is said in deadline.c. A client without a request in flight holds this struct and nothing
- * else.
+ * A balancer's connection begins in PROXY_HEADER, and is then that of the client whom it names.
+ * With TLS HANDSHAKE comes next, and HEAD when that is complete. A TCP listener's client is in
+ * RELAY from there on. In every phase a deadline is running; which one is said in deadline.c. A
+ * client without a request in flight holds this struct and nothing else.
  */
 #ifndef PROXY_CLIENT_CLIENT_H
 #define PROXY_CLIENT_CLIENT_H
@@ -22,13 +22,14 @@
 #include "proxy/net/stream.h"
 
 enum client_phase {
-	CLIENT_HANDSHAKE, /* of TLS */
-	CLIENT_HEAD,      /* the head of a request is awaited or incomplete */
-	CLIENT_EXCHANGE,  /* a request is being answered */
-	CLIENT_IDLE,      /* kept alive; nothing of a next request has come */
-	CLIENT_RELAY,     /* bytes pass both ways unread */
-	CLIENT_LINGER,    /* has been told why it is over; may still be talking */
-	CLIENT_CLOSED,    /* gone, until the loop's turn is over */
+	CLIENT_PROXY_HEADER, /* a balancer has yet to say whose connection it is */
+	CLIENT_HANDSHAKE,    /* of TLS */
+	CLIENT_HEAD,         /* the head of a request is awaited or incomplete */
+	CLIENT_EXCHANGE,     /* a request is being answered */
+	CLIENT_IDLE,         /* kept alive; nothing of a next request has come */
+	CLIENT_RELAY,        /* bytes pass both ways unread */
+	CLIENT_LINGER,       /* has been told why it is over; may still be talking */
+	CLIENT_CLOSED,       /* gone, until the loop's turn is over */
 };
 
 struct client {
@@ -44,7 +45,8 @@ struct client {
 	uint64_t since_ns;         /* when the phase began */
 	uint64_t received, sent;   /* bytes */
 	struct fw_addr source;
-	uint16_t port;
+	struct fw_addr destination; /* that a balancer's client called; no port: nobody has said */
+	uint16_t port, destination_port;
 	uint8_t phase; /* enum client_phase */
 	uint8_t address_length;
 	uint32_t requests;
@@ -54,6 +56,9 @@ struct client {
 /* Takes over @fd. FW_NONE; or a verdict, and the descriptor is still the caller's. */
 enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
 			    uint16_t port);
+
+/* The connection is somebody else's than it seemed: it counts and is told as that of @source. */
+void client_assign(struct client *client, const struct fw_addr *source, uint16_t port);
 
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);

@@ -104,6 +104,10 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 	const struct live *live = &client->listener->live;
 
 	switch ((enum client_phase)client->phase) {
+	case CLIENT_PROXY_HEADER:
+		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HANDSHAKE),
+			 FW_PROXY_HEADER_TIMEOUT);
+		break;
 	case CLIENT_HANDSHAKE:
 		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HANDSHAKE),
 			 FW_HANDSHAKE_TIMEOUT);

@@ -9,8 +9,10 @@ bool handshake_begin(struct client *client)
 	if (!listener->site)
 		return true;
 	client->phase = CLIENT_HANDSHAKE;
-	return tls_begin(&client->stream, listener->worker->tls, &client->account,
-			 listener->site) == 0;
+	if (tls_begin(&client->stream, listener->worker->tls, &client->account, listener->site) < 0)
+		return false;
+	tls_feed(&client->stream, &client->in);
+	return true;
 }
 
 void handshake_count_failure(const struct client *client)

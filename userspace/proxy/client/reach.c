@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/reach.h"
 #include <errno.h>
+#include "proxy/net/proxy_header.h"
+#include "proxy/net/socket.h"
+#include "proxy/net/tls.h"
 
 enum fw_verdict reach_server(const struct client *client, struct upstream_pool *pool,
 			     struct upstream_wish *wish, enum fw_verdict nobody,
@@ -17,10 +20,58 @@ enum fw_verdict reach_server(const struct client *client, struct upstream_pool *
 	return FW_NONE;
 }
 
+static struct proxy_header header_of(const struct client *client)
+{
+	struct proxy_header header = {
+		.source = client->source,
+		.source_port = client->port,
+		.destination = client->destination,
+		.destination_port = client->destination_port,
+	};
+
+	/* Else the balancer in front of us has said whom the client called. */
+	if (!client->destination_port)
+		header.destination =
+			socket_local(client->stream.source.fd, &header.destination_port);
+	return header;
+}
+
+static struct proxy_attributes attributes_of(const struct client *client)
+{
+	struct proxy_attributes attributes = {0};
+	struct tls_facts facts;
+
+	if (tls_facts(&client->stream, &facts)) {
+		attributes.authority = facts.name;
+		attributes.tls = facts.version;
+		attributes.cipher = facts.cipher;
+		attributes.certificate =
+			facts.fingerprint || client->listener->config->tls.client_certificate ==
+						     CLIENT_CERTIFICATE_REQUIRED;
+	}
+	return attributes;
+}
+
+/* Tells the server whose connection this is. It fits into a socket that nothing was sent by yet.
+ */
+static bool introduce(const struct client *client, struct upstream_link *link)
+{
+	const struct proxy_header header = header_of(client);
+	const struct proxy_attributes attributes = attributes_of(client);
+	uint8_t out[PROXY_HEADER_WRITE_MAX];
+	struct iovec part = {.iov_base = out};
+
+	if (upstream_introduction(link->pool) == INTRODUCTION_V1)
+		part.iov_len = proxy_header_write_v1(out, &header);
+	else
+		part.iov_len = proxy_header_write_v2(out, &header, &attributes);
+	return stream_write(&link->stream, &part, 1) == (ssize_t)part.iov_len;
+}
+
 bool reach_connected(const struct client *client, struct upstream_link *link)
 {
-	(void)client;
-	return upstream_connected(link) == 0;
+	return upstream_connected(link) == 0 &&
+	       (upstream_introduction(link->pool) == INTRODUCTION_OFF || introduce(client, link));
 }
 
 void reach_failed(const struct client *client, struct upstream_link *link)

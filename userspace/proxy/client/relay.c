@@ -72,6 +72,7 @@ void relay_begin(struct client *client)
 	client->phase = CLIENT_RELAY;
 	relay->pool = client->listener->routes[0];
 	relay->up.waiting = client->in;
+	relay->up.received = buffer_length(client->in);
 	client->in = NULL;
 	ask_server(relay, FW_UPSTREAM_UNREACHABLE);
 }

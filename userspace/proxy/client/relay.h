@@ -67,7 +67,7 @@ void relay_free(struct relay *relay);
 /* Whether anybody has said anything. */
 static inline bool relay_has_begun(const struct relay *relay)
 {
-	return relay->is_upgrade || relay->up.received || relay->down.received || relay->up.waiting;
+	return relay->is_upgrade || relay->up.received || relay->down.received;
 }
 
 #endif

@@ -90,6 +90,14 @@ static void describe(const struct client *client, const struct exchange *exchang
 	}
 }
 
+/* Whose fault it was: those are told apart from the rest, and not each of them. */
+static bool is_refusal(enum fw_verdict verdict)
+{
+	enum fw_action action = (enum fw_action)verdict_rows[verdict].action;
+
+	return verdict != FW_NONE && (action == FW_ACTION_REFUSE || action == FW_ACTION_DROP);
+}
+
 void report_request(struct client *client, const struct exchange *exchange, int status,
 		    enum fw_verdict verdict)
 {
@@ -99,7 +107,7 @@ void report_request(struct client *client, const struct exchange *exchange, int 
 	count_response(listener, status);
 	if (verdict != FW_NONE)
 		board_count(listener->board, verdict);
-	if (verdict != FW_NONE && verdict_rows[verdict].action == FW_ACTION_REFUSE) {
+	if (is_refusal(verdict)) {
 		describe(client, exchange, &line);
 		tell_refusal(listener, &line, verdict);
 		return;
@@ -117,7 +125,7 @@ void report_end(struct client *client, enum fw_verdict verdict)
 	if (client->phase == CLIENT_LINGER)
 		return; /* its refusal was reported */
 	/* Inside a request or relay the end is worth a line; between requests it is not. */
-	if (client->exchange || client->relay || verdict_rows[verdict].action == FW_ACTION_REFUSE)
+	if (client->exchange || client->relay || is_refusal(verdict))
 		report_request(client, client->exchange,
 			       client->exchange ? client->exchange->status : 0, verdict);
 	else

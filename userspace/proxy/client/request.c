@@ -39,7 +39,8 @@ static struct http_forward describe_client(const struct exchange *exchange)
 		.address = {client->address, client->address_length},
 		.host = slice_of(upstream_host(exchange->pool)),
 		.tls = client->stream.tls != NULL,
-		.close = exchange->message.request.odd_body,
+		.close = exchange->message.request.odd_body ||
+			 upstream_introduction(exchange->pool) != INTRODUCTION_OFF,
 	};
 	struct tls_facts facts;
 

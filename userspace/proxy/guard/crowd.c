@@ -11,8 +11,9 @@ struct crowd *crowd_create(uint32_t threads)
 		return NULL;
 	crowd->threads = threads;
 	crowd->bytes = calloc(threads, sizeof(*crowd->bytes));
+	crowd->sources = calloc(threads, sizeof(*crowd->sources));
 	crowd->connections = calloc(threads, sizeof(*crowd->connections));
-	if (!crowd->bytes || !crowd->connections ||
+	if (!crowd->bytes || !crowd->sources || !crowd->connections ||
 	    getrandom(crowd->seed, sizeof(crowd->seed), 0) != sizeof(crowd->seed)) {
 		crowd_free(crowd);
 		return NULL;
@@ -25,6 +26,7 @@ void crowd_free(struct crowd *crowd)
 	if (!crowd)
 		return;
 	free(crowd->bytes);
+	free(crowd->sources);
 	free(crowd->connections);
 	free(crowd);
 }

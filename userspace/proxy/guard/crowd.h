@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What each source and prefix has of the proxy: bytes by source, connections by prefix. Tables of a
+ * What each source and prefix has of the proxy: bytes by source, connections by both. Tables of a
  * fixed size, whatever the number of sources; all threads and listeners share them.
  */
 #ifndef PROXY_GUARD_CROWD_H
@@ -13,6 +13,7 @@ struct crowd {
 	__u64 seed[2];
 	uint32_t threads;
 	struct tally *bytes;       /* of each thread, by source and service */
+	struct tally *sources;     /* of each thread, connections by source and service */
 	struct tally *connections; /* of each thread, by prefix and service */
 };
 
@@ -30,6 +31,8 @@ static inline uint64_t crowd_source(const struct crowd *crowd, const struct fw_a
 static inline void crowd_change(struct crowd *crowd, uint32_t thread, const struct fw_addr *source,
 				uint32_t service, int change)
 {
+	tally_add(&crowd->sources[thread], tally_place(crowd_source(crowd, source, service)),
+		  (uint32_t)change);
 	tally_add(&crowd->connections[thread],
 		  tally_place(fw_hash_at(crowd->seed, source, service, FW_LEVEL_PREFIX)),
 		  (uint32_t)change);
@@ -41,6 +44,14 @@ static inline uint64_t crowd_size(const struct crowd *crowd, const struct fw_add
 {
 	return tally_sum(crowd->connections, crowd->threads,
 			 tally_place(fw_hash_at(crowd->seed, source, service, FW_LEVEL_PREFIX)));
+}
+
+/* The same of @source itself: also where to the kernel it is a balancer's. */
+static inline uint64_t crowd_size_of_source(const struct crowd *crowd, const struct fw_addr *source,
+					    uint32_t service)
+{
+	return tally_sum(crowd->sources, crowd->threads,
+			 tally_place(crowd_source(crowd, source, service)));
 }
 
 #endif

@@ -21,8 +21,6 @@ enum {
 	PROXY_HEADER_WRITE_MAX = 768, /* that is written */
 };
 
-enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
-
 struct proxy_header {
 	struct fw_addr source, destination;
 	uint16_t source_port, destination_port; /* host order */
@@ -42,10 +40,11 @@ struct proxy_attributes {
  * that is certain. */
 int proxy_header_parse(const uint8_t *data, size_t length, struct proxy_header *header);
 
-/* Writes a header of @version, V1 or V2; @attributes may be NULL. Attributes that do not fit are
- * left out. Returns its size. */
-size_t proxy_header_write(uint8_t out[PROXY_HEADER_WRITE_MAX], enum proxy_version version,
-			  const struct proxy_header *header,
-			  const struct proxy_attributes *attributes);
+/* Write a header, and return its size. @attributes may be NULL; those that do not fit are left out.
+ */
+size_t proxy_header_write_v1(uint8_t out[PROXY_HEADER_WRITE_MAX],
+			     const struct proxy_header *header);
+size_t proxy_header_write_v2(uint8_t out[PROXY_HEADER_WRITE_MAX], const struct proxy_header *header,
+			     const struct proxy_attributes *attributes);
 
 #endif

@@ -21,14 +21,15 @@ static const char *format(const struct fw_addr *addr, int family, char text[INET
 			 INET6_ADDRSTRLEN);
 }
 
-static size_t write_v1(char *out, const struct proxy_header *header)
+size_t proxy_header_write_v1(uint8_t out[PROXY_HEADER_WRITE_MAX], const struct proxy_header *header)
 {
 	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
 	int family = is_v4(header) ? AF_INET : AF_INET6;
 
 	if (header->local)
-		return (size_t)sprintf(out, "PROXY UNKNOWN\r\n");
-	return (size_t)sprintf(out, "PROXY TCP%c %s %s %u %u\r\n", family == AF_INET ? '4' : '6',
+		return (size_t)sprintf((char *)out, "PROXY UNKNOWN\r\n");
+	return (size_t)sprintf((char *)out, "PROXY TCP%c %s %s %u %u\r\n",
+			       family == AF_INET ? '4' : '6',
 			       format(&header->source, family, source),
 			       format(&header->destination, family, destination),
 			       header->source_port, header->destination_port);
@@ -107,8 +108,8 @@ static void put_addresses(struct writer *writer, const struct proxy_header *head
 	put_16(writer, header->destination_port);
 }
 
-static size_t write_v2(uint8_t *out, const struct proxy_header *header,
-		       const struct proxy_attributes *attributes)
+size_t proxy_header_write_v2(uint8_t out[PROXY_HEADER_WRITE_MAX], const struct proxy_header *header,
+			     const struct proxy_attributes *attributes)
 {
 	struct writer writer = {out, 0};
 	uint8_t family = is_v4(header) ? PROXY_FAMILY_TCP4 : PROXY_FAMILY_TCP6;
@@ -127,12 +128,4 @@ static size_t write_v2(uint8_t *out, const struct proxy_header *header,
 	}
 	settle_length(&writer, PROXY_FIXED_SIZE);
 	return writer.used;
-}
-
-size_t proxy_header_write(uint8_t out[PROXY_HEADER_WRITE_MAX], enum proxy_version version,
-			  const struct proxy_header *header,
-			  const struct proxy_attributes *attributes)
-{
-	return version == PROXY_V1 ? write_v1((char *)out, header)
-				   : write_v2(out, header, attributes);
 }

@@ -72,6 +72,15 @@ int socket_connect(const struct fw_addr *addr, uint16_t port)
 	return code;
 }
 
+struct fw_addr socket_local(int fd, uint16_t *port)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t size = sizeof(own);
+
+	getsockname(fd, (struct sockaddr *)&own, &size);
+	return address_from_sockaddr((struct sockaddr *)&own, port);
+}
+
 void socket_reset(int fd)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};

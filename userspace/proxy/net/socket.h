@@ -21,6 +21,9 @@ int socket_accept(int fd, struct fw_addr *source, uint16_t *port);
 /* Starts to connect, without waiting. The socket, or −errno. */
 int socket_connect(const struct fw_addr *addr, uint16_t port);
 
+/* Its own end of a connection. */
+struct fw_addr socket_local(int fd, uint16_t *port);
+
 /* Closes with a reset: the peer learns it at once, and no state of it stays. */
 void socket_reset(int fd);
 

@@ -51,6 +51,12 @@ int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *
 	return 0;
 }
 
+void tls_feed(struct stream *stream, struct buffer **early)
+{
+	stream->tls->in = *early;
+	*early = NULL;
+}
+
 static void end_handshake(struct tls *tls)
 {
 	if (!tls->handshake)
@@ -156,14 +162,32 @@ bool tls_awaits_hello(const struct stream *stream)
 	return !stream->tls->greeted;
 }
 
-int tls_greet(struct stream *stream)
+/* What has been received of it. 1: it is whole; 0; −enum fw_verdict. */
+static int look(struct stream *stream)
 {
 	struct tls *tls = stream->tls;
 	struct hello hello;
+	int result;
+
+	if (!buffer_length(tls->in))
+		return 0;
+	result = hello_parse((const uint8_t *)buffer_start(tls->in), buffer_length(tls->in),
+			     tls->engine->in, &hello);
+	if (result < 0)
+		return refuse(stream, (enum fw_verdict) - result);
+	return result > 0 ? accept_hello(stream, &hello) : 0;
+}
+
+int tls_greet(struct stream *stream)
+{
+	struct tls *tls = stream->tls;
 	ssize_t count;
 	int result;
 
 	for (;;) {
+		result = look(stream);
+		if (result != 0)
+			return result;
 		result = make_room(tls);
 		if (result < 0)
 			return refuse(stream, (enum fw_verdict) - result);
@@ -171,12 +195,6 @@ int tls_greet(struct stream *stream)
 		if (count <= 0)
 			break;
 		tls->in->end += (uint32_t)count;
-		result = hello_parse((const uint8_t *)buffer_start(tls->in), buffer_length(tls->in),
-				     tls->engine->in, &hello);
-		if (result < 0)
-			return refuse(stream, (enum fw_verdict) - result);
-		if (result > 0)
-			return accept_hello(stream, &hello);
 	}
 	/* Who left before a word was not refused anything. */
 	if (count != -EAGAIN)

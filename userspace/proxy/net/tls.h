@@ -29,6 +29,8 @@ void tls_engine_free(struct tls_engine *engine); /* NULL is allowed */
  * stream. 0 or −ENOMEM. */
 int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
 	      const struct tls_site *site);
+/* Takes over *@early, what was received of it before; NULL: nothing. */
+void tls_feed(struct stream *stream, struct buffer **early);
 
 /*
  * Reads the ClientHello, without answering it. 1: it is whole; 0: more is to come; −enum

@@ -36,7 +36,8 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	shared = calloc(1, sizeof(*shared) + config->server_count * sizeof(_Atomic uint64_t));
 	if (shared) {
 		shared->config = config;
-		shared->keep = config->keepalive;
+		/* A link that was one client's is nobody else's. */
+		shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 		/* A thread's idle links must not use up what the others may open. */
 		if (config->max_connections && share < shared->keep)
 			shared->keep = share;
@@ -365,6 +366,11 @@ const char *upstream_server_name(const struct upstream_link *link)
 const char *upstream_host(const struct upstream_pool *pool)
 {
 	return pool->shared->config->servers[0].address;
+}
+
+enum config_introduction upstream_introduction(const struct upstream_pool *pool)
+{
+	return pool->shared->config->proxy_protocol;
 }
 
 uint32_t upstream_idle(const struct upstream_pool *pool)

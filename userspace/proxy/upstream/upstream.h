@@ -77,6 +77,8 @@ void upstream_reset(struct upstream_link *link);
 const char *upstream_server_name(const struct upstream_link *link);
 /* What a request without a Host is sent with: the first server's address. */
 const char *upstream_host(const struct upstream_pool *pool);
+/* In what form its servers want to be told whose connection a link is. */
+enum config_introduction upstream_introduction(const struct upstream_pool *pool);
 /* Idle links of this thread. */
 uint32_t upstream_idle(const struct upstream_pool *pool);
 

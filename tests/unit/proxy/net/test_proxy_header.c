@@ -327,8 +327,9 @@ static void test_what_is_written_is_read(void **state)
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		struct proxy_header header = header_of(pairs[i][0], pairs[i][1]);
 
-		for (int version = PROXY_V1; version <= PROXY_V2; version++) {
-			size_t size = proxy_header_write(out, version, &header, NULL);
+		for (int version = 1; version <= 2; version++) {
+			size_t size = version == 1 ? proxy_header_write_v1(out, &header)
+						   : proxy_header_write_v2(out, &header, NULL);
 
 			assert_int_equal(parse(out, size, &read), size);
 			assert_memory_equal(&read, &header, sizeof(header));
@@ -343,14 +344,14 @@ static void test_as_the_specification_writes_them(void **state)
 	uint8_t out[PROXY_HEADER_WRITE_MAX];
 
 	(void)state;
-	assert_int_equal(proxy_header_write(out, PROXY_V1, &header, NULL), sizeof(line) - 1);
+	assert_int_equal(proxy_header_write_v1(out, &header), sizeof(line) - 1);
 	assert_memory_equal(out, line, sizeof(line) - 1);
-	assert_int_equal(proxy_header_write(out, PROXY_V2, &header, NULL), 28);
+	assert_int_equal(proxy_header_write_v2(out, &header, NULL), 28);
 	assert_memory_equal(out, SIGNATURE "\x21\x11\0\x0c" TCP4, 28);
 	header.local = true;
-	assert_int_equal(proxy_header_write(out, PROXY_V1, &header, NULL), 15);
+	assert_int_equal(proxy_header_write_v1(out, &header), 15);
 	assert_memory_equal(out, "PROXY UNKNOWN\r\n", 15);
-	assert_int_equal(proxy_header_write(out, PROXY_V2, &header, NULL), 16);
+	assert_int_equal(proxy_header_write_v2(out, &header, NULL), 16);
 	assert_memory_equal(out, SIGNATURE "\x20\0\0\0", 16);
 }
 
@@ -363,7 +364,7 @@ static void test_attributes_are_written(void **state)
 					      .cipher = "C",
 					      .certificate = true};
 	uint8_t out[PROXY_HEADER_WRITE_MAX];
-	size_t size = proxy_header_write(out, PROXY_V2, &header, &attributes);
+	size_t size = proxy_header_write_v2(out, &header, &attributes);
 
 	(void)state;
 	assert_int_equal(size, 28 + 5 + (3 + 5 + 10 + 4) + 9);
@@ -377,7 +378,7 @@ static void test_attributes_are_written(void **state)
 	assert_int_equal(parse(out, size, &read), size);
 
 	attributes.certificate = false;
-	proxy_header_write(out, PROXY_V2, &header, &attributes);
+	proxy_header_write_v2(out, &header, &attributes);
 	assert_memory_equal(out + 36, "\x01\0\0\0\x01", 5); /* TLS, and nothing verified */
 }
 
@@ -392,11 +393,11 @@ static void test_attributes_that_do_not_fit_are_left_out(void **state)
 	(void)state;
 	for (size_t length = PROXY_HEADER_WRITE_MAX - 80; length < sizeof(name) - 1; length++) {
 		memset(name, 'a', length);
-		size = proxy_header_write(out, PROXY_V2, &header, &attributes);
+		size = proxy_header_write_v2(out, &header, &attributes);
 		assert_true(size <= sizeof(out));
 		assert_int_equal(parse(out, size, &read), size);
 		attributes.cipher = name;
-		size = proxy_header_write(out, PROXY_V2, &header, &attributes);
+		size = proxy_header_write_v2(out, &header, &attributes);
 		assert_int_equal(parse(out, size, &read), size);
 		attributes.cipher = "C";
 	}
