@@ -10,10 +10,13 @@
 #include "files.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -52,7 +55,8 @@ static struct stream stream;
 static SSL_CTX *context; /* the client's */
 static SSL *client;
 static BIO *to_client, *from_client;
-static int far_end;    /* the client's socket */
+static int far_end; /* the client's socket */
+static bool is_tcp;
 static bool reluctant; /* the stream's socket takes nothing at every first attempt */
 
 /* --- the world ---------------------------------------------------------------------------------
@@ -131,7 +135,11 @@ static inline size_t take(uint8_t *data, size_t size)
 
 static inline void arrive(const void *data, size_t size)
 {
+	int waiting = 1;
+
 	assert_int_equal(send(far_end, data, size, MSG_NOSIGNAL), size);
+	while (is_tcp && ioctl(far_end, SIOCOUTQ, &waiting) == 0 && waiting)
+		usleep(100);
 	stream_note(&stream, EPOLLIN);
 }
 
@@ -143,6 +151,14 @@ static inline void carry_in(void)
 
 	while ((size = take(data, sizeof(data))))
 		arrive(data, size);
+}
+
+/* TCP, and the kernel's TLS, take their time. */
+static inline void await_answer(void)
+{
+	struct pollfd asked = {.fd = far_end, .events = POLLIN};
+
+	assert_int_equal(poll(&asked, 1, 5000), 1);
 }
 
 /* Whatever the stream has sent reaches the client. Returns the bytes. */
@@ -199,6 +215,7 @@ static inline void meet(bool tcp)
 	bool done = false;
 	int pair[2], turn;
 
+	is_tcp = tcp;
 	if (tcp)
 		connect_tcp(pair);
 	else
@@ -279,6 +296,7 @@ static inline void assert_told(int reason)
 {
 	char data[16];
 
+	await_answer();
 	carry_out();
 	assert_true(SSL_read(client, data, sizeof(data)) <= 0);
 	assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()), reason);

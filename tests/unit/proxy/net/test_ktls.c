@@ -164,7 +164,7 @@ static void change_keys(void)
 	assert_int_equal(stream_write(&stream, &part_of, 1), -EKEYEXPIRED);
 	assert_int_equal(stream_splice_out(&stream, 0, 1), -EKEYEXPIRED);
 	assert_int_equal(stream_shutdown(&stream), 0);
-	usleep(10000);
+	await_answer();
 	carry_out();
 	assert_int_equal(SSL_read(client, data, sizeof(data)), 0);
 	assert_int_equal(SSL_get_error(client, 0), SSL_ERROR_ZERO_RETURN);
