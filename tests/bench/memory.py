@@ -11,7 +11,7 @@ import resource
 import socket
 import ssl
 
-from place import CGROUP, WORK, command, furnish
+from place import CGROUP, WORK, furnish, make_certificate
 from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,13 +24,6 @@ PORTS = {"floodwall": 1, "nginx": 2, "haproxy": 3}
 CASES = {"idle_plain": (8000, None), "idle_tls": (8010, ssl.TLSVersion.TLSv1_3),
          "idle_tls12": (8010, ssl.TLSVersion.TLSv1_2)}
 ROUNDS, CONNECTIONS, QUICK_ROUNDS, QUICK_CONNECTIONS = 5, 600, 2, 50
-
-
-def make_certificate():
-    command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-            "-keyout", WORK / "key.pem", "-out", WORK / "web.pem", "-subj", "/CN=web.test", "-addext",
-            "subjectAltName=DNS:web.test")
-    (WORK / "both.pem").write_text((WORK / "web.pem").read_text() + (WORK / "key.pem").read_text())
 
 
 def start_servers(servers):

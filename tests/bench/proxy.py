@@ -5,18 +5,24 @@ wrk and the origin (nginx) share the second core. The subject "direct" is wrk on
 the ceiling that the load generator sets for everybody. Nothing is taken on trust: a run counts only
 if every response was the expected one, every request reached the origin (no cache), and did so over
 connections that were kept alive. Configurations are in proxy/.
+
+tls_keepalive, tls_handshake: the same over TLS 1.3, on connections that stay and on a new one for each
+request. Nobody resumes a session, and all have the same certificate (ECDSA, P-256), cipher (AES-128-GCM)
+and group (X25519). A handshake costs the client more than the server, and wrk is one thread: look at
+cpu_us, not at per_s.
 """
 import json
 import os
 import pathlib
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import urllib.request
 
 from machine import Watch
-from place import CGROUP, WORK, furnish
+from place import CGROUP, WORK, furnish, make_certificate
 from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,11 +34,13 @@ CONNECTIONS = 64
 ROUNDS, SECONDS = 15, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
+TLS = 10  # from a port without TLS to the one with it
 STATUS_PORT = 8009
 SATURATED = 0.95  # share of its core that a proxy must use for per_s to be about it
 QUIET = 0.05  # share of both cores that other work may have
-# Case → what its requests say besides the request line and Host.
-CASES = {"keepalive": [], "connections": ["Connection: close"]}
+# Case → whether it is TLS, and what its requests say besides the request line and Host.
+CASES = {"keepalive": (False, []), "connections": (False, ["Connection: close"]),
+         "tls_keepalive": (True, []), "tls_handshake": (True, ["Connection: close"])}
 
 
 def start_servers(proxy_core, load_core, servers):
@@ -54,11 +62,23 @@ def start_servers(proxy_core, load_core, servers):
           PORTS["floodwall"], CGROUP)
 
 
-def response_length(port, headers):
+def connect(port, tls):
+    """As every client of a case does; with TLS, what was agreed on must be the same for all."""
+    connection = socket.create_connection(("127.0.0.1", port), 5)
+    if not tls:
+        return connection
+    context = ssl.create_default_context(cafile=WORK / "web.pem")
+    connection = context.wrap_socket(connection, server_hostname="web.test")
+    if connection.cipher()[0] != "TLS_AES_128_GCM_SHA256":
+        raise RuntimeError(f"port {port} speaks {connection.cipher()}")
+    return connection
+
+
+def response_length(port, tls, headers):
     """Length of one response, which must be the origin's answer to the byte."""
     request = "\r\n".join(["GET / HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""])
     response = b""
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+    with connect(port, tls) as connection:
         connection.sendall(request.encode())
         while not response.endswith(b"\r\n\r\n" + BODY):
             piece = connection.recv(65536)
@@ -77,23 +97,25 @@ def origin_counts():
     return int(accepts), int(requests)
 
 
-def load(port, headers, core, seconds):
+def load(port, tls, headers, core, seconds):
     words = ["taskset", "-c", core, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
              "-s", CONFIGS / "load.lua"]
     for header in headers:
         words += ["-H", header]
-    out = subprocess.run([*map(str, words), f"http://127.0.0.1:{port}/"], check=True, text=True,
+    url = f"http{'s' if tls else ''}://127.0.0.1:{port}/"
+    out = subprocess.run([*map(str, words), url], check=True, text=True,
                          capture_output=True).stdout
     return json.loads(out.strip().splitlines()[-1])
 
 
 def measure(case, subject, server, core, seconds):
     """One turn of one subject: {metric: (value, unit)}, and the share of time its core was busy."""
-    port, headers = PORTS[subject], CASES[case]
-    length = response_length(port, headers)
+    tls, headers = CASES[case]
+    port = PORTS[subject] + (TLS if tls else 0)
+    length = response_length(port, tls, headers)
     connections_before, requests_before = origin_counts()
     cpu_before = server.cpu_ns()
-    result = load(port, headers, core, seconds)
+    result = load(port, tls, headers, core, seconds)
     cpu = server.cpu_ns() - cpu_before
     connections, requests = (after - before for after, before in
                              zip(origin_counts(), (connections_before, requests_before)))
@@ -132,6 +154,7 @@ def run(record, quick):
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
     servers, busy = {}, {}
     furnish()
+    make_certificate()
     try:
         start_servers(cores[0], cores[1], servers)
         watch = Watch(cores[:2], servers)
