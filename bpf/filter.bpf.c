@@ -135,11 +135,15 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 						      const struct attempt *attempt)
 {
 	const struct sketch_rate prefix = RATE(PREFIX, attempt->prefix);
+	enum fw_verdict verdict;
 	__u64 now = attempt->now;
 
 	JUDGE(rate_verified(attempt->verified, packet->service, now));
-	JUDGE(judge_prefix(packet->service, attempt->prefix, now));
-	if (challenges(packet) && (is_crowded(packet, now) || !sketch_take(&sketch, &prefix, now)))
+	verdict = judge_prefix(packet->service, attempt->prefix, now);
+	if (verdict == FW_PREFIX_CONNECTION_RATE)
+		JUDGE(verdict);
+	if (challenges(packet) && (verdict == FW_UNCHALLENGED || is_crowded(packet, now) ||
+				   !sketch_take(&sketch, &prefix, now)))
 		JUDGE(FW_UNCHALLENGED);
 	return FW_NONE;
 }

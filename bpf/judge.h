@@ -69,12 +69,19 @@ APART enum fw_verdict judge_handshake(__u32 service, __u64 hash, __u64 now)
 	return sketch_take(&handshakes, &rate, now) ? FW_NONE : FW_PREFIX_CONNECTION_RATE;
 }
 
-/* The same of an attempt, which is not charged: it may come to nothing. */
+/*
+ * What that says of an attempt, which is not charged, as it may come to nothing. It says so early:
+ * from half of the burst on who can be challenged is (FW_UNCHALLENGED), and judged at the end of
+ * his handshake. Else all that begin before the first of them ends would pass.
+ */
 APART enum fw_verdict judge_prefix(__u32 service, __u64 hash, __u64 now)
 {
 	struct sketch_rate rate = judge_prefix_rate(service, hash);
+	__u64 ahead = sketch_ahead(&handshakes, &rate, now);
 
-	return sketch_is_used_up(&handshakes, &rate, now) ? FW_PREFIX_CONNECTION_RATE : FW_NONE;
+	if (ahead > rate.limit.tolerance_ns)
+		return FW_PREFIX_CONNECTION_RATE;
+	return ahead > rate.limit.tolerance_ns / 2 ? FW_UNCHALLENGED : FW_NONE;
 }
 
 /* A cookie came back: its source is verified, and from now on charged for what it does. */

@@ -202,18 +202,16 @@ APART enum sketch_refusal sketch_take_both(void *lines, const struct sketch_rate
 	return outcome == SKETCH_REFUSED ? SKETCH_PREFIX : SKETCH_NEITHER;
 }
 
-/* Whether the holder of a cell would come too early; charges nothing. */
-static __always_inline bool sketch_is_used_up(void *lines, const struct sketch_rate *rate,
-					      __u64 now)
+/* How far the TAT of a cell's holder lies ahead; charges nothing. */
+static __always_inline __u64 sketch_ahead(void *lines, const struct sketch_rate *rate, __u64 now)
 {
 	struct fw_sketch_line *line = sketch_line(lines, rate->hash);
 	struct sketch_pick pick;
 
 	if (!line || !rate->limit.interval_ns)
-		return false;
+		return 0;
 	pick = sketch_pick(line, rate, now);
-	return (pick.word ^ rate->hash) >> SKETCH_TAT_BITS == 0 &&
-	       limit_refuses(rate->limit, pick.effective, now);
+	return (pick.word ^ rate->hash) >> SKETCH_TAT_BITS == 0 ? pick.effective - now : 0;
 }
 
 #endif

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab import BUILD, CPUS, EDGE_V4, EDGE_V6, wait_until
+from lab import BODY, BUILD, CPUS, EDGE_V4, EDGE_V6, wait_until
 from test_cookies import (BURST, FLOOD_RATE, HERE, PYTHON, families, first, judged, protect, require_own_tier,
                           served, service, sockets, at)
 
@@ -230,6 +230,52 @@ def test_segments_lost_and_overtaken(lab, edge, clients, dark):
     assert said == {"other_isn_other_cookie": True, "second_half_first": 0, "first_half": "hello",
                     "first_half_again": "", "second_half": "world", "reborn": "again", "two": "two",
                     "one": "one", "burst": True, "early": "early"}
+
+
+# A server of Multipath TCP, as Go's are: one page for everybody.
+MULTIPATH = """
+import socket, sys, threading
+def serve(connection):
+    try:
+        while connection.recv(4096):
+            connection.sendall(f"HTTP/1.1 200 OK\\r\\nContent-Length: {len(sys.argv[1])}\\r\\n\\r\\n{sys.argv[1]}".encode())
+    except OSError:
+        pass
+    connection.close()
+server = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, 262)
+server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+server.bind(("::", 82))
+server.listen(512)
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+"""
+
+
+@families
+@pytest.mark.parametrize("cookies", [1, 2])
+def test_a_listener_of_multipath_tcp_in_tier_own(lab, edge, clients, dark, cookies):
+    """The stack takes no cookie of ours for it, so it sends its own, and XDP does in its place: newcomers
+    connect amid a flood, plain ones and those of Multipath TCP."""
+    lab.edge.sysctl(net__ipv4__tcp_syncookies=cookies)
+    protect(lab)
+    server = lab.edge.start(PYTHON, "-c", MULTIPATH, BODY, name="multipath")
+    wait_until(lambda: lab.edge("ss", "-Htln", "sport", "=", ":82").stdout or not server.running(), "it listens")
+    if not server.running():
+        pytest.skip("this kernel has no Multipath TCP")
+    lab.floodwall("service", "add", "multipath", "*:82")
+    flood = lab.flood(destination=at(edge, 82), source_prefix=dark, rate=FLOOD_RATE // 10, seconds=4)
+    wait_until(lambda: service(lab, "multipath")["answered"] > 5000, "the filter answers in its place")
+    result = lab.clients(destination=at(edge, 82), source_prefix=clients, sources=100, rate=50, seconds=2).result()
+    said = lab.internet(PYTHON, "-c", "import socket, sys\n"
+                        "made = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET,"
+                        " socket.SOCK_STREAM, 262)\n"
+                        "made.bind((sys.argv[2], 0)); made.connect((sys.argv[1], 82)); made.sendall(b'?')\n"
+                        "print(made.recv(100).decode())", edge, first(clients)).stdout
+    sent = flood.result()["sent"]
+    row = service(lab, "multipath")
+    assert result["ok"] >= 0.99 * result["attempts"], (result, row)
+    assert "200 OK" in said
+    assert row["answered"] > (0.98 if cookies == 2 else 0.9) * (sent - BURST), (sent, row)
 
 
 def test_with_tier_drop_nobody_is_challenged(lab):
