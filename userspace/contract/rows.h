@@ -65,7 +65,7 @@ const char *setting_format(const struct setting_row *row, uint64_t value, char *
 /* @value, or the nearest that the row allows: what every reader of the map does. */
 uint64_t setting_clamp(enum fw_setting setting, uint64_t value);
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_COUNTER_NS };
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_PEAK, METRIC_COUNTER_NS };
 enum fw_metric {
 #define FW_METRIC(id, name, kind, text) METRIC_##id,
 #include "metrics.def"

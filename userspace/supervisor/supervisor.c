@@ -158,7 +158,8 @@ static void clear_gauges(struct supervisor *supervisor, uint32_t base)
 	for (uint32_t worker = base; worker < base + WORKERS_HALF; worker++)
 		for (uint32_t service = 0; service < FW_SERVICES_MAX; service++)
 			for (uint32_t metric = 0; metric < METRIC_COUNT; metric++)
-				if (metric_rows[metric].kind == METRIC_GAUGE)
+				if (metric_rows[metric].kind == METRIC_GAUGE ||
+				    metric_rows[metric].kind == METRIC_PEAK)
 					board[fw_board_metric(worker, service, metric)] = 0;
 }
 

@@ -204,7 +204,7 @@ static void write_verdicts(const struct writer *writer)
 static void write_metric(const struct writer *writer, enum fw_metric metric)
 {
 	const struct metric_row *row = &metric_rows[metric];
-	bool gauge = row->kind == METRIC_GAUGE;
+	bool gauge = row->kind == METRIC_GAUGE || row->kind == METRIC_PEAK;
 	char name[96];
 
 	snprintf(name, sizeof(name), "proxy_%s%s", row->name, gauge ? "" : "_total");

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "proxy/client/balancer.h"
 #include "proxy/client/client.h"
+#include "proxy/client/evict.h"
 #include "proxy/client/report.h"
 #include "proxy/net/socket.h"
 #include "wall/wall.h"
@@ -26,26 +27,13 @@ static bool is_over(const struct listener *listener, const struct fw_addr *sourc
 	       wall_rule_mode(wall, rule) == FW_MODE_ENFORCE;
 }
 
-/*
- * Whether a connection may stay: FW_NONE, or the reason why not. The sharpest reason comes last,
- * so that the cheapest questions are asked first.
- */
-static enum fw_verdict judge(const struct listener *listener, const struct fw_addr *source, int fd)
+static enum fw_verdict judge_source(const struct listener *listener, const struct fw_addr *source)
 {
-	const struct worker *worker = listener->worker;
-	const uint64_t *live = listener->live.value;
-
-	if (!reserve_permits(&worker->reserve, fd, live[FW_SET_HOST_DESCRIPTOR_RESERVE]))
-		return FW_DESCRIPTORS;
-	if (atomic_load(&worker->shared->connections) >= live[FW_SET_HOST_MAX_CONNECTIONS])
-		return FW_HOST_CONNECTIONS;
-	if (atomic_load(listener->connections) >= live[FW_SET_MAX_CONNECTIONS])
-		return FW_LISTENER_CONNECTIONS;
 	if (balancer_is_one(listener->config, source))
 		return FW_NONE; /* its clients are judged one by one */
 	if (listener->config->balancers.others == PEERS_REFUSE)
 		return FW_UNTRUSTED_PEER;
-	if (live[FW_SET_MONITOR])
+	if (listener->live.value[FW_SET_MONITOR])
 		return FW_NONE;
 	if (is_over(listener, source, FW_SET_SOURCE_CONNECTIONS, FW_LEVEL_SOURCE,
 		    FW_SOURCE_CONNECTIONS))
@@ -56,9 +44,58 @@ static enum fw_verdict judge(const struct listener *listener, const struct fw_ad
 	return FW_NONE;
 }
 
+/* Nobody is worse than who has just come. */
+static enum fw_verdict refuse(struct overload *overload, uint64_t now_ns, enum fw_verdict verdict)
+{
+	overload_raise(overload, OVERLOAD_REFUSE, now_ns);
+	return verdict;
+}
+
+/* What newcomers may take is used up: of the host's, then of the listener's. FW_NONE: there is
+ * room, or somebody else has made it. @fd is another one then, if it was too high. */
+static enum fw_verdict make_room(struct listener *listener, const struct fw_addr *source, int *fd)
+{
+	struct worker *worker = listener->worker;
+	const uint64_t *live = listener->live.value;
+	uint64_t now_ns = worker->loop.now_ns;
+	bool displaced = false;
+
+	if (!reserve_permits(&worker->reserve, *fd, live[FW_SET_HOST_DESCRIPTOR_RESERVE])) {
+		if (!evict_for_newcomer(listener, EVICT_OF_WORKER, source))
+			return refuse(&worker->overload, now_ns, FW_DESCRIPTORS);
+		*fd = reserve_lower(*fd);
+		displaced = true;
+	}
+	if (atomic_load(&worker->shared->connections) >= live[FW_SET_HOST_MAX_CONNECTIONS]) {
+		if (!evict_for_newcomer(listener, EVICT_OF_WORKER, source))
+			return refuse(&worker->overload, now_ns, FW_HOST_CONNECTIONS);
+		displaced = true;
+	}
+	if (atomic_load(listener->connections) >= live[FW_SET_MAX_CONNECTIONS]) {
+		if (!evict_for_newcomer(listener, EVICT_OF_LISTENER, source))
+			return refuse(&listener->overload, now_ns, FW_LISTENER_CONNECTIONS);
+		displaced = true;
+	}
+	if (displaced || listener_stage(listener) < OVERLOAD_EVICT)
+		return FW_NONE;
+	displaced = evict_for_newcomer(listener,
+				       worker->overload.stage >= OVERLOAD_EVICT ? EVICT_OF_WORKER
+										: EVICT_OF_LISTENER,
+				       source);
+	return displaced || worker->overload.measured < OVERLOAD_REFUSE ? FW_NONE : FW_OVERLOAD;
+}
+
+/* Whether a connection may stay. Who has too many is not given the place of another. */
+static enum fw_verdict judge(struct listener *listener, const struct fw_addr *source, int *fd)
+{
+	enum fw_verdict verdict = judge_source(listener, source);
+
+	return verdict == FW_NONE ? make_room(listener, source, fd) : verdict;
+}
+
 static void admit(struct listener *listener, int fd, const struct fw_addr *source, uint16_t port)
 {
-	enum fw_verdict verdict = judge(listener, source, fd);
+	enum fw_verdict verdict = judge(listener, source, &fd);
 
 	board_add(listener->board, METRIC_CONNECTIONS_ACCEPTED, 1);
 	if (verdict == FW_NONE)
@@ -69,11 +106,21 @@ static void admit(struct listener *listener, int fd, const struct fw_addr *sourc
 	}
 }
 
-/*
- * No descriptor is left, not even for turning someone away. The spare serves for that, then
- * accepting rests a while: a listening socket that is not emptied would be reported for ever.
- */
+/* Accepting rests a while: who comes now waits in the kernel's queue. */
 static void pause_accepting(struct acceptor *acceptor)
+{
+	struct listener *listener = acceptor->listener;
+	struct loop *loop = &listener->worker->loop;
+
+	board_add(listener->board, METRIC_ACCEPT_PAUSES, 1);
+	timer_arm(&loop->wheel, &acceptor->resume, loop->now_ns + PAUSE_NS);
+}
+
+/*
+ * No descriptor is left, not even for turning someone away, and nobody can be evicted for one. The
+ * spare serves for that; a listening socket that is not emptied would be reported for ever.
+ */
+static void turn_away(struct acceptor *acceptor)
 {
 	struct listener *listener = acceptor->listener;
 	struct worker *worker = listener->worker;
@@ -91,12 +138,13 @@ static void pause_accepting(struct acceptor *acceptor)
 		report_turned_away(listener, &source, port, FW_DESCRIPTORS);
 	}
 	reserve_restore(&worker->reserve);
-	board_add(listener->board, METRIC_ACCEPT_PAUSES, 1);
-	timer_arm(&worker->loop.wheel, &acceptor->resume, worker->loop.now_ns + PAUSE_NS);
+	overload_raise(&worker->overload, OVERLOAD_PAUSE, worker->loop.now_ns);
+	pause_accepting(acceptor);
 }
 
 static void handle_listening(struct source *source, uint32_t events)
 {
+	static const struct fw_addr unknown; /* until he is accepted */
 	struct acceptor *acceptor = container_of(source, struct acceptor, source);
 	struct listener *listener = acceptor->listener;
 	struct fw_addr peer;
@@ -106,15 +154,20 @@ static void handle_listening(struct source *source, uint32_t events)
 	(void)events;
 	if (acceptor->resume.due_ms)
 		return;
+	if (listener->worker->overload.measured >= OVERLOAD_PAUSE) {
+		pause_accepting(acceptor);
+		return;
+	}
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		fd = socket_accept(source->fd, &peer, &port);
 		if (fd == -EAGAIN)
 			return;
-		if (fd < 0) {
-			pause_accepting(acceptor);
+		if (fd >= 0) {
+			admit(listener, fd, &peer, port);
+		} else if (!evict_for_newcomer(listener, EVICT_OF_WORKER, &unknown)) {
+			turn_away(acceptor);
 			return;
 		}
-		admit(listener, fd, &peer, port);
 	}
 	loop_requeue(&listener->worker->loop, source);
 }

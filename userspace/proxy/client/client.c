@@ -4,6 +4,7 @@
 #include <string.h>
 #include "proxy/client/balancer.h"
 #include "proxy/client/deadline.h"
+#include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
@@ -89,7 +90,9 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 		pool_give(&worker->clients, client);
 		return FW_MEMORY;
 	}
-	list_append(&worker->connections, &client->node);
+	list_init(&client->node);
+	evict_place(client);
+	worker->clients_open++;
 	atomic_fetch_add(&worker->shared->connections, 1);
 	atomic_fetch_add(listener->connections, 1);
 	board_set(listener->board, METRIC_CONNECTIONS_ACTIVE, ++listener->active);
@@ -150,6 +153,7 @@ void client_run(struct client *client)
 		deadline_note_waits(client->exchange, worker->loop.now_ns);
 	if (client->relay)
 		relay_note_waits(client->relay, worker->loop.now_ns);
+	evict_place(client);
 	client_review(client);
 }
 
@@ -356,6 +360,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 	buffer_give(&client->out);
 	timer_cancel(&worker->loop.wheel, &client->deadline);
 	list_remove(&client->node);
+	worker->clients_open--;
 	atomic_fetch_sub(&worker->shared->connections, 1);
 	atomic_fetch_sub(client->listener->connections, 1);
 	count(client, -1);

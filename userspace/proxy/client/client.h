@@ -48,6 +48,7 @@ struct client {
 	struct fw_addr destination; /* that a balancer's client called; no port: nobody has said */
 	uint16_t port, destination_port;
 	uint8_t phase; /* enum client_phase */
+	uint8_t ward;  /* enum ward */
 	uint8_t address_length;
 	uint32_t requests;
 	char address[INET6_ADDRSTRLEN]; /* of the source, as text */

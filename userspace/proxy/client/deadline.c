@@ -20,6 +20,14 @@ static void consider(struct judgement *judgement, uint64_t at_ns, enum fw_verdic
 		judgement->next_ns = at_ns;
 }
 
+/* What is granted of those deadlines that overload shortens. */
+static uint64_t granted_ns(const struct listener *listener, enum fw_setting setting)
+{
+	uint64_t ns = live_ns(&listener->live, setting);
+
+	return listener_stage(listener) >= OVERLOAD_SHORTEN ? ns / OVERLOAD_SHORTEN_DIVISOR : ns;
+}
+
 /* The same for a setting of which 0 means: none. */
 static void consider_optional(struct judgement *judgement, const struct live *live,
 			      enum fw_setting setting, uint64_t since_ns, enum fw_verdict verdict)
@@ -52,12 +60,15 @@ static void consider_uptake(struct judgement *judgement, const struct live *live
 
 static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
 {
-	const struct live *live = &exchange->client->listener->live;
+	const struct listener *listener = exchange->client->listener;
+	const struct live *live = &listener->live;
 	bool connecting = exchange->link && exchange->link->connecting;
 
 	if (!exchange->request_body.done) {
-		consider_optional(judgement, live, FW_SET_TIMEOUT_BODY, exchange->head_ns,
-				  FW_BODY_TIMEOUT);
+		if (live->value[FW_SET_TIMEOUT_BODY])
+			consider(judgement,
+				 exchange->head_ns + granted_ns(listener, FW_SET_TIMEOUT_BODY),
+				 FW_BODY_TIMEOUT);
 		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
 			      exchange->received, FW_RECEIVE_RATE);
 	}
@@ -71,7 +82,8 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_FIRST_BYTE),
 			 FW_FIRST_BYTE_TIMEOUT);
 	else
-		consider(judgement, exchange->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
+		consider(judgement,
+			 exchange->touched_ns + granted_ns(listener, FW_SET_TIMEOUT_IDLE),
 			 FW_IDLE_TIMEOUT);
 }
 
@@ -94,7 +106,7 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	if (stream_is(&client->stream, STREAM_BROKEN))
 		consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
 			 FW_DONE);
-	consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_IDLE),
+	consider(judgement, relay->touched_ns + granted_ns(client->listener, FW_SET_TIMEOUT_IDLE),
 		 FW_IDLE_TIMEOUT);
 }
 
@@ -115,11 +127,13 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 	case CLIENT_HEAD:
 		if (client_worker(client)->draining && !client->exchange)
 			consider(&judgement, client->since_ns + NEWCOMER_NS, FW_DRAINED);
-		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HEADER),
+		consider(&judgement,
+			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 		break;
 	case CLIENT_IDLE:
-		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_KEEPALIVE),
+		consider(&judgement,
+			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_KEEPALIVE),
 			 FW_KEEPALIVE_TIMEOUT);
 		break;
 	case CLIENT_EXCHANGE:

@@ -162,7 +162,8 @@ static bool may_keep_alive(const struct exchange *exchange)
 	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
 
 	return exchange->keep_alive && !client_worker(client)->draining &&
-	       (!allowed || client->requests < allowed) && request_is_done(exchange) &&
+	       listener_keeps_alive(client->listener) && (!allowed || client->requests < allowed) &&
+	       request_is_done(exchange) &&
 	       http_response_delimited(&exchange->message.response, exchange->minor);
 }
 

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include "proxy/client/accept.h"
 #include "proxy/client/client.h"
+#include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/load.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 
@@ -48,15 +50,17 @@ static bool refresh(struct listener *listener)
 	return true;
 }
 
-/* Settings have changed: running connections are held to the new ones. */
-static void review_clients(const struct worker *worker, const struct listener *listener)
+/* Calls @each for every client of a listener; it may close that one, and no other. */
+static void each_client(struct listener *listener, void (*each)(struct client *client))
 {
-	list_for_each_safe (node, next, &worker->connections) {
-		struct client *client = container_of(node, struct client, node);
+	for (int ward = 0; ward < WARDS; ward++)
+		list_for_each_safe (node, next, &listener->wards[ward])
+			each(container_of(node, struct client, node));
+}
 
-		if (client->listener == listener)
-			client_review(client);
-	}
+void worker_review_clients(struct listener *listener)
+{
+	each_client(listener, client_review);
 }
 
 static void tick(struct timer *timer)
@@ -68,9 +72,10 @@ static void tick(struct timer *timer)
 		struct listener *listener = &worker->listeners[i];
 
 		if (refresh(listener))
-			review_clients(worker, listener);
+			worker_review_clients(listener);
 		report_suppressed(listener);
 	}
+	load_measure(worker);
 	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
 		idle += upstream_idle(worker->pools[i]);
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
@@ -95,13 +100,26 @@ static bool is_between_requests(const struct client *client)
 	return client->phase == CLIENT_IDLE;
 }
 
+static void drain_client(struct client *client)
+{
+	if (is_between_requests(client))
+		client_close(client, FW_DRAINED);
+	else
+		client_review(client);
+}
+
+static void cut_off(struct client *client)
+{
+	client_reset(client, FW_DRAINED);
+}
+
 /* Time is up: whoever is left is cut off. */
 static void end_drain(struct timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, drain_end);
 
-	list_for_each_safe (node, next, &worker->connections)
-		client_reset(container_of(node, struct client, node), FW_DRAINED);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		each_client(&worker->listeners[i], cut_off);
 	loop_stop(&worker->loop);
 }
 
@@ -115,14 +133,8 @@ static void begin_drain(struct loop *loop)
 	worker->draining = true;
 	for (size_t i = 0; i < worker->acceptor_count; i++)
 		acceptor_close(&worker->acceptors[i]);
-	list_for_each_safe (node, next, &worker->connections) {
-		struct client *client = container_of(node, struct client, node);
-
-		if (is_between_requests(client))
-			client_close(client, FW_DRAINED);
-		else
-			client_review(client);
-	}
+	for (size_t i = 0; i < worker->listener_count; i++)
+		each_client(&worker->listeners[i], drain_client);
 	timer_arm(&loop->wheel, &worker->drain_end,
 		  loop->now_ns + worker->shared->options->drain_ms * CLOCK_MS);
 	worker_notice_leave(worker);
@@ -130,7 +142,7 @@ static void begin_drain(struct loop *loop)
 
 void worker_notice_leave(struct worker *worker)
 {
-	if (worker->draining && list_is_empty(&worker->connections))
+	if (worker->draining && !worker->clients_open)
 		loop_stop(&worker->loop);
 }
 
@@ -169,7 +181,10 @@ static int open_listener(struct worker *worker, size_t index)
 		.tallies = shared->crowd->bytes,
 		.thread = worker->index,
 		.threads = config->threads,
+		.relieve = evict_for_memory,
 	};
+	for (int ward = 0; ward < WARDS; ward++)
+		list_init(&listener->wards[ward]);
 	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));
 	if (!listener->routes)
 		return -ENOMEM;
@@ -251,7 +266,6 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->tick.fire = tick;
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
-	list_init(&worker->connections);
 	worker->budget.limit = SIZE_MAX; /* until settings say */
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
 	pool_init(&worker->exchanges, sizeof(struct exchange), EXCHANGES_KEPT, &worker->budget);

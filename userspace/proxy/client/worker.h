@@ -18,12 +18,15 @@
 #include "proxy/guard/crowd.h"
 #include "proxy/guard/gate.h"
 #include "proxy/guard/live.h"
+#include "proxy/guard/overload.h"
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
 #include "proxy/loop/loop.h"
 #include "proxy/net/tls.h"
 #include "proxy/proxy.h"
 #include "proxy/upstream/upstream.h"
+
+struct client;
 
 /* What the threads share. */
 struct proxy_shared {
@@ -38,6 +41,14 @@ struct proxy_shared {
 	atomic_bool draining;
 };
 
+/* Where clients stand, for whoever has to choose one (evict.h). */
+enum ward {
+	WARD_NEW,  /* nothing of a request is complete, or it was refused */
+	WARD_IDLE, /* between requests */
+	WARD_BUSY, /* inside a request, or relayed */
+	WARDS,
+};
+
 /* A thread's view of a service that it serves. */
 struct listener {
 	const struct config_service *config;
@@ -50,6 +61,8 @@ struct listener {
 	struct sampler sampler;
 	atomic_uint *connections;      /* of all threads */
 	uint32_t active;               /* of this one */
+	struct list wards[WARDS];      /* every client, by its node */
+	struct overload overload;      /* of what is its own; see listener_stage() */
 	struct upstream_pool **routes; /* pools of config->routes */
 };
 
@@ -68,7 +81,10 @@ struct worker {
 	size_t listener_count;
 	struct acceptor *acceptors;
 	size_t acceptor_count;
-	struct list connections; /* every client, by its node */
+	uint32_t clients_open;
+	size_t evict_next;        /* listener whose turn it is to give one up */
+	struct overload overload; /* of what all listeners share */
+	uint64_t latency_ns;      /* longest turn in the tick before this one */
 	struct reserve reserve;
 	struct access_log log;
 	struct board_row board; /* of the host: what concerns no listener */
@@ -83,6 +99,23 @@ int worker_run(struct worker *worker);
 /* After shared->draining was set; from any thread. */
 void worker_wake(struct worker *worker);
 void worker_free(struct worker *worker); /* NULL is allowed */
+
+/* Sets the deadlines of a listener's clients anew: settings, or the stage, have changed. */
+void worker_review_clients(struct listener *listener);
+
+/* What is to be done for the listener: for want of what is its own, or the whole thread's. */
+static inline enum overload_stage listener_stage(const struct listener *listener)
+{
+	uint8_t own = listener->overload.stage, all = listener->worker->overload.stage;
+
+	return own > all ? own : all;
+}
+
+/* Whether a connection may go on after a response. */
+static inline bool listener_keeps_alive(const struct listener *listener)
+{
+	return listener_stage(listener) < OVERLOAD_CLOSE;
+}
 
 /* A client has gone: a worker that drains ends with its last one. */
 void worker_notice_leave(struct worker *worker);

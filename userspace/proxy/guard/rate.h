@@ -42,15 +42,20 @@ static inline void rate_wait(struct rate *rate, bool waiting, uint64_t count, ui
 	}
 }
 
+/* How long it has been waited for in all. */
+static inline uint64_t rate_waited_ns(const struct rate *rate, uint64_t now_ns)
+{
+	return rate->spent_ns + (rate_is_waiting(rate) ? now_ns - rate->since_ns : 0);
+}
+
 /* Whether the peer, at @count bytes, falls short of @minimum bytes a second; 0: no minimum. */
 static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint64_t count,
 				 uint64_t now_ns)
 {
-	uint64_t waited_ns = rate->spent_ns;
+	uint64_t waited_ns = rate_waited_ns(rate, now_ns);
 
 	if (!rate_is_waiting(rate) || !minimum)
 		return false;
-	waited_ns += now_ns - rate->since_ns;
 	return waited_ns > RATE_GRACE_NS &&
 	       (double)(count - rate->base) * 1e9 < (double)minimum * (double)waited_ns;
 }

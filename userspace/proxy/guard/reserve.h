@@ -27,6 +27,13 @@ void reserve_destroy(struct reserve *reserve);
  * more than half of all: a small limit still serves someone). */
 bool reserve_permits(const struct reserve *reserve, int fd, uint64_t kept);
 
+/* Descriptors that clients may use while @kept are kept back, and about how many are in use. */
+uint64_t reserve_limit(const struct reserve *reserve, uint64_t kept);
+uint64_t reserve_used(const struct reserve *reserve);
+
+/* The lowest free descriptor in the place of @fd, which others have just made room below. */
+int reserve_lower(int fd);
+
 /* Gives up the spare; the caller turns clients away, then calls reserve_restore(). */
 void reserve_lend(struct reserve *reserve);
 void reserve_restore(struct reserve *reserve);

@@ -165,6 +165,8 @@ int loop_run(struct loop *loop)
 		loop->turns++;
 		waited_ns = clock_now_ns();
 		loop->busy_ns += waited_ns - loop->now_ns;
+		if (waited_ns - loop->now_ns > loop->longest_ns)
+			loop->longest_ns = waited_ns - loop->now_ns;
 	}
 	return 0;
 }

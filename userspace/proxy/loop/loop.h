@@ -31,8 +31,9 @@ struct loop {
 	int epoll;
 	int waker; /* eventfd */
 	bool stopped;
-	uint64_t now_ns;         /* CLOCK_MONOTONIC, of this turn */
-	uint64_t turns, busy_ns; /* since the owner last set them to 0 */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, of this turn */
+	/* Since the owner last set them to 0: turns, time in them, and the longest one's. */
+	uint64_t turns, busy_ns, longest_ns;
 	struct wheel wheel;
 	struct list ready, closed;
 	/* Called within the loop's thread after loop_wake(). */

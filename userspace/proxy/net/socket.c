@@ -88,3 +88,16 @@ void socket_reset(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
 }
+
+int socket_queue(int fd, uint32_t *waiting, uint32_t *most)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return -errno;
+	/* Linux tells the queue of a socket that listens in these. */
+	*waiting = info.tcpi_unacked;
+	*most = info.tcpi_sacked;
+	return 0;
+}

@@ -26,5 +26,7 @@ struct fw_addr socket_local(int fd, uint16_t *port);
 
 /* Closes with a reset: the peer learns it at once, and no state of it stays. */
 void socket_reset(int fd);
+/* Connections that wait to be accepted, of how many that may; 0 or −errno. */
+int socket_queue(int fd, uint32_t *waiting, uint32_t *most);
 
 #endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/evict.h"
+#include "proxy/client/exchange.h"
+#include "proxy/client/relay.h"
+
+enum {
+	LOOKED_AT = 8,             /* at the front of a ward … */
+	LOOKED_AT_FOR_MEMORY = 64, /* … where many hold none */
+	LISTENERS_LOOKED_AT = 8,
+	EVICTIONS_PER_CHARGE = 8,
+	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
+	NEWCOMER_MS = 50,    /* that a newcomer counts as having been waited for */
+	SCORE_RATE = 16,     /* bytes that pay for a millisecond */
+};
+
+enum weight { WEIGHT_IDLE = 1, WEIGHT_SLOW = 2, WEIGHT_NEW = 4, WEIGHT_TURNED_AWAY = 8 };
+
+/* --- the score ---------------------------------------------------------------------------------
+ */
+
+static uint64_t crowding(const struct listener *listener, const struct fw_addr *source)
+{
+	uint64_t size = crowd_size(listener->worker->shared->crowd, source, listener->service);
+
+	return size ? 64 - (uint64_t)__builtin_clzll(size) : 1;
+}
+
+static uint64_t ms_since(uint64_t since_ns, uint64_t now_ns)
+{
+	return now_ns > since_ns ? (now_ns - since_ns) / CLOCK_MS : 0;
+}
+
+/* Milliseconds that a body owes. */
+static uint64_t owed_ms(const struct rate *rate, uint64_t count, uint64_t now_ns)
+{
+	uint64_t waited_ms, paid_ms;
+
+	if (!rate_is_waiting(rate))
+		return 0;
+	waited_ms = rate_waited_ns(rate, now_ns) / CLOCK_MS;
+	paid_ms = (count - rate->base) / SCORE_RATE;
+	return waited_ms > paid_ms ? waited_ms - paid_ms : 0;
+}
+
+static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_ns)
+{
+	return owed_ms(&exchange->receive, exchange->received, now_ns) +
+	       owed_ms(&exchange->send.rate, exchange->send.taken, now_ns);
+}
+
+static uint64_t relay_owes_ms(const struct relay *relay, uint64_t now_ns)
+{
+	uint64_t idle_ms = ms_since(relay->touched_ns, now_ns);
+
+	return idle_ms * (relay_has_begun(relay) ? WEIGHT_IDLE : WEIGHT_NEW) +
+	       owed_ms(&relay->send.rate, relay->send.taken, now_ns) * WEIGHT_SLOW;
+}
+
+static uint64_t weighed_ms(const struct client *client, uint64_t now_ns)
+{
+	uint64_t waited_ms = ms_since(client->since_ns, now_ns);
+
+	switch ((enum client_phase)client->phase) {
+	case CLIENT_PROXY_HEADER:
+	case CLIENT_HANDSHAKE:
+	case CLIENT_HEAD:
+		return waited_ms * (client->requests ? WEIGHT_SLOW : WEIGHT_NEW);
+	case CLIENT_IDLE:
+		return waited_ms * WEIGHT_IDLE;
+	case CLIENT_LINGER:
+		return waited_ms * WEIGHT_TURNED_AWAY;
+	case CLIENT_EXCHANGE:
+		return exchange_owes_ms(client->exchange, now_ns) * WEIGHT_SLOW;
+	case CLIENT_RELAY:
+		return relay_owes_ms(client->relay, now_ns);
+	case CLIENT_CLOSED:
+		break;
+	}
+	return 0;
+}
+
+uint64_t evict_score(const struct client *client, uint64_t now_ns)
+{
+	uint64_t weighed = weighed_ms(client, now_ns);
+
+	return weighed ? weighed * crowding(client->listener, &client->source) : 0;
+}
+
+/* --- wards -------------------------------------------------------------------------------------
+ */
+
+static enum ward ward_of(const struct client *client)
+{
+	switch ((enum client_phase)client->phase) {
+	case CLIENT_EXCHANGE:
+	case CLIENT_RELAY:
+		return WARD_BUSY;
+	case CLIENT_LINGER:
+		return WARD_NEW;
+	default:
+		return client->requests ? WARD_IDLE : WARD_NEW;
+	}
+}
+
+void evict_place(struct client *client)
+{
+	enum ward ward = ward_of(client);
+
+	if (ward == client->ward && client->since_ns != client_now(client))
+		return;
+	list_remove(&client->node);
+	list_append(&client->listener->wards[ward], &client->node);
+	client->ward = (uint8_t)ward;
+}
+
+/* --- the worst ---------------------------------------------------------------------------------
+ */
+
+struct search {
+	uint64_t now_ns;
+	uint32_t holds;               /* bytes at least */
+	const struct account *asking; /* who is not to be found */
+	struct client *worst;
+	uint64_t score; /* of the worst; before that, what it has to exceed */
+};
+
+static void look_at(struct search *search, struct client *client)
+{
+	uint64_t score;
+
+	if (client->account.held < search->holds || &client->account == search->asking)
+		return;
+	score = evict_score(client, search->now_ns);
+	if (score > search->score) {
+		search->score = score;
+		search->worst = client;
+	}
+}
+
+static void look_at_ward(struct search *search, struct list *ward)
+{
+	int left = search->holds ? LOOKED_AT_FOR_MEMORY : LOOKED_AT;
+
+	for (struct list *node = ward->next; node != ward && left--; node = node->next)
+		look_at(search, container_of(node, struct client, node));
+}
+
+/* Their order says little: who was looked at goes to the end, so that soon everybody is. */
+static void look_at_busy(struct search *search, struct list *ward)
+{
+	for (int i = 0; i < LOOKED_AT && !list_is_empty(ward); i++) {
+		struct list *node = ward->next;
+
+		look_at(search, container_of(node, struct client, node));
+		list_remove(node);
+		list_append(ward, node);
+	}
+}
+
+static void look_at_listener(struct search *search, struct listener *listener)
+{
+	look_at_ward(search, &listener->wards[WARD_NEW]);
+	look_at_ward(search, &listener->wards[WARD_IDLE]);
+	look_at_busy(search, &listener->wards[WARD_BUSY]);
+}
+
+static void look_at_worker(struct search *search, struct worker *worker)
+{
+	size_t count = worker->listener_count;
+
+	for (size_t i = 0; i < count && i < LISTENERS_LOOKED_AT; i++)
+		look_at_listener(search, &worker->listeners[worker->evict_next++ % count]);
+}
+
+/* --- their end ---------------------------------------------------------------------------------
+ */
+
+static void evict(struct client *client)
+{
+	static const enum fw_verdict reasons[WARDS] = {
+		[WARD_NEW] = FW_EVICTED_NEW,
+		[WARD_IDLE] = FW_EVICTED_IDLE,
+		[WARD_BUSY] = FW_EVICTED_SLOW,
+	};
+	enum fw_verdict reason = reasons[client->ward];
+
+	/* The reason for which he lingers was told already. */
+	if (client->phase == CLIENT_LINGER)
+		board_count(client->listener->board, reason);
+	/* Who did nothing wrong is not to see an error. */
+	if (client->phase == CLIENT_IDLE)
+		client_close(client, reason);
+	else
+		client_reset(client, reason);
+}
+
+bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
+			const struct fw_addr *source)
+{
+	struct search search = {
+		.now_ns = listener->worker->loop.now_ns,
+		.score = NEWCOMER_MS * WEIGHT_NEW * crowding(listener, source),
+	};
+
+	if (scope == EVICT_OF_LISTENER)
+		look_at_listener(&search, listener);
+	else
+		look_at_worker(&search, listener->worker);
+	if (search.worst)
+		evict(search.worst);
+	return search.worst;
+}
+
+bool evict_for_memory(struct account *account, size_t bytes)
+{
+	struct client *asking = container_of(account, struct client, account);
+	struct worker *worker = client_worker(asking);
+	uint64_t now_ns = client_now(asking);
+	uint64_t own = evict_score(asking, now_ns);
+
+	for (int i = 0; i < EVICTIONS_PER_CHARGE; i++) {
+		struct search search = {
+			.now_ns = now_ns,
+			.holds = HOLDS_ENOUGH,
+			.asking = account,
+			.score = own,
+		};
+
+		if (worker->budget.used + bytes <= worker->budget.limit)
+			return true;
+		look_at_worker(&search, worker);
+		if (!search.worst)
+			return false;
+		evict(search.worst);
+	}
+	return worker->budget.used + bytes <= worker->budget.limit;
+}

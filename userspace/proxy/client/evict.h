@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who has to go when there is room for no more: not who came last, but who is worst. A client's
+ * score is the time for which the proxy has been waiting for him, in milliseconds, times
+ *
+ *     8  he has been turned away and is still there
+ *     4  he has not completed a request yet
+ *     2  he has, but is slow: with the next one's head, its body, or reading the answer
+ *     1  he has, and is idle
+ *
+ * times one more than the logarithm of how many connections his prefix has (IPv4 /24, IPv6 /48). A
+ * body that moves pays its waiting off, SCORE_RATE bytes a millisecond. Who waits for a server has
+ * a score of 0, and is never evicted.
+ *
+ * Nobody is searched for. Clients stand in three wards, each in the order in which waiting for them
+ * began; a few at the front of each are looked at.
+ */
+#ifndef PROXY_CLIENT_EVICT_H
+#define PROXY_CLIENT_EVICT_H
+
+#include "proxy/client/client.h"
+
+/* Puts a client where his phase belongs; when he has come, and whenever he has been run. */
+void evict_place(struct client *client);
+
+uint64_t evict_score(const struct client *client, uint64_t now_ns);
+
+/* Whose clients may have to go: a listener's, or all of the thread. */
+enum evict_scope { EVICT_OF_LISTENER, EVICT_OF_WORKER };
+
+/* Evicts the worst of them, if he is worse than a newcomer from @source. False: nobody is. */
+bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
+			const struct fw_addr *source);
+
+/* A ledger's relieve(): evicts clients that hold memory and are worse than the account's, until
+ * @bytes more are free. */
+bool evict_for_memory(struct account *account, size_t bytes);
+
+#endif
