@@ -135,8 +135,10 @@ class Peer:
 class Client(Peer):
     """A connection to the proxy."""
 
-    def __init__(self, port, seconds=10, receive_buffer=None):
+    def __init__(self, port, seconds=10, receive_buffer=None, source=None):
         connection = socket.socket()
+        if source:
+            connection.bind((source, 0))
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connection.settimeout(seconds)
