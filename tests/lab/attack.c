@@ -60,7 +60,7 @@ struct attack {
 	const char *kind_name, *path;
 	uint64_t connections, sources, rate, verse_rate;
 	double seconds, interval, retry, patience;
-	bool tls, abort, json;
+	bool tls, spread, abort, json;
 
 	struct speech speech;
 	int epoll;
@@ -335,8 +335,18 @@ static void attack_run(struct attack *attack)
 	}
 }
 
+/* How far the numbers of neighbours are apart; --spread: so far that each has a /24 or /48. */
+static uint64_t attack_stride(const struct attack *attack)
+{
+	if (!attack->spread)
+		return 1;
+	return attack->prefix.family == AF_INET ? 1 << 8 : 1 << 16;
+}
+
 static bool attack_prepare(struct attack *attack)
 {
+	uint64_t stride = attack_stride(attack);
+
 	if (!speech_begin(&attack->speech, attack->kind_name, attack->path, attack->tls))
 		options_refuse("--kind: there is no '%s', or --path is too long",
 			       attack->kind_name);
@@ -348,7 +358,7 @@ static bool attack_prepare(struct attack *attack)
 		return false;
 	for (uint64_t i = 0; i < attack->connections; i++) {
 		attack->slots[i].wire.fd = -1;
-		prefix_host(&attack->prefix, i % attack->sources, attack->slots[i].source);
+		prefix_host(&attack->prefix, i % attack->sources * stride, attack->slots[i].source);
 		slot_enter(attack, &attack->slots[i], WAITING, 0);
 	}
 	return true;
@@ -411,6 +421,8 @@ int main(int argc, char **argv)
 		{"source-prefix", OPTION_PREFIX, &attack.prefix, "where attackers come from"},
 		{"sources", OPTION_COUNT, &attack.sources,
 		 "how many addresses of it; 1 unless said"},
+		{"spread", OPTION_SWITCH, &attack.spread,
+		 "each of them in a /24 or /48 of its own"},
 		{"connections", OPTION_COUNT, &attack.connections,
 		 "wanted at once; 100 unless said"},
 		{"rate", OPTION_COUNT, &attack.rate,
@@ -435,7 +447,8 @@ int main(int argc, char **argv)
 	}
 	if (!attack.destination.family || attack.prefix.family != attack.destination.family)
 		options_refuse("--destination and --source-prefix are needed, of one family");
-	if (!attack.sources || attack.sources > prefix_hosts(&attack.prefix))
+	if (!attack.sources ||
+	    attack.sources * attack_stride(&attack) > prefix_hosts(&attack.prefix) + 1)
 		options_refuse("--sources: at least 1, and not more than the prefix has");
 	if (attack.seconds > SECONDS_MAX)
 		options_refuse("--seconds: at most %d", SECONDS_MAX);

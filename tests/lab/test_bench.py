@@ -49,6 +49,21 @@ def test_flood_suite_writes_a_row_for_every_subject(tmp_path):
             assert rows[case, subject, "offered_pps"] >= rows[case, subject, "received_pps"]
 
 
+def test_attacks_suite_writes_a_row_for_every_subject(tmp_path):
+    file = tmp_path / "rows.json"
+
+    result = bench("attacks", "--quick", "--json", file)
+
+    assert result.returncode == 0, result.stderr
+    rows = {(row["case"], row["subject"], row["metric"]): row["value"] for row in json.loads(file.read_text())}
+    for case in ("slow_header", "slowhttptest_read", "h2_rapid_reset"):
+        for subject in ("floodwall", "nginx", "haproxy"):
+            assert 0 <= rows[case, subject, "legit_success"] <= 1
+            assert rows[case, subject, "legit_p99_ms"] > 0 and rows[case, subject, "unloaded_p99_ms"] > 0
+            assert rows[case, subject, "rss_mb"] > 1
+            assert rows[case, subject, "crashed"] == 0
+
+
 def test_without_a_suite_all_are_listed():
     result = bench()
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""what clients see of each attack of the catalogue (tests/lab/catalogue.py): floodwall, nginx, HAProxy
+
+Every turn is a lab of its own: an edge host on one CPU, with the subject, one thread, in front of the
+same origin; on the other CPU an internet of honest clients, each a newcomer, and of attackers. The
+clients ask before the attack begins and again while it lasts: the first time tells what the second
+is compared with. Configurations are in tests/bench/attacks/; what is compared is in docs/attacks.md.
+"""
+import os
+import pathlib
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "tests/bench/attacks"
+sys.path.append(str(ROOT / "tests/lab"))
+
+from authority import Authority  # noqa: E402
+from catalogue import CATALOGUE, Range  # noqa: E402
+from lab import BUILD, LabError  # noqa: E402
+
+CLIENT_RATE = 400  # connections a second
+LEAD_SECONDS, QUICK_LEAD_SECONDS = 1.5, 0.5
+UNLOADED_SECONDS, LOADED_SECONDS, QUICK_SECONDS = 1.25, 2.5, 0.3
+PATIENCE_SECONDS = 2  # of clients: what a failed attempt took, at least
+QUIET = 0.5  # programs that run besides
+PORTS = ["0.0.0.0:80", "0.0.0.0:443"]
+# To see that the suite works.
+QUICK = {"slow_header", "slowhttptest_read", "h2_rapid_reset"}
+
+
+def configure(lab, name):
+    """A file of tests/bench/attacks, with the places of this lab in it."""
+    path = lab.home / name
+    path.write_text((CONFIGS / name).read_text().replace("@HOME@", str(lab.home))
+                    .replace("@CGROUP@", str(lab.edge.cgroup)))
+    return path
+
+
+def start_floodwall(lab):
+    path = configure(lab, "floodwall.conf")
+    lab.floodwall("attach", "--config", path)
+    return lab.edge.start(BUILD / "floodwalld", "--config", path)
+
+
+def start_nginx(lab):
+    return lab.edge.start("nginx", "-p", lab.home, "-e", lab.home / "proxy.log", "-c",
+                          configure(lab, "nginx.conf"), name="proxy")
+
+
+def start_haproxy(lab):
+    return lab.edge.start("haproxy", "-db", "-f", configure(lab, "haproxy.cfg"), name="proxy")
+
+
+SUBJECTS = {"floodwall": start_floodwall, "nginx": start_nginx, "haproxy": start_haproxy}
+
+
+class Watch:
+    """The subject's processes meanwhile: whether they live, and the most memory that they had."""
+
+    def __init__(self, process):
+        self.pids, self.peak_kb, self.over = [process.pid], 0, threading.Event()
+        for pid in self.pids:
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            self.pids += map(int, children.split())
+        self.crashed = False
+        self.thread = threading.Thread(target=self._look)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def _look(self):
+        while not self.over.wait(0.2):
+            try:
+                self.peak_kb = max(self.peak_kb, sum(map(self._memory_kb, self.pids)))
+            except (OSError, StopIteration):  # a zombie has no memory
+                self.crashed = True
+
+    @staticmethod
+    def _memory_kb(pid):
+        """What several share is divided among them (Pss)."""
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def clients(lab, attack, seconds):
+    """{metric: value} of one round of honest clients."""
+    result = lab.legitimate(attack, rate=CLIENT_RATE, seconds=seconds,
+                            timeout=PATIENCE_SECONDS).result()
+    if result["errors"]["local"]:
+        raise RuntimeError(f"{attack}: the clients failed by themselves: {result}")
+    p99 = PATIENCE_SECONDS * 1e3 if result["p99_ms"] is None else result["p99_ms"]
+    return result["ok"] / result["attempts"], p99
+
+
+def measure(attack, start, quick):
+    """One subject under one attack: {metric: (value, unit)}."""
+    lead = QUICK_LEAD_SECONDS if quick else LEAD_SECONDS
+    unloaded, loaded = (QUICK_SECONDS,) * 2 if quick else (UNLOADED_SECONDS, LOADED_SECONDS)
+    with Range() as lab:
+        certificate = Authority(lab.home).issue("web", ["web.test"])
+        (lab.home / "both.pem").write_text(certificate.pem.read_text() + certificate.key.read_text())
+        lab.origin()
+        process = start(lab)
+        lab.wait_listening(process, PORTS)
+        clients(lab, attack, QUICK_SECONDS)  # the first ones find everything cold
+        success, unloaded_p99 = clients(lab, attack, unloaded)
+        if success < 0.99:
+            raise RuntimeError(f"{attack}: {success:.2%} are served before the attack begins")
+        with Watch(process) as watch:
+            attackers = attack.start(lab, lead + loaded + PATIENCE_SECONDS + 1, 0.1 if quick else 1)
+            time.sleep(lead)
+            success, p99 = clients(lab, attack, loaded)
+            attack.stop(attackers)
+    return {"legit_success": (success, "share"), "legit_p99_ms": (p99, "ms"),
+            "unloaded_p99_ms": (unloaded_p99, "ms"), "rss_mb": (watch.peak_kb / 1024, "MB"),
+            "crashed": (int(watch.crashed), "crashes")}
+
+
+def run(record, quick):
+    load = os.getloadavg()[0]
+    for attack in CATALOGUE:
+        if quick and attack.name not in QUICK:
+            continue
+        for name, start in SUBJECTS.items():
+            try:
+                figures = measure(attack, start, quick)
+            except (AssertionError, LabError) as error:
+                raise RuntimeError(f"{attack}: {name}: {error}") from error
+            for metric, (value, unit) in figures.items():
+                record(attack.name, name, metric, value, unit)
+    return [f"{load:.1f} other programs ran when this began: measure again on a quiet machine"] * (load > QUIET)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The attacks that an edge has to stand: one row each, for the lab's stories and for the bench.
+
+Attackers have complete connections, from many networks (a /24 each), and come by the first interface
+of the edge; honest clients come by the second, from a prefix that no attacker is in. Nobody but
+those who ask for more than a source may have is over a limit of his own: what helps against the
+others is a deadline, a budget, or a choice of whom to let go.
+"""
+import signal
+
+from lab import BUILD, CLIENTS_V4, EDGE_V4, INTERNET_V4, Lab
+
+ATTACKERS = "10.64.0.0/10"
+PLAIN, TLS = f"{EDGE_V4}:80", f"{EDGE_V4}:443"
+ROUTE_TABLE = 100
+LARGE = 256 << 10  # bytes at /large: more than a socket holds for one who does not read
+# An attempt to take all connections: how many, from how many sources.
+HOARD = {"connections": 6000, "sources": 600}
+FLOOD = {"connections": 200, "sources": 100}
+SLOW = "slowhttptest"
+SLOW_PREFIX, SLOW_SOURCES = "10.96", 100
+CLIENT_SOURCES = 60000
+# Sources of slowhttptest, which knows but one address, on their way out.
+TRANSLATION = """
+table ip lab {{
+	chain raw {{ type filter hook output priority raw; ip saddr != {own} notrack; }}
+	chain raw_in {{ type filter hook prerouting priority raw; ip daddr != {slow} notrack; }}
+	chain out {{ type nat hook postrouting priority srcnat;
+		ip saddr {own} snat to numgen inc mod {count} map {{ {sources} }}; }}
+}}
+"""
+
+
+class Attack:
+    """@kind: of attack.c, or arguments of slowhttptest. @reasons: what Floodwall answers it with, one
+    of them at least. @share: of a hoard, what a small one needs. @floods: bound by CPU time."""
+
+    def __init__(self, name, kind, *reasons, tls=False, floods=False, text="", **options):
+        self.name, self.kind, self.reasons, self.text = name, kind, set(reasons), text
+        self.tls, self.floods, self.options = tls, floods, options
+        self.target = TLS if tls else PLAIN
+
+    def __repr__(self):
+        return self.name
+
+    def start(self, lab, seconds, scale=1.0, rate=0, verse_rate=0):
+        """@scale: of the number of connections, if it is a hoard. @rate, @verse_rate: attempts and
+        verses a second at most."""
+        if isinstance(self.kind, list):
+            lab.spread()
+            count = int(HOARD["connections"] * scale)
+            return lab.internet.start(SLOW, *self.kind, "-c", count, "-r", count, "-l", int(seconds + 1),
+                                      "-u", f"http://{EDGE_V4}{self.options['path']}", name=SLOW)
+        options = {"rate": rate, "verse_rate": verse_rate, "retry": 0.2, "spread": True, **self.options}
+        if not self.floods:
+            options["connections"] = int(options["connections"] * scale)
+            options["sources"] = int(options["sources"] * scale)
+        covered = self.tls and self.kind != "hold" and not self.kind.startswith("tls-")
+        return lab.attack(kind=self.kind, destination=self.target, source_prefix=ATTACKERS, tls=covered,
+                          seconds=seconds, **options)
+
+    def stop(self, process):
+        """Ends it; what attack.c says of it, or nothing."""
+        if isinstance(self.kind, list):
+            process.kill(signal.SIGKILL)
+            return {}
+        process.kill(signal.SIGTERM)
+        return process.result()
+
+
+def over_tls(name, kind, *reasons, **options):
+    return Attack(name, kind, *reasons, tls=True, **options)
+
+
+CATALOGUE = [
+    # Holding what others need.
+    Attack("hold", "hold", "header_timeout", **HOARD, text="connects and says nothing"),
+    Attack("idle_hoard", "idle", "keepalive_timeout", **HOARD, text="one request, then silence"),
+    over_tls("idle_hoard_tls", "idle", "keepalive_timeout", **HOARD, text="the same over TLS"),
+    Attack("slow_header", "slow-header", "header_timeout", interval=0.1, **HOARD,
+           text="a byte of header every 100 ms"),
+    Attack("slow_body", "slow-body", "body_timeout", "receive_rate", interval=0.1, path="/upload", **HOARD,
+           text="a byte of body every 100 ms"),
+    Attack("slow_read", "slow-read", "write_timeout", "send_rate", path="/large", **HOARD,
+           text="asks for a large answer and takes nothing of it"),
+    Attack("sources_5000", "hold-request", "header_timeout", connections=10000, sources=5000,
+           text="5,000 sources at once, half a request each, twice"),
+    Attack("slowhttptest_header", ["-H", "-i", 1], "header_timeout", path="/", text="slowhttptest -H"),
+    Attack("slowhttptest_body", ["-B", "-i", 1, "-s", 8192], "body_timeout", "receive_rate",
+           path="/upload", text="slowhttptest -B"),
+    Attack("slowhttptest_read", ["-X", "-n", 1, "-w", 1, "-y", 64, "-z", 5, "-k", 3],
+           "write_timeout", "send_rate", path="/large", text="slowhttptest -X"),
+    Attack("slowhttptest_range", ["-R"], path="/large", text="slowhttptest -R"),
+    # TLS, stopped at each message.
+    over_tls("tls_silent", "hold", "handshake_timeout", **HOARD, text="connects, and no ClientHello"),
+    over_tls("tls_half_hello", "tls-half-hello", "handshake_timeout", **HOARD,
+             text="half a ClientHello"),
+    over_tls("tls_no_answer", "tls-hello", "handshake_timeout", **HOARD,
+             text="takes the server's flight, and answers nothing"),
+    over_tls("tls_unfinished", "tls-unfinished", "handshake_timeout", **HOARD,
+             text="all but the last bytes of Finished"),
+    # Asking for too much.
+    over_tls("tls_handshakes", "tls-handshakes", "source_handshake_rate", floods=True, **FLOOD,
+             text="complete handshakes, over and over"),
+    over_tls("tls_aborted", "tls-abort", "source_handshake_rate", "client_closed", floods=True,
+             abort=True, **FLOOD, text="handshakes that end after the server's part"),
+    Attack("connections", "churn", "source_syn_rate", "verified_syn_rate", "cookie_sent", floods=True,
+           abort=True, **FLOOD, text="connects and resets, over and over"),
+    Attack("requests", "requests", "source_request_rate", floods=True, **FLOOD,
+           text="the next request as soon as one is answered"),
+    Attack("pipelining", "pipeline", "source_request_rate", floods=True, **FLOOD,
+           text="requests as fast as the socket takes them"),
+    # Too large.
+    Attack("big_target", "big-target", "target_too_long", floods=True, **FLOOD,
+           text="a target that never ends"),
+    Attack("big_field", "big-field", "field_too_large", "header_too_large", floods=True, **FLOOD,
+           text="a header field that never ends"),
+    Attack("many_fields", "many-fields", "too_many_fields", floods=True, **FLOOD,
+           text="header fields without end"),
+    Attack("many_cookies", "many-cookies", "too_many_cookies", "field_too_large", floods=True, **FLOOD,
+           text="cookies without end"),
+    Attack("chunk_extension", "chunk-extension", "bad_chunk", path="/upload", floods=True, **FLOOD,
+           text="a chunk extension without end"),
+    Attack("tiny_chunks", "tiny-chunks", "chunk_overhead", path="/upload", floods=True, **FLOOD,
+           text="a body in chunks of one byte"),
+    Attack("big_body", "big-body", "body_too_large", path="/upload", floods=True, **FLOOD,
+           text="a body larger than any"),
+    # HTTP/2, over TLS.
+    over_tls("h2_hoard", "h2-idle", "keepalive_timeout", "header_timeout", **HOARD,
+             text="begins a connection and asks nothing"),
+    over_tls("h2_requests", "h2-requests", "source_request_rate", "http2_resets", floods=True, **FLOOD,
+             text="requests as fast as the socket takes them"),
+    over_tls("h2_rapid_reset", "h2-rapid-reset", "http2_resets", floods=True, **FLOOD,
+             text="asks and takes it back (CVE-2023-44487)"),
+    over_tls("h2_provoked_reset", "h2-provoked-reset", "http2_errors", "http2_resets", floods=True, **FLOOD,
+             text="asks, and makes the server take it back (MadeYouReset, CVE-2025-8671)"),
+    over_tls("h2_continuation", "h2-continuation", "header_too_large", "http2_protocol", "too_many_fields",
+             floods=True, **FLOOD, text="a header of CONTINUATION frames without end (CVE-2024-27316)"),
+    over_tls("h2_settings", "h2-settings", "http2_control", floods=True, **FLOOD,
+             text="SETTINGS without end (CVE-2019-9515)"),
+    over_tls("h2_ping", "h2-ping", "http2_control", floods=True, **FLOOD,
+             text="PINGs, whose answers nobody reads (CVE-2019-9512)"),
+    over_tls("h2_empty", "h2-empty", "http2_empty", floods=True, path="/upload", **FLOOD,
+             text="DATA frames with nothing in them (CVE-2019-9518)"),
+    over_tls("h2_priority", "h2-priority", "http2_control", floods=True, **FLOOD,
+             text="priorities, rearranged without end (CVE-2019-9513)"),
+    over_tls("h2_bomb", "h2-bomb", "http2_bomb", "write_timeout", "header_too_large", connections=1000,
+             sources=100, text="requests that are small on the wire and large in memory, answers kept waiting"),
+    over_tls("h2_bomb_large", "h2-bomb-large", "http2_bomb", "header_too_large", "too_many_fields",
+             floods=True, **FLOOD, text="headers of thirty megabytes in eight kilobytes"),
+    over_tls("h2_drip", "h2-drip", "send_rate", "write_timeout", path="/large", interval=0.1,
+             connections=500, sources=100, text="large answers, a byte of window at a time (CVE-2019-9511)"),
+]
+
+
+class Range(Lab):
+    """A lab in which attackers and clients come by different wires."""
+
+    def __init__(self):
+        super().__init__(apart=True)
+
+    def _join(self):
+        super()._join()
+        # All but the clients use the first wire, and what comes back by it is heard.
+        edge, internet = self.edge, self.internet
+        internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "off")
+        internet("ip", "link", "set", "dev", "eth0", "xdpdrv", "object", BUILD / "bpf/flood.bpf.o",
+                 "program", "internet")
+        internet("ip", "route", "replace", EDGE_V4, "dev", "eth0")
+        internet("ip", "route", "add", EDGE_V4, "dev", "eth1", "table", ROUTE_TABLE)
+        internet("ip", "rule", "add", "from", CLIENTS_V4, "lookup", ROUTE_TABLE)
+        edge("ip", "route", "add", ATTACKERS, "via", INTERNET_V4, "dev", "eth0")
+
+    def spread(self):
+        """What comes from the internet's own address comes from many: slowhttptest has but one."""
+        sources = ", ".join(f"{i} : {SLOW_PREFIX}.{i}.1" for i in range(SLOW_SOURCES))
+        self.internet("nft", "-f", "-", text=TRANSLATION.format(
+            own=INTERNET_V4, slow=f"{SLOW_PREFIX}.0.0/16", count=SLOW_SOURCES, sources=sources))
+
+    def origin(self):
+        """Pages of 64 bytes, a large one, and a place that takes bodies, and answers when they are whole."""
+        process = self.nginx(["127.0.0.1:8000"], worker_connections=20000,
+                             extra="keepalive_requests 1000000; access_log off; "
+                             "location /upload { proxy_pass http://127.0.0.1:8000/; }")
+        for root in self.home.glob("nginx-*/root"):
+            (root / "large").write_bytes(bytes(LARGE))
+        return process
+
+    def legitimate(self, attack, **options):
+        """Clients who want what the attack takes: newcomers all."""
+        return self.clients(destination=attack.target, source_prefix=CLIENTS_V4, tls=attack.tls,
+                            sources=CLIENT_SOURCES, **options)
