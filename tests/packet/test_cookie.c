@@ -10,30 +10,11 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
-#include "common/cookie.h"
-#include "common/family.h"
-#include "common/server.h"
-
-enum { SERVICE = 1, CLOSED_SERVICE = 2, LISTENER_PORT = 443, CLOSED_PORT = 444 };
+#include "common/challenge.h"
 
 static int setup(void **state)
 {
-	struct filter *filter = filter_load_challenging(FW_TIER_OWN);
-
-	*state = filter;
-	for_each_family(family)
-	{
-		filter_bind(filter, SERVICE, family->any, LISTENER_PORT, IPPROTO_TCP);
-		filter_bind(filter, CLOSED_SERVICE, family->any, CLOSED_PORT, IPPROTO_TCP);
-	}
-	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
-	filter_set(filter, CLOSED_SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
-	return 0;
-}
-
-static struct frame syn(const struct family *family, unsigned int options)
-{
-	return cookie_syn(family->client, family->server, options);
+	return challenge_setup(state, FW_TIER_OWN);
 }
 
 static void expect_valid(struct filter *filter, const struct frame *ack)
@@ -53,7 +34,7 @@ static void every_combination_is_answered_in_kind(void **state)
 	for_each_family(family)
 	{
 		for (options = 0; options < COOKIE_COMBINATIONS; options++) {
-			asked = syn(family, options);
+			asked = challenge_syn(family, options);
 			answer = filter_answer_of(filter, &asked);
 			cookie_assert_answers(&asked, &answer, options);
 		}
@@ -70,7 +51,7 @@ static void what_the_host_does_not_do_is_not_offered(void **state)
 	filter_set_secret(filter, 0, &secret);
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_COMBINATIONS - 1);
+		asked = challenge_syn(family, COOKIE_COMBINATIONS - 1);
 		answer = filter_answer_of(filter, &asked);
 		cookie_assert_answers(&asked, &answer, COOKIE_MSS);
 	}
@@ -163,7 +144,7 @@ static void what_is_out_of_the_ordinary_is_not_answered(void **state)
 			memcpy(asked.data + asked.transport + 20, i ? ao : md5, 20);
 			filter_expect_frame(filter, SERVICE, FW_UNCHALLENGED, &asked);
 		}
-		asked = syn(family, 0);
+		asked = challenge_syn(family, 0);
 		asked.data[0] |= 1; /* to a group of hosts */
 		filter_expect_frame(filter, SERVICE, FW_UNCHALLENGED, &asked);
 	}
@@ -189,7 +170,7 @@ static void a_cookie_is_taken_back_and_nothing_else(void **state)
 	for_each_family(family)
 	{
 		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-			asked = syn(family, kinds[i]);
+			asked = challenge_syn(family, kinds[i]);
 			answer = filter_answer_of(filter, &asked);
 			ack = cookie_ack(&asked, &answer, kinds[i], 0);
 			expect_valid(filter, &ack);
@@ -211,7 +192,7 @@ static void guessing_does_not_pay(void **state)
 	struct frame asked, answer, ack;
 	int taken = 0;
 
-	asked = syn(&families[0], COOKIE_MSS);
+	asked = challenge_syn(&families[0], COOKIE_MSS);
 	answer = filter_answer_of(filter, &asked);
 	ack = cookie_ack(&asked, &answer, COOKIE_MSS, 0);
 	for (int i = 0; i < 20000; i++) {
@@ -240,7 +221,7 @@ static void a_cookie_lives_for_one_to_two_minutes(void **state)
 
 				secret.clock_ns = base;
 				filter_set_secret(filter, 0, &secret);
-				asked = syn(family, options);
+				asked = challenge_syn(family, options);
 				answer = filter_answer_of(filter, &asked);
 				ack = cookie_ack(&asked, &answer, options, 0);
 				expect_valid(filter, &ack);
@@ -272,7 +253,7 @@ static void a_new_secret_breaks_no_handshake_under_way(void **state)
 	for_each_family(family)
 	{
 		filter_use_secret(filter, 0);
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		answer = filter_answer_of(filter, &asked);
 		ack = cookie_ack(&asked, &answer, COOKIE_MSS, 0);
 		new.key[0] = old.key[0] ^ 1;
@@ -296,7 +277,7 @@ static void expect_of_the_other(struct filter *filter, const struct family *fami
 				unsigned int options, const struct fw_secret *theirs,
 				const struct fw_secret *ours, bool taken)
 {
-	struct frame asked = syn(family, options), answer, ack;
+	struct frame asked = challenge_syn(family, options), answer, ack;
 
 	filter_forget_proofs(filter);
 	filter_set_secret(filter, 0, theirs);
@@ -359,7 +340,7 @@ static void every_secret_is_accepted_until_its_time_is_over(void **state)
 
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		for (uint32_t slot = 0; slot < FW_SECRETS; slot++) {
 			secret.key[1]++;
 			secret.until_ns = filter_now() + 60 * FILTER_SECOND;
@@ -385,7 +366,7 @@ static void over_a_limit_the_unverified_are_challenged(void **state)
 	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
 		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 		filter_verify(filter, family->client, SERVICE);
@@ -394,7 +375,7 @@ static void over_a_limit_the_unverified_are_challenged(void **state)
 	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_NEVER);
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &asked);
 	}
 	asked = cookie_syn(families[0].neighbour, families[0].server, COOKIE_MSS);
@@ -405,7 +386,7 @@ static void over_a_limit_the_unverified_are_challenged(void **state)
 static void pressure_begins_above_the_rate_and_ends_after_the_hold(void **state)
 {
 	struct filter *filter = *state;
-	struct frame asked = syn(&families[0], COOKIE_MSS);
+	struct frame asked = challenge_syn(&families[0], COOKIE_MSS);
 	struct frame stray = frame(.source = families[0].stranger,
 				   .destination = families[0].server, .flags = FRAME_ACK);
 
@@ -434,7 +415,7 @@ static void under_pressure_a_segment_needs_a_socket_or_a_cookie(void **state)
 
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 		for (size_t i = 0; i < sizeof(flags); i++)
 			filter_expect(filter, SERVICE, NO_SOCKET, .source = family->client,
@@ -442,11 +423,11 @@ static void under_pressure_a_segment_needs_a_socket_or_a_cookie(void **state)
 		filter_expect(filter, SERVICE, BAD_COOKIE, .source = family->client,
 			      .destination = family->server, .flags = FRAME_ACK | FRAME_FIN);
 		/* Where nobody listens the stack says so, and other ports are none of this. */
-		filter_expect(filter, CLOSED_SERVICE, PASS_SYN, .source = family->client,
-			      .destination = family->server, .destination_port = CLOSED_PORT,
+		filter_expect(filter, OTHER_SERVICE, PASS_SYN, .source = family->client,
+			      .destination = family->server, .destination_port = OTHER_PORT,
 			      .flags = FRAME_SYN);
-		filter_expect(filter, CLOSED_SERVICE, PASS_ESTABLISHED, .source = family->client,
-			      .destination = family->server, .destination_port = CLOSED_PORT,
+		filter_expect(filter, OTHER_SERVICE, PASS_ESTABLISHED, .source = family->client,
+			      .destination = family->server, .destination_port = OTHER_PORT,
 			      .flags = FRAME_ACK);
 		filter_expect(filter, FW_HOST_SERVICE, PASS_ESTABLISHED, .source = family->client,
 			      .destination = family->server, .destination_port = 22,
@@ -463,7 +444,7 @@ static void answers_to_one_address_and_prefix_are_limited(void **state)
 	{
 		filter_set(filter, SERVICE, FW_SET_CHALLENGE_ANSWERS, 1);
 		filter_set(filter, SERVICE, FW_SET_CHALLENGE_PREFIX_ANSWERS, 4);
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 		filter_expect_frame(filter, SERVICE, FW_UNCHALLENGED, &asked);
 		asked = cookie_syn(family->neighbour, family->server, COOKIE_MSS);
@@ -473,7 +454,7 @@ static void answers_to_one_address_and_prefix_are_limited(void **state)
 		asked = cookie_syn(family->stranger, family->server, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 		filter_age(filter, FILTER_SECOND);
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 	}
 }
@@ -481,18 +462,13 @@ static void answers_to_one_address_and_prefix_are_limited(void **state)
 static void in_monitor_mode_nobody_is_challenged(void **state)
 {
 	struct filter *filter = *state;
-	struct frame asked = syn(&families[0], COOKIE_MSS);
+	struct frame asked = challenge_syn(&families[0], COOKIE_MSS);
 
 	filter_set_mode(filter, FW_UNCHALLENGED, FW_MODE_MONITOR);
 	filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
 	assert_int_equal(filter_counter(filter, SERVICE, FW_UNCHALLENGED).would, 1);
 	filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked); /* now it is under pressure */
 	assert_int_equal(filter_counter(filter, SERVICE, FW_UNCHALLENGED).would, 2);
-}
-
-static int begin(void **state)
-{
-	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
 }
 
 #define story(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
@@ -520,5 +496,5 @@ int main(void)
 		story(in_monitor_mode_nobody_is_challenged),
 	};
 
-	return cmocka_run_group_tests(tests, begin, NULL);
+	return cmocka_run_group_tests(tests, challenge_begin, NULL);
 }

@@ -10,23 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "common/cookie.h"
-#include "common/family.h"
-#include "common/server.h"
+#include "common/challenge.h"
 
-enum { SERVICE = 1, LISTENER_PORT = 443, OTHER_PORT = 444, MPTCP = 262 };
+enum { MPTCP = 262 };
 
 static int setup_tier(void **state, enum fw_tier tier)
 {
-	struct filter *filter = filter_load_challenging(tier);
-
-	*state = filter;
-	for_each_family(family)
-	{
-		filter_bind(filter, SERVICE, family->any, LISTENER_PORT, IPPROTO_TCP);
-		filter_bind(filter, SERVICE, family->any, OTHER_PORT, IPPROTO_TCP);
-	}
-	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+	challenge_setup(state, tier);
 	server_sysctl("ipv4/tcp_syncookies", 2);
 	return 0;
 }
@@ -42,11 +32,6 @@ static int setup_own(void **state)
 	return setup_tier(state, FW_TIER_OWN);
 }
 
-static struct frame syn(const struct family *family, unsigned int options)
-{
-	return cookie_syn(family->client, family->server, options);
-}
-
 /* To the other port, where each test lets something else listen. By bytes, as a frame that is
  * copied afterwards is made of bytes to the compiler. */
 static struct frame to_other_port(struct frame frame)
@@ -59,7 +44,7 @@ static struct frame to_other_port(struct frame frame)
 
 static struct frame syn_elsewhere(const struct family *family)
 {
-	return to_other_port(syn(family, COOKIE_MSS));
+	return to_other_port(challenge_syn(family, COOKIE_MSS));
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -73,7 +58,7 @@ static void of_every_combination_the_mss_survives(void **state)
 	for_each_family(family)
 	{
 		for (options = 0; options < COOKIE_COMBINATIONS; options++) {
-			asked = syn(family, options);
+			asked = challenge_syn(family, options);
 			answer = filter_answer_of(filter, &asked);
 			cookie_assert_answers(&asked, &answer, options & COOKIE_MSS);
 		}
@@ -111,7 +96,7 @@ static void a_cookie_is_taken_back_and_nothing_else(void **state)
 	for_each_family(family)
 	{
 		for (options = 0; options <= COOKIE_MSS; options++) {
-			asked = syn(family, options);
+			asked = challenge_syn(family, options);
 			answer = filter_answer_of(filter, &asked);
 			ack = cookie_ack(&asked, &answer, options, 700);
 			filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
@@ -136,11 +121,11 @@ static void a_listener_on_one_address_is_found_there_alone(void **state)
 	for_each_family(family)
 	{
 		asked = syn_elsewhere(family);
-		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_SYN, &asked);
 		listener = server_listen(family->server, OTHER_PORT, 16, 0);
-		filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_COOKIE_SENT, &asked);
 		elsewhere = to_other_port(cookie_syn(family->client, family->other, COOKIE_MSS));
-		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &elsewhere);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_SYN, &elsewhere);
 		close(listener);
 	}
 }
@@ -159,7 +144,7 @@ static void listeners_that_share_a_port_share_cookies(void **state)
 		asked = syn_elsewhere(family);
 		answer = filter_answer_of(filter, &asked);
 		ack = to_other_port(cookie_ack(&asked, &answer, COOKIE_MSS, 0));
-		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_COOKIE, &ack);
 	}
 	for (int i = 0; i < size; i++)
 		close(group[i]);
@@ -185,14 +170,14 @@ static void a_listener_of_multipath_tcp_is_answered_for(void **state)
 
 	for_each_family(family)
 	{
-		asked = to_other_port(syn(family, COOKIE_COMBINATIONS - 1));
+		asked = to_other_port(challenge_syn(family, COOKIE_COMBINATIONS - 1));
 		answer = filter_answer_of(filter, &asked);
 		cookie_assert_answers(&asked, &answer, COOKIE_MSS);
 		ack = to_other_port(cookie_ack(&asked, &answer, COOKIE_MSS, 0));
-		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_COOKIE, &ack);
 		filter_forget_proofs(filter);
 		cookie_forge(&ack, COOKIE_FIELD_ACK_LOW, COOKIE_MSS);
-		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &ack);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_BAD_COOKIE, &ack);
 	}
 	close(listener);
 }
@@ -205,17 +190,17 @@ static void of_multipath_tcp_the_stack_answers_with_room_in_its_queue(void **sta
 	struct frame asked;
 
 	server_sysctl("ipv4/tcp_syncookies", 1);
-	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
-	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
+	filter_set(filter, OTHER_SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+	filter_set(filter, OTHER_SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
 	for_each_family(family)
 	{
 		asked = syn_elsewhere(family);
-		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
-		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
-		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+		filter_set(filter, OTHER_SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_SYN, &asked);
+		filter_set(filter, OTHER_SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
 		filter_age(filter, 60 * FILTER_SECOND);
-		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
-		filter_expect_frame(filter, SERVICE, FW_SOURCE_SYN_RATE, &asked);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_SYN, &asked);
+		filter_expect_frame(filter, OTHER_SERVICE, FW_SOURCE_SYN_RATE, &asked);
 	}
 	close(listener);
 }
@@ -231,7 +216,7 @@ static void with_room_in_the_syn_queue_pressure_drops_nobody(void **state)
 		server_sysctl("ipv4/tcp_syncookies", cookies);
 		for_each_family(family)
 		{
-			asked = syn(family, COOKIE_MSS);
+			asked = challenge_syn(family, COOKIE_MSS);
 			filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
 		}
 	}
@@ -248,12 +233,12 @@ static void with_room_in_the_syn_queue_a_limit_is_a_limit(void **state)
 	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 1);
 	for_each_family(family)
 	{
-		asked = syn(family, COOKIE_MSS);
+		asked = challenge_syn(family, COOKIE_MSS);
 		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
 		filter_expect_frame(filter, SERVICE, FW_SOURCE_SYN_RATE, &asked);
 	}
 	server_sysctl("ipv4/tcp_syncookies", 2);
-	asked = syn(&families[0], COOKIE_MSS);
+	asked = challenge_syn(&families[0], COOKIE_MSS);
 	filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
 }
 
@@ -280,21 +265,16 @@ static void a_full_accept_queue_is_told_apart(void **state)
 		for_each_family(family)
 		{
 			asked = syn_elsewhere(family);
-			filter_expect_frame(filter, SERVICE, FW_QUEUE_FULL, &asked);
+			filter_expect_frame(filter, OTHER_SERVICE, FW_QUEUE_FULL, &asked);
 		}
 	}
 	filter_set_mode(filter, FW_QUEUE_FULL, FW_MODE_MONITOR);
-	filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &asked);
-	assert_int_equal(filter_counter(filter, SERVICE, FW_QUEUE_FULL).would, 1);
+	filter_expect_frame(filter, OTHER_SERVICE, FW_PASS_SYN, &asked);
+	assert_int_equal(filter_counter(filter, OTHER_SERVICE, FW_QUEUE_FULL).would, 1);
 	close(accept(listener, NULL, NULL));
-	filter_expect_frame(filter, SERVICE, FW_COOKIE_SENT, &asked);
+	filter_expect_frame(filter, OTHER_SERVICE, FW_COOKIE_SENT, &asked);
 	close(client);
 	close(listener);
-}
-
-static int begin(void **state)
-{
-	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
 }
 
 #define story(name)        cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
@@ -316,5 +296,5 @@ int main(void)
 		story(a_full_accept_queue_is_told_apart),
 	};
 
-	return cmocka_run_group_tests_name("stacks", tests, begin, NULL);
+	return cmocka_run_group_tests_name("stacks", tests, challenge_begin, NULL);
 }
