@@ -8,23 +8,13 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
-#include "common/cookie.h"
-#include "common/family.h"
-#include "common/filter.h"
-#include "common/server.h"
+#include "common/challenge.h"
 
-enum { SERVICE = 1, LISTENER_PORT = 443, OPTIONS = COOKIE_COMBINATIONS - 1 };
+enum { OPTIONS = COOKIE_COMBINATIONS - 1 };
 
 static int setup(void **state)
 {
-	struct filter *filter = filter_load_challenging(FW_TIER_OWN);
-
-	*state = filter;
-	for_each_family(family)
-		filter_bind(filter, SERVICE, family->any, LISTENER_PORT, IPPROTO_TCP);
-	filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
-	return 0;
+	return challenge_setup(state, FW_TIER_OWN);
 }
 
 /* The segment that completes a handshake, from a source that was sent a cookie. */
@@ -94,7 +84,6 @@ static void a_flow_is_a_source_and_its_port(void **state)
 
 static void a_moment_later_the_stack_must_know_it(void **state)
 {
-	const struct timespec moment = {.tv_nsec = 120000000};
 	struct filter *filter = *state;
 	struct frame ack, next;
 
@@ -102,7 +91,7 @@ static void a_moment_later_the_stack_must_know_it(void **state)
 	{
 		ack = proof(filter, family, family->client, 40000);
 		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack);
-		nanosleep(&moment, NULL);
+		filter_age(filter, 120 * FILTER_SECOND / 1000);
 		next = following(&ack, FRAME_ACK);
 		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &next);
 		/* The ACK was lost on its way to the stack, and is sent again. */
@@ -347,11 +336,6 @@ static void caps_are_asked_again_when_a_handshake_is_completed(void **state)
 	}
 }
 
-static int begin(void **state)
-{
-	return server_begin(state) || server_listen("::", LISTENER_PORT, 16, 0) < 0;
-}
-
 #define story(name) cmocka_unit_test_setup_teardown(name, setup, filter_teardown)
 
 int main(void)
@@ -371,5 +355,5 @@ int main(void)
 		story(caps_are_asked_again_when_a_handshake_is_completed),
 	};
 
-	return cmocka_run_group_tests_name("proof", tests, begin, NULL);
+	return cmocka_run_group_tests_name("proof", tests, challenge_begin, NULL);
 }

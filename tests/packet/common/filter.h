@@ -21,6 +21,10 @@
 #define FILTER_SCALE   7
 #define FILTER_BUCKETS 4096
 
+/* Ids of services that tests use: nothing else is filled in or looked at, which saves seconds on
+ * slow machines. */
+enum { FILTER_SERVICES = 8 };
+
 struct filter;
 
 /* Settings are their defaults, no service is bound, lists are empty, hashing has a fixed key. */
@@ -96,8 +100,10 @@ void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_
 /* Something is on record about @addr's network; those above see to it themselves. */
 void filter_record(struct filter *filter, const struct fw_addr *addr, enum fw_record what);
 
-/* Everything the filter remembers of time becomes @ns older: as if so much had passed. */
-void filter_age(struct filter *filter, uint64_t ns);
+/* Everything the filter remembers of time becomes @ns older: as if so much had passed. Negative:
+ * younger. Other than by this no time passes between packets, however slow the machine is; secrets
+ * and what is on lists go by the real time. */
+void filter_age(struct filter *filter, int64_t ns);
 
 /* The event with that sequence number; false: there is none. */
 bool filter_event(struct filter *filter, uint64_t sequence, struct fw_event *event);
