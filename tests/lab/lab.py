@@ -16,6 +16,8 @@ cgroup and removes it and the lab's folder. Labs don't see each other: any numbe
 Left out: what is done in a lab (test_*.py, demo.py, tests/bench).
 """
 import collections
+import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -121,6 +123,17 @@ def cgroup_mount():
         if fields[2] == "cgroup2":
             return pathlib.Path(fields[1])
     raise LabError("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup")
+
+
+@contextlib.contextmanager
+def _alone_on(folder):
+    """No other lab on this machine does meanwhile what it does alone on this folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _go_first(pid):
@@ -341,17 +354,17 @@ class Lab:
             return {int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm")
                     if _read(path).startswith(f"napi/{name}")}
 
-        before = threads()
-        self.edge("unshare", "--mount", "sh", "-c",
-                  f"mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/{name}/threaded")
-        for pid in threads() - before:
-            try:
-                os.sched_setaffinity(pid, {CPUS[-1]})
-                if name == "eth1" or not self.apart:
-                    _go_first(pid)
-                self.receivers.append(pid)
-            except ProcessLookupError:
-                pass  # another lab's, that has just ended
+        # Nothing says whose a thread is, but that it was not there before: one lab at a time.
+        with _alone_on(cgroup_mount()):
+            before = threads()
+            self.edge("unshare", "--mount", "sh", "-c",
+                      f"mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/{name}/threaded")
+            made = threads() - before
+        for pid in made:
+            os.sched_setaffinity(pid, {CPUS[-1]})
+            if name == "eth1" or not self.apart:
+                _go_first(pid)
+            self.receivers.append(pid)
 
     def receiving_ns(self):
         """CPU time so far of the threads that receive for the edge, with all they do at once."""

@@ -5,6 +5,8 @@ import json
 import pathlib
 import subprocess
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEYS = {"suite", "case", "subject", "metric", "value", "unit"}
 
@@ -33,6 +35,7 @@ def test_packet_suite_writes_a_row_for_every_subject(tmp_path):
     assert {("blocked_drop_100k_random", "floodwall"), ("blocked_drop_100k_random", "lpm-trie")} <= set(named)
 
 
+@pytest.mark.alone("a flood as fast as both CPUs can send and answer it")
 def test_flood_suite_writes_a_row_for_every_subject(tmp_path):
     file = tmp_path / "rows.json"
 

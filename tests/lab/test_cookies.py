@@ -44,6 +44,7 @@ while True:
 families = pytest.mark.parametrize("edge,clients,dark", [(EDGE_V4, CLIENTS_V4, DARK_V4),
                                                          (EDGE_V6, CLIENTS_V6, DARK_V6)],
                                    ids=["v4", "v6"])
+busy_wire = pytest.mark.alone("FLOOD_RATE takes both CPUs, and clients lose none of theirs")
 
 
 def at(edge, port):
@@ -186,6 +187,7 @@ def test_closed_ports_stay_closed(lab, edge, clients, dark):
 
 
 @families
+@busy_wire
 def test_spoofed_flood(lab, edge, clients, dark):
     """SYNs from forged addresses, as many as the wire takes: newcomers connect as ever."""
     protect(lab)

@@ -14,6 +14,8 @@ POLICY = """
 filter { interfaces = {"eth0", "eth1"}  cgroup = "@CGROUP@" }
 service web { bind = {"*:80"} }
 """
+pytestmark = pytest.mark.alone("a flood as fast as both CPUs can send and answer it")
+
 BURST = 2000  # challenge.burst's default: what is taken on trust before the pressure begins
 CLIENTS = dict(rate=400, sources=1000, seconds=2.5)
 

@@ -64,6 +64,7 @@ V4 = Family("v4", EDGE_V4, CLIENTS_V4, "172.16.5.0/24", "10.66.0.0/16", "172.16.
 V6 = Family("v6", f"[{EDGE_V6}]", CLIENTS_V6, "2001:db8:4000::/48", "2001:db8:1066::/48",
             "2001:db8:4000::/36")
 both_families = pytest.mark.parametrize("family", [V4, V6], ids=repr)
+busy_wire = pytest.mark.alone("200,000 packets a second, and clients who lose none of theirs")
 
 
 def protect(lab, web="", other="", tables=""):
@@ -83,6 +84,7 @@ def served(lab, family, seconds=3, **options):
 
 
 @both_families
+@busy_wire
 def test_flood_from_one_subnet(lab, family):
     """A subnet's SYN flood is dropped as the subnet's; others are served as ever."""
     protect(lab)
@@ -99,6 +101,7 @@ def test_flood_from_one_subnet(lab, family):
 
 
 @both_families
+@busy_wire
 def test_flood_from_one_source(lab, family):
     """One address's SYN flood is dropped as that address's, before its prefix suffers."""
     protect(lab)
@@ -112,6 +115,7 @@ def test_flood_from_one_source(lab, family):
 
 
 @both_families
+@busy_wire
 @pytest.mark.parametrize("kind,reason", [("xmas", "tcp_flags"), ("null", "tcp_flags"),
                                          ("synfin", "tcp_flags"), ("land", "land")])
 def test_flood_of_nonsense(lab, family, kind, reason):

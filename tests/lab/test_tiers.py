@@ -11,8 +11,8 @@ import time
 import pytest
 
 from lab import BODY, BUILD, CPUS, EDGE_V4, EDGE_V6, wait_until
-from test_cookies import (BURST, FLOOD_RATE, HERE, PYTHON, families, first, judged, protect, require_own_tier,
-                          served, service, sockets, at)
+from test_cookies import (BURST, FLOOD_RATE, HERE, PYTHON, busy_wire, families, first, judged, protect,
+                          require_own_tier, served, service, sockets, at)
 
 USAGE, FAILED = 2, 3
 SYNCOOKIES = "net.ipv4.tcp_syncookies"
@@ -190,6 +190,7 @@ def test_the_mss_survives(lab, edge, clients, dark):
 
 
 @families
+@busy_wire
 @pytest.mark.parametrize("cookies", [1, 2])
 def test_spoofed_flood(lab, edge, clients, dark, cookies):
     """SYNs from forged addresses: newcomers connect as ever, and XDP answers nearly all of them."""
