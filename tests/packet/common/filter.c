@@ -17,7 +17,7 @@
 struct filter {
 	struct filter_bpf *skeleton;
 	int program, cpus;
-	uint64_t ran_ns; /* the last packet */
+	uint64_t ran_ns; /* when the last packet came: the present, to a story */
 };
 
 static const __u64 filter_seed[2] = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
@@ -63,6 +63,7 @@ struct filter *filter_load_constants(const struct filter_constants *constants)
 	bpf_map__set_max_entries(filter->skeleton->maps.block_hosts, 1024);
 	filter_require(filter_bpf__load(filter->skeleton) == 0, "filter does not load");
 	filter->program = bpf_program__fd(filter->skeleton->progs.floodwall_filter);
+	filter->ran_ns = filter_now();
 	for (service = 0; service < FILTER_SERVICES; service++)
 		for (setting = 0; setting < FW_SETTING_COUNT; setting++)
 			filter_set(filter, service, setting, setting_rows[setting].initial);
@@ -129,7 +130,7 @@ static void filter_hold_time(struct filter *filter)
 {
 	uint64_t stall = filter_now() - filter->ran_ns;
 
-	if (filter->ran_ns && stall > FILTER_STALL)
+	if (stall > FILTER_STALL)
 		filter_age(filter, -(int64_t)stall);
 }
 
@@ -392,9 +393,8 @@ void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_
 		.remote_port = htons(remote_port),
 		.proto = proto,
 	};
-	uint64_t now = filter_now();
 
-	filter_write(filter, "questions", &key, &now);
+	filter_write(filter, "questions", &key, &filter->ran_ns);
 }
 
 void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
