@@ -49,22 +49,23 @@ def open_connection(address, port, source, mptcp=False, fastopen=False):
     return made
 
 
-def main(address, port, source, seconds):
+def main(server, server_port, source, seconds):
     step = 1 << 64 if ":" in source else 1  # a whole /64 is one source
     sources = (ipaddress.ip_address(source) + number * step for number in itertools.count(1))
     held, rows = [], []
     for values in itertools.product((1, 0), repeat=len(SYSCTLS)):
         for name, value in zip(SYSCTLS, values):
             pathlib.Path("/proc/sys/net/ipv4", name).write_text(str(value))
-        held.append(open_connection(address, port, next(sources)))
-        rows.append({"port": held[-1].getsockname()[1], "same": exchange(held[-1]),
+        held.append(open_connection(server, server_port, next(sources)))
+        address, port = held[-1].getsockname()[:2]
+        rows.append({"client": f"{address} {port}", "same": exchange(held[-1]),
                      **dict(zip(SYSCTLS, values))})
     for name in SYSCTLS:
         pathlib.Path("/proc/sys/net/ipv4", name).write_text("1")
     special = {}
     for name in ("mptcp", "fastopen"):
         try:
-            held.append(open_connection(address, port, next(sources), **{name: True}))
+            held.append(open_connection(server, server_port, next(sources), **{name: True}))
         except OSError as error:
             if name == "mptcp" and error.errno in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT):
                 continue  # the kernel has no Multipath TCP

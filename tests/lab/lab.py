@@ -47,7 +47,9 @@ BODY = "The origin is here, and it answers with exactly 64 bytes: hi. \r\n"
 BIG_SIZE = 32 << 20
 assert len(BODY) == 64
 
+# Nobody is there to ask for names: who asks is to hear that at once.
 HOLDER = """
+[ ! -e /etc/resolv.conf ] || mount --bind /dev/null /etc/resolv.conf
 mount -t bpf bpf /sys/fs/bpf && ip link set lo up && echo ready || exit 1
 read -r _
 [ -n "$1" ] || exit 0

@@ -70,10 +70,10 @@ def service(lab, name):
 
 
 def sockets(host, port):
-    """What ss says of a host's connections on a port, by the client's port."""
+    """What ss says of a host's connections on a port, by the client's address and port."""
     lines = host("ss", "-Htino", "state", "established", "sport", "=", f":{port}").stdout
-    found = re.findall(r"^\d+\s+\d+\s+\S+\s+\S+:(\d+)\b.*\n\s+(.*)$", lines, re.M)
-    return {int(client): details for client, details in found}
+    found = re.findall(r"^\d+\s+\d+\s+\S+\s+\[?(?:::ffff:)?([^]\s]+)\]?:(\d+)\b.*\n\s+(.*)$", lines, re.M)
+    return {f"{client} {number}": details for client, number, details in found}
 
 
 def end_minute(lab, seconds):
@@ -115,7 +115,7 @@ def test_every_option_survives(lab, edge, clients, dark):
     scale = int(re.search(r"wscale:\d+,(\d+)", " ".join(found.values()))[1])
     assert len(said["options"]) == 16
     for row in said["options"]:
-        details = found[row["port"]].split()
+        details = found[row["client"]].split()
         assert row["same"], row
         assert ("ts" in details) == bool(row["tcp_timestamps"]), (row, details)
         assert ("sack" in details) == bool(row["tcp_sack"]), (row, details)
@@ -124,7 +124,7 @@ def test_every_option_survives(lab, edge, clients, dark):
         assert len(scales) == row["tcp_window_scaling"], (row, details)
         for word in scales:  # the client's own machine has the same buffers, so the same scale
             assert word == f"wscale:{scale},{scale}"
-        advertised = int(re.search(r"advmss:(\d+)", found[row["port"]])[1])
+        advertised = int(re.search(r"advmss:(\d+)", found[row["client"]])[1])
         assert advertised == (1440 if ":" in edge else 1460) - 12 * row["tcp_timestamps"]
     assert all(said["special"].values()) and "fastopen" in said["special"]
     echo = service(lab, "echo")

@@ -91,7 +91,7 @@ def test_a_handshake_moves_to_another_host(fleet, edge, clients, modes):
     assert sockets(fleet.edge, 9000) == {}
     assert len(said["options"]) == 16 and all(row["same"] for row in said["options"])
     for row in said["options"]:
-        details = found[row["port"]].split()
+        details = found[row["client"]].split()
         assert ("ts" in details) == bool(row["tcp_timestamps"]), (row, details)
         assert ("sack" in details) == bool(row["tcp_sack"]), (row, details)
         assert ("ecn" in details) == bool(row["tcp_ecn"]), (row, details)

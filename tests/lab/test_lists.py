@@ -5,6 +5,8 @@ import random
 import re
 import signal
 
+import pytest
+
 from lab import BUILD, CLIENTS_V4, EDGE_V4, INTERNET_V4, wait_until
 from test_cli import FAILED, NO, USAGE, attach, cli, connects  # cli is a fixture
 from test_stories import SERVED, V4, V6, both_families, protect, served
@@ -39,6 +41,7 @@ def passed(lab, service):
     return next(row["passed"] for row in lab.status()["services"] if row["name"] == service)
 
 
+@pytest.mark.alone("a million entries take seconds, of a machine that does nothing else")
 def test_a_million_entries_replaced_under_traffic(lab, cli):
     """A listed flood meets the list at every moment, and honest clients never notice."""
     everyone = (V4.dark, V6.dark)

@@ -176,11 +176,11 @@ def test_the_mss_survives(lab, edge, clients, dark):
     found = sockets(lab.edge, 9000)
     assert len(said["options"]) == 16 and all(said["special"].values())
     for row in said["options"]:
-        details = found[row["port"]].split()
+        details = found[row["client"]].split()
         assert row["same"], row
         assert not {"ts", "sack", "ecn"} & set(details), (row, details)
         assert not any(word.startswith("wscale:") for word in details), (row, details)
-        advertised = int(re.search(r"advmss:(\d+)", found[row["port"]])[1])
+        advertised = int(re.search(r"advmss:(\d+)", found[row["client"]])[1])
         assert advertised == (1440 if ":" in edge else 1460)
     echo = service(lab, "echo")
     assert echo["answered"] >= 16 + len(said["special"])
