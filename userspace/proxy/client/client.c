@@ -7,6 +7,7 @@
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
+#include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 #include "proxy/net/tls.h"
@@ -25,6 +26,8 @@ static void begin_service(struct client *client)
 {
 	if (client->listener->config->protocol == PROTOCOL_TCP)
 		relay_begin(client);
+	else if (tls_speaks_http2(&client->stream))
+		http2_begin(client);
 }
 
 /* It is known whose connection this is. */
@@ -108,16 +111,27 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 
 static void linger(struct client *client);
 
-static void drop_exchange(struct client *client)
+static void drop_requests(struct client *client)
 {
 	exchange_free(client->exchange);
 	client->exchange = NULL;
+	http2_free(client->http2);
+	client->http2 = NULL;
 }
 
 void client_run_exchange(struct client *client)
 {
 	if (exchange_run(client->exchange) == FLOW_MOVED)
 		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}
+
+static void arm_deadline(struct client *client)
+{
+	struct loop *loop = &client_worker(client)->loop;
+	uint64_t next_ns;
+
+	deadline_judge(client, loop->now_ns, &next_ns);
+	timer_arm_lazily(&loop->wheel, &client->deadline, next_ns);
 }
 
 void client_run(struct client *client)
@@ -135,6 +149,9 @@ void client_run(struct client *client)
 		break;
 	case CLIENT_EXCHANGE:
 		client_run_exchange(client);
+		break;
+	case CLIENT_HTTP2:
+		http2_run(client);
 		break;
 	case CLIENT_RELAY:
 		relay_run(client->relay);
@@ -154,16 +171,17 @@ void client_run(struct client *client)
 	if (client->relay)
 		relay_note_waits(client->relay, worker->loop.now_ns);
 	evict_place(client);
-	client_review(client);
+	arm_deadline(client);
 }
 
+/* An HTTP/2 client's requests have deadlines of their own: those are looked at, too. */
 void client_review(struct client *client)
 {
-	struct loop *loop = &client_worker(client)->loop;
-	uint64_t next_ns;
-
-	deadline_judge(client, loop->now_ns, &next_ns);
-	timer_arm_lazily(&loop->wheel, &client->deadline, next_ns);
+	if (client->http2)
+		timer_arm(&client_worker(client)->loop.wheel, &client->deadline,
+			  client_now(client));
+	else
+		arm_deadline(client);
 }
 
 static void handle_event(struct source *source, uint32_t events)
@@ -186,6 +204,10 @@ static void expire(struct timer *timer)
 	uint64_t now_ns = client_now(client), next_ns;
 	enum fw_verdict verdict;
 
+	if (client->http2) {
+		http2_expire(client);
+		return;
+	}
 	if (client->exchange)
 		deadline_look(client->exchange, now_ns);
 	if (client->relay)
@@ -215,7 +237,7 @@ static void expire(struct timer *timer)
 
 void client_next(struct client *client)
 {
-	drop_exchange(client);
+	drop_requests(client);
 	client->phase = CLIENT_IDLE;
 	client->since_ns = client_now(client);
 	/* What was sent ahead is read in a turn of its own: pipelining gains nobody an advantage.
@@ -233,7 +255,7 @@ void client_next(struct client *client)
  */
 static void begin_linger(struct client *client)
 {
-	drop_exchange(client);
+	drop_requests(client);
 	buffer_give(&client->in);
 	client->phase = CLIENT_LINGER;
 	client->since_ns = client_now(client);
@@ -288,12 +310,11 @@ void client_finish(struct client *client, enum fw_verdict verdict)
 		linger(client);
 		return;
 	}
-	drop_exchange(client);
+	drop_requests(client);
 	client_close(client, verdict);
 }
 
-/* Whose ceiling it was, if memory was refused. */
-static enum fw_verdict explain(const struct client *client, enum fw_verdict verdict)
+enum fw_verdict client_explain(const struct client *client, enum fw_verdict verdict)
 {
 	static const enum fw_verdict reasons[] = {
 		[SHORTAGE_NONE] = FW_MEMORY,
@@ -348,11 +369,11 @@ static void leave(struct client *client, enum fw_verdict verdict)
 
 	if (tls_fault(&client->stream) != FW_NONE)
 		verdict = tls_fault(&client->stream);
-	verdict = explain(client, verdict);
+	verdict = client_explain(client, verdict);
 	if (client->phase == CLIENT_HANDSHAKE)
 		handshake_count_failure(client);
 	report_end(client, verdict);
-	drop_exchange(client);
+	drop_requests(client);
 	relay_free(client->relay);
 	client->relay = NULL;
 	client->phase = CLIENT_CLOSED;

@@ -27,6 +27,7 @@ enum client_phase {
 	CLIENT_HEAD,         /* the head of a request is awaited or incomplete */
 	CLIENT_EXCHANGE,     /* a request is being answered */
 	CLIENT_IDLE,         /* kept alive; nothing of a next request has come */
+	CLIENT_HTTP2,        /* speaks HTTP/2: any number of requests */
 	CLIENT_RELAY,        /* bytes pass both ways unread */
 	CLIENT_LINGER,       /* has been told why it is over; may still be talking */
 	CLIENT_CLOSED,       /* gone, until the loop's turn is over */
@@ -40,6 +41,7 @@ struct client {
 	struct account account;    /* what it and its requests hold */
 	struct exchange *exchange; /* the request in flight, incomplete ones included; else NULL */
 	struct relay *relay;       /* in RELAY; else NULL */
+	struct http2 *http2;       /* in HTTP2; else NULL */
 	struct buffer *in;         /* received, and neither read nor forwarded; NULL: nothing */
 	struct buffer *out;        /* an error that the client has not taken yet; NULL: none */
 	uint64_t since_ns;         /* when the phase began */
@@ -81,6 +83,8 @@ void client_finish(struct client *client, enum fw_verdict verdict);
 void client_refuse(struct client *client, enum fw_verdict verdict);
 /* Turns the connection away; the client has been told why by other means. */
 void client_part(struct client *client, enum fw_verdict verdict);
+/* Whose ceiling it was, if memory was refused; else @verdict. */
+enum fw_verdict client_explain(const struct client *client, enum fw_verdict verdict);
 /* Ends without further ado: @verdict is one of CLOSE, counted. */
 void client_close(struct client *client, enum fw_verdict verdict);
 void client_reset(struct client *client, enum fw_verdict verdict);

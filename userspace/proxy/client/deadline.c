@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 
 #define NEWCOMER_NS CLOCK_SEC       /* for a first request to arrive at a proxy that drains */
@@ -110,6 +111,42 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 		 FW_IDLE_TIMEOUT);
 }
 
+/* What concerns the connection as a whole; its requests have deadlines of their own. */
+static void consider_http2(struct judgement *judgement, const struct http2 *http2)
+{
+	const struct client *client = http2->client;
+	const struct live *live = &client->listener->live;
+
+	if (http2->block.begun_ns)
+		consider(judgement,
+			 http2->block.begun_ns +
+				 granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
+			 FW_HEADER_TIMEOUT);
+	if (!http2->stream_count && client->requests)
+		consider(judgement,
+			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_KEEPALIVE),
+			 FW_KEEPALIVE_TIMEOUT);
+	else if (!http2->stream_count)
+		consider(judgement,
+			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
+			 FW_HEADER_TIMEOUT);
+	/* No verdict, but something to do. */
+	if (http2->notice_ns && !http2->told_last &&
+	    http2->notice_ns + HTTP2_NOTICE_NS < judgement->next_ns)
+		judgement->next_ns = http2->notice_ns + HTTP2_NOTICE_NS;
+	consider_uptake(judgement, live, &http2->send);
+}
+
+enum fw_verdict deadline_judge_exchange(const struct exchange *exchange, uint64_t now_ns,
+					uint64_t *next_ns)
+{
+	struct judgement judgement = {.now_ns = now_ns, .next_ns = WHEEL_NEVER};
+
+	consider_exchange(&judgement, exchange);
+	*next_ns = judgement.next_ns;
+	return judgement.verdict;
+}
+
 enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uint64_t *next_ns)
 {
 	struct judgement judgement = {.now_ns = now_ns, .next_ns = WHEEL_NEVER};
@@ -138,6 +175,9 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		break;
 	case CLIENT_EXCHANGE:
 		consider_exchange(&judgement, client->exchange);
+		break;
+	case CLIENT_HTTP2:
+		consider_http2(&judgement, client->http2);
 		break;
 	case CLIENT_RELAY:
 		consider_relay(&judgement, client->relay);

@@ -12,6 +12,10 @@
  * when to look again. */
 enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uint64_t *next_ns);
 
+/* The same for one of several requests. */
+enum fw_verdict deadline_judge_exchange(const struct exchange *exchange, uint64_t now_ns,
+					uint64_t *next_ns);
+
 /* Looks how much of the response the client has taken. */
 void deadline_look(struct exchange *exchange, uint64_t now_ns);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 
 enum {
@@ -48,6 +49,24 @@ static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_n
 	       owed_ms(&exchange->send.rate, exchange->send.taken, now_ns);
 }
 
+/* All requests together; without one it is as idle as another, or has yet to ask anything. */
+static uint64_t http2_owes_ms(const struct client *client, uint64_t now_ns)
+{
+	const struct list *streams = &client->http2->streams;
+	uint64_t sum_ms = 0;
+
+	if (!client->http2->stream_count)
+		return ms_since(client->since_ns, now_ns) *
+		       (client->requests ? WEIGHT_IDLE : WEIGHT_NEW);
+	for (const struct list *node = streams->next; node != streams; node = node->next) {
+		const struct http2_stream *stream = container_of(node, struct http2_stream, node);
+
+		if (stream->exchange)
+			sum_ms += exchange_owes_ms(stream->exchange, now_ns);
+	}
+	return sum_ms * WEIGHT_SLOW;
+}
+
 static uint64_t relay_owes_ms(const struct relay *relay, uint64_t now_ns)
 {
 	uint64_t idle_ms = ms_since(relay->touched_ns, now_ns);
@@ -71,6 +90,8 @@ static uint64_t weighed_ms(const struct client *client, uint64_t now_ns)
 		return waited_ms * WEIGHT_TURNED_AWAY;
 	case CLIENT_EXCHANGE:
 		return exchange_owes_ms(client->exchange, now_ns) * WEIGHT_SLOW;
+	case CLIENT_HTTP2:
+		return http2_owes_ms(client, now_ns);
 	case CLIENT_RELAY:
 		return relay_owes_ms(client->relay, now_ns);
 	case CLIENT_CLOSED:
@@ -97,6 +118,10 @@ static enum ward ward_of(const struct client *client)
 		return WARD_BUSY;
 	case CLIENT_LINGER:
 		return WARD_NEW;
+	case CLIENT_HTTP2:
+		if (client->http2->stream_count)
+			return WARD_BUSY;
+		/* fallthrough */
 	default:
 		return client->requests ? WARD_IDLE : WARD_NEW;
 	}
@@ -188,7 +213,7 @@ static void evict(struct client *client)
 	if (client->phase == CLIENT_LINGER)
 		board_count(client->listener->board, reason);
 	/* Who did nothing wrong is not to see an error. */
-	if (client->phase == CLIENT_IDLE)
+	if (client->ward == WARD_IDLE && client->phase != CLIENT_HEAD)
 		client_close(client, reason);
 	else
 		client_reset(client, reason);

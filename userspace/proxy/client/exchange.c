@@ -27,7 +27,9 @@ struct exchange *exchange_create(struct client *client, const struct front *fron
 
 void exchange_drop_link(struct exchange *exchange)
 {
-	if (exchange->link && exchange->link_reusable)
+	bool unused = exchange->link && !exchange->link->connecting && !exchange->head_sent;
+
+	if (exchange->link && (exchange->link_reusable || unused))
 		upstream_give(exchange->link);
 	else if (exchange->link && stream_is(&exchange->link->stream, STREAM_ENDING))
 		upstream_close(exchange->link);

@@ -95,6 +95,7 @@ struct exchange {
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
 	bool answered;      /* the response's head has been read */
+	bool reported;      /* its line is written: it was refused, and answered */
 	bool keep_alive;    /* the client's connection */
 	bool link_reusable; /* the server's */
 	bool link_once;     /* the server may see more requests in it than we do */
@@ -159,6 +160,8 @@ bool request_is_done(const struct exchange *exchange);
 
 /* response.c: what the server says; one step of it towards the client. */
 enum flow response_forward(struct exchange *exchange);
+/* Everything has been said and taken. */
+void response_finish(struct exchange *exchange);
 
 /* http1.c: reads on, and when a request's head is complete sends it on its way. */
 void http1_read(struct client *client);

@@ -12,6 +12,8 @@ bool handshake_begin(struct client *client)
 	if (tls_begin(&client->stream, listener->worker->tls, &client->account, listener->site) < 0)
 		return false;
 	tls_feed(&client->stream, &client->in);
+	if (listener->live.value[FW_SET_HTTP2_ENABLED])
+		tls_offer_http2(&client->stream);
 	return true;
 }
 

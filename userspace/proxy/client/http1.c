@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/http2.h"
 
 /* --- the request's head ------------------------------------------------------------------------
  */
@@ -44,11 +45,29 @@ static bool open_exchange(struct client *client)
 	return true;
 }
 
+/* Whether a connection that may speak HTTP/2 without TLS does, or may yet turn out to. */
+static bool awaits_preface(struct client *client)
+{
+	int result;
+
+	if (!client->listener->live.value[FW_SET_HTTP2_CLEARTEXT] || client->stream.tls ||
+	    client->requests)
+		return false;
+	result = http2_recognise(buffer_start(client->in), buffer_length(client->in));
+	if (result > 0) {
+		http2_begin(client);
+		client_run(client);
+	}
+	return result >= 0;
+}
+
 /* Looks at what has been received. True: the head is not complete, and more may be read. */
 static bool parse(struct client *client)
 {
 	int result;
 
+	if (!client->exchange && awaits_preface(client))
+		return client->phase != CLIENT_HTTP2;
 	if (!client->exchange && !open_exchange(client)) {
 		client_refuse(client, FW_MEMORY);
 		return false;

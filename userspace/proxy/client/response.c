@@ -160,23 +160,24 @@ static enum flow read_server(struct exchange *exchange)
 	return check_body(exchange, (uint32_t)count) ? FLOW_MOVED : refuse(exchange);
 }
 
-/* Everything has been said and taken. */
-static enum flow finish(struct exchange *exchange)
+void response_finish(struct exchange *exchange)
 {
 	/* A request that was not wanted to its end leaves its connections in the middle of it. */
 	if (!request_is_done(exchange))
 		exchange->link_reusable = exchange->keep_alive = false;
-	report_request(exchange->client, exchange, exchange->status, FW_NONE);
+	if (!exchange->reported)
+		report_request(exchange->client, exchange, exchange->status, FW_NONE);
 	exchange->front->finish(exchange);
-	return FLOW_OVER;
 }
 
 enum flow response_forward(struct exchange *exchange)
 {
 	if (exchange->answer_ready || buffer_length(exchange->to_client))
 		return exchange->front->send(exchange);
-	if (exchange->answered && exchange->response_body.done)
-		return finish(exchange);
+	if (exchange->answered && exchange->response_body.done) {
+		response_finish(exchange);
+		return FLOW_OVER;
+	}
 	if (!exchange->link || exchange->link->connecting)
 		return FLOW_STUCK;
 	return read_server(exchange);

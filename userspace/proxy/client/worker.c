@@ -8,6 +8,7 @@
 #include "proxy/client/client.h"
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/http2.h"
 #include "proxy/client/load.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
@@ -102,7 +103,9 @@ static bool is_between_requests(const struct client *client)
 
 static void drain_client(struct client *client)
 {
-	if (is_between_requests(client))
+	if (client->http2)
+		http2_drain(client);
+	else if (is_between_requests(client))
 		client_close(client, FW_DRAINED);
 	else
 		client_review(client);
@@ -226,6 +229,8 @@ static int allocate(struct worker *worker)
 	const struct config *config = options->config;
 	int code;
 
+	if (!http2_engine_init(&worker->http2, &worker->budget))
+		return -ENOMEM;
 	worker->tls = tls_engine_create(&worker->budget);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
@@ -313,6 +318,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		free(worker->listeners[i].routes);
 	access_log_destroy(&worker->log);
+	http2_engine_destroy(&worker->http2);
 	tls_engine_free(worker->tls);
 	pipes_destroy(&worker->pipes);
 	reserve_destroy(&worker->reserve);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/account.h"
 #include "base/buffer.h"
+#include "proxy/client/http2_engine.h"
 #include "proxy/client/pipes.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
@@ -73,6 +74,7 @@ struct worker {
 	struct proxy_shared *shared;
 	struct pool_budget budget;
 	struct pool clients, exchanges, relays;
+	struct http2_engine http2;
 	struct pipes pipes; /* of relays */
 	struct buffers buffers;
 	struct tls_engine *tls;

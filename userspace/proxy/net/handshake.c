@@ -160,6 +160,13 @@ static void note_alert(const SSL *ssl, int where, int code)
 			code & 0xff;
 }
 
+bool handshake_offers_http2(const SSL *ssl)
+{
+	const struct handshake *handshake = SSL_get_app_data(ssl);
+
+	return handshake->stream->tls->offers_http2;
+}
+
 void handshake_prepare(SSL_CTX *context)
 {
 	SSL_CTX_set_keylog_callback(context, note_secret);
@@ -332,6 +339,8 @@ int handshake_harvest(struct handshake *handshake, struct tls *tls)
 	X509 *certificate = SSL_get0_peer_certificate(ssl);
 	bool is_13 = SSL_version(ssl) == TLS1_3_VERSION;
 	int cipher = cipher_of(ssl);
+	const unsigned char *protocol;
+	unsigned int protocol_length;
 
 	/* The BIO gave it no byte beyond Finished; what it holds all the same is out of order. */
 	if (SSL_has_pending(ssl) || cipher < 0)
@@ -342,6 +351,8 @@ int handshake_harvest(struct handshake *handshake, struct tls *tls)
 	tls->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl));
 	tls->resumed = SSL_session_reused(ssl);
 	tls->most = record_limit_of(ssl);
+	SSL_get0_alpn_selected(ssl, &protocol, &protocol_length);
+	tls->http2 = protocol_length == 2 && !memcmp(protocol, "h2", 2);
 	if (certificate && site_forwards_client(tls->site)) {
 		tls->client = describe_client(certificate);
 		if (!tls->client)

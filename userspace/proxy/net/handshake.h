@@ -14,6 +14,8 @@ struct handshake;
 
 /* Sets what every context for handshakes needs. */
 void handshake_prepare(SSL_CTX *context);
+/* Whether HTTP/2 is among what this handshake offers. */
+bool handshake_offers_http2(const SSL *ssl);
 
 /* NULL: no memory. */
 struct handshake *handshake_create(struct stream *stream, SSL_CTX *context);

@@ -79,8 +79,10 @@ static int staple(SSL *ssl, void *argument)
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
-/* What is spoken inside: in order of preference, each with its length. HTTP/2 would stand first. */
-static const unsigned char http_protocols[] = "\x08http/1.1";
+/* What is spoken inside: in order of preference, each with its length. */
+static const unsigned char http_protocols[] = "\x02h2\x08http/1.1";
+
+enum { HTTP2_LENGTH = 3 };
 
 /* A client that speaks nothing of ours was meant for another server: it is refused, so that nobody
  * can make it talk to the wrong one (RFC 7301 section 3.2; ALPACA). */
@@ -88,12 +90,13 @@ static int select_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 			   const unsigned char *offered, unsigned int offered_length,
 			   void *argument)
 {
+	unsigned int skipped = handshake_offers_http2(ssl) ? 0 : HTTP2_LENGTH;
 	unsigned char *found;
 
-	(void)ssl;
 	(void)argument;
-	if (SSL_select_next_proto(&found, length, http_protocols, sizeof(http_protocols) - 1,
-				  offered, offered_length) != OPENSSL_NPN_NEGOTIATED)
+	if (SSL_select_next_proto(&found, length, http_protocols + skipped,
+				  sizeof(http_protocols) - 1 - skipped, offered,
+				  offered_length) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*chosen = found;
 	return SSL_TLSEXT_ERR_OK;

@@ -92,6 +92,16 @@ enum fw_verdict tls_fault(const struct stream *stream)
 	return stream->tls ? (enum fw_verdict)stream->tls->fault : FW_NONE;
 }
 
+void tls_offer_http2(struct stream *stream)
+{
+	stream->tls->offers_http2 = true;
+}
+
+bool tls_speaks_http2(const struct stream *stream)
+{
+	return stream->tls && stream->tls->http2;
+}
+
 bool tls_facts(const struct stream *stream, struct tls_facts *facts)
 {
 	const struct tls *tls = stream->tls;
@@ -106,6 +116,7 @@ bool tls_facts(const struct stream *stream, struct tls_facts *facts)
 		.fingerprint = tls->client ? tls->client->fingerprint : NULL,
 		.is_12 = !tls->records.is_13,
 		.resumed = tls->resumed,
+		.http2 = tls->http2,
 	};
 	return true;
 }

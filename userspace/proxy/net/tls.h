@@ -32,6 +32,9 @@ int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *
 /* Takes over *@early, what was received of it before; NULL: nothing. */
 void tls_feed(struct stream *stream, struct buffer **early);
 
+/* HTTP/2 is to be offered, too. */
+void tls_offer_http2(struct stream *stream);
+
 /*
  * Reads the ClientHello, without answering it. 1: it is whole; 0: more is to come; −enum
  * fw_verdict: refused, the client told by an alert if it understands one; −FW_CLIENT_CLOSED: it
@@ -46,6 +49,9 @@ int tls_shake(struct stream *stream);
 /* The handshake has failed: what is said now, if anything, is said in plain text. */
 void tls_abandon(struct stream *stream);
 
+/* Whether the client and we agreed to speak HTTP/2 inside. */
+bool tls_speaks_http2(const struct stream *stream);
+
 /* Why reading or writing failed, if that was TLS's own reason; else FW_NONE. */
 enum fw_verdict tls_fault(const struct stream *stream);
 
@@ -57,6 +63,7 @@ struct tls_facts {
 	const char *subject; /* of the client's certificate (RFC 4514); NULL: none, or not … */
 	const char *fingerprint; /* … to be told. SHA-256, in hex */
 	bool is_12, resumed;
+	bool http2; /* is spoken inside (ALPN "h2") */
 };
 
 /* Valid for as long as the stream. False: the handshake is not complete, or there is no TLS. */

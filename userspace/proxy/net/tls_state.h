@@ -77,9 +77,10 @@ struct tls {
 	bool greeted;     /* the ClientHello is whole, in `in` */
 	bool open;        /* the handshake is complete */
 	bool resumed;
-	bool ended;           /* the client sends no more */
-	bool closed;          /* we send no more: close_notify is sent, or in `out` */
-	bool owes_key_update; /* before the next record */
+	bool offers_http2, http2; /* as an application protocol; and it was chosen */
+	bool ended;               /* the client sends no more */
+	bool closed;              /* we send no more: close_notify is sent, or in `out` */
+	bool owes_key_update;     /* before the next record */
 	struct records records;
 };
 
