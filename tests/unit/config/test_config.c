@@ -283,6 +283,57 @@ static void test_tls_of_a_listener(void **state)
 	config_free(config);
 }
 
+#define BALANCED(text)                                                                             \
+	"listener a { bind = \"127.0.0.1:1\" upstream = app\n proxy_protocol { " text " }\n}"      \
+	"\n" APP
+
+static void test_balancers_of_a_listener(void **state)
+{
+	struct config *config =
+		parsed("listener a { bind = \"127.0.0.1:1\" upstream = app }\n" APP);
+	struct error text;
+
+	(void)state;
+	assert_int_equal(config->services[0].balancers.count, 0);
+	config_free(config);
+
+	config = parsed(BALANCED("from = {\"10.0.0.0/8\", \"2001:db8::1\"} others = \"refuse\""));
+	assert_int_equal(config->services[0].balancers.count, 2);
+	assert_int_equal(config->services[0].balancers.ranges[0].length, 104);
+	assert_int_equal(config->services[0].balancers.ranges[1].length, 128);
+	assert_int_equal(config->services[0].balancers.others, PEERS_REFUSE);
+	assert_int_equal(config->upstreams[0].proxy_protocol, INTRODUCTION_OFF);
+	config_free(config);
+
+	config =
+		parsed(BALANCED("from = \"10.0.0.0/8\"") "upstream b { server { address = "
+							 "\"127.0.0.1:1\" } proxy_protocol = v2 }");
+	assert_int_equal(config->services[0].balancers.others, PEERS_ACCEPT);
+	config_warnings(config, &text);
+	assert_non_null(strstr(text.text, "unless it is allowed (floodwall allow 10.0.0.0/8)"));
+	assert_int_equal(config->upstreams[1].proxy_protocol, INTRODUCTION_V2);
+	config_free(config);
+}
+
+static void test_faults_of_balancers(void **state)
+{
+	(void)state;
+	assert_refused(BALANCED("others = accept"),
+		       "f:2: listener a: proxy_protocol: needs the balancers' addresses: "
+		       "from = {\"10.0.0.0/8\"}");
+	assert_refused(
+		BALANCED("from = \"0.0.0.0/0\""),
+		"f:2: listener a: proxy_protocol.from: \"0.0.0.0/0\" is everybody: any client "
+		"could choose its address");
+	assert_refused(
+		BALANCED("from = \"10.0.0.1/8\" others = maybe"),
+		"f:2: listener a: proxy_protocol.from: \"10.0.0.1/8\" has host bits set; did "
+		"you mean 10.0.0.0/8?\n"
+		"f:2: listener a: proxy_protocol.others: \"maybe\" is not accept or refuse");
+	assert_refused("upstream b { server { address = \"127.0.0.1:1\" } proxy_protocol = v3 }",
+		       "f:1: upstream b: proxy_protocol: \"v3\" is not off, v1 or v2");
+}
+
 static void test_faults_of_tls(void **state)
 {
 	(void)state;
@@ -560,6 +611,8 @@ int main(void)
 		cmocka_unit_test(test_values_out_of_range_are_all_reported),
 		cmocka_unit_test(test_tls_of_a_listener),
 		cmocka_unit_test(test_faults_of_tls),
+		cmocka_unit_test(test_balancers_of_a_listener),
+		cmocka_unit_test(test_faults_of_balancers),
 		cmocka_unit_test(test_bindings),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_upstreams_and_routes),
