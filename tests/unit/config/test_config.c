@@ -325,11 +325,10 @@ static void test_faults_of_balancers(void **state)
 		BALANCED("from = \"0.0.0.0/0\""),
 		"f:2: listener a: proxy_protocol.from: \"0.0.0.0/0\" is everybody: any client "
 		"could choose its address");
-	assert_refused(
-		BALANCED("from = \"10.0.0.1/8\" others = maybe"),
-		"f:2: listener a: proxy_protocol.from: \"10.0.0.1/8\" has host bits set; did "
-		"you mean 10.0.0.0/8?\n"
-		"f:2: listener a: proxy_protocol.others: \"maybe\" is not accept or refuse");
+	assert_refused(BALANCED("from = \"10.0.0.1/8\" others = maybe"),
+		       "f:2: listener a: proxy_protocol.from: \"10.0.0.1/8\" has bits set beyond "
+		       "its length; did you mean 10.0.0.0/8?\n"
+		       "f:2: listener a: proxy_protocol.others: \"maybe\" is not accept or refuse");
 	assert_refused("upstream b { server { address = \"127.0.0.1:1\" } proxy_protocol = v3 }",
 		       "f:1: upstream b: proxy_protocol: \"v3\" is not off, v1 or v2");
 }
