@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""requests through a reverse proxy on one core: floodwalld, nginx, HAProxy
+"""requests and bytes through a proxy on one core: floodwalld, nginx, HAProxy
 
 wrk and the origin (nginx) share the second core. The subject "direct" is wrk on the origin itself:
 the ceiling that the load generator sets for everybody. Nothing is taken on trust: a run counts only
@@ -19,6 +19,7 @@ import socket
 import ssl
 import statistics
 import subprocess
+import typing
 import urllib.request
 
 from machine import Watch
@@ -34,13 +35,25 @@ CONNECTIONS = 64
 ROUNDS, SECONDS = 15, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
-TLS = 10  # from a port without TLS to the one with it
+TLS, TCP = 10, 20  # from a port of HTTP to the one with TLS, and to the one where bytes are relayed
 STATUS_PORT = 8009
 SATURATED = 0.95  # share of its core that a proxy must use for per_s to be about it
 QUIET = 0.05  # share of both cores that other work may have
-# Case → whether it is TLS, and what its requests say besides the request line and Host.
-CASES = {"keepalive": (False, []), "connections": (False, ["Connection: close"]),
-         "tls_keepalive": (True, []), "tls_handshake": (True, ["Connection: close"])}
+BULK = b"".join(b"%015d\n" % number for number in range(1 << 16))  # 1 MiB
+
+
+class Case(typing.NamedTuple):
+    offset: int = 0  # to PORTS
+    headers: list = []  # besides the request line and Host
+    path: str = "/"
+    body: bytes = BODY
+    connections: int = CONNECTIONS
+
+
+CASES = {"keepalive": Case(), "connections": Case(headers=["Connection: close"]),
+         "tls_keepalive": Case(TLS), "tls_handshake": Case(TLS, ["Connection: close"]),
+         "body_1m": Case(path="/1m", body=BULK, connections=16),
+         "tcp": Case(TCP, path="/1m", body=BULK, connections=16)}
 
 
 def start_servers(proxy_core, load_core, servers):
@@ -62,10 +75,10 @@ def start_servers(proxy_core, load_core, servers):
           PORTS["floodwall"], CGROUP)
 
 
-def connect(port, tls):
+def connect(port, case):
     """As every client of a case does; with TLS, what was agreed on must be the same for all."""
     connection = socket.create_connection(("127.0.0.1", port), 5)
-    if not tls:
+    if case.offset != TLS:
         return connection
     context = ssl.create_default_context(cafile=WORK / "web.pem")
     connection = context.wrap_socket(connection, server_hostname="web.test")
@@ -74,18 +87,18 @@ def connect(port, tls):
     return connection
 
 
-def response_length(port, tls, headers):
+def response_length(port, case):
     """Length of one response, which must be the origin's answer to the byte."""
-    request = "\r\n".join(["GET / HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""])
+    request = "\r\n".join([f"GET {case.path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *case.headers, "", ""])
     response = b""
-    with connect(port, tls) as connection:
+    with connect(port, case) as connection:
         connection.sendall(request.encode())
-        while not response.endswith(b"\r\n\r\n" + BODY):
+        while not response.endswith(b"\r\n\r\n" + case.body):
             piece = connection.recv(65536)
             if not piece:
                 break
             response += piece
-    if not response.startswith(b"HTTP/1.1 200 ") or not response.endswith(b"\r\n\r\n" + BODY):
+    if not response.startswith(b"HTTP/1.1 200 ") or not response.endswith(b"\r\n\r\n" + case.body):
         raise RuntimeError(f"port {port} answered {response[:200]!r}")
     return len(response)
 
@@ -97,41 +110,42 @@ def origin_counts():
     return int(accepts), int(requests)
 
 
-def load(port, tls, headers, core, seconds):
-    words = ["taskset", "-c", core, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
+def load(port, case, core, seconds):
+    words = ["taskset", "-c", core, "wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s",
              "-s", CONFIGS / "load.lua"]
-    for header in headers:
+    for header in case.headers:
         words += ["-H", header]
-    url = f"http{'s' if tls else ''}://127.0.0.1:{port}/"
+    url = f"http{'s' if case.offset == TLS else ''}://127.0.0.1:{port}{case.path}"
     out = subprocess.run([*map(str, words), url], check=True, text=True,
                          capture_output=True).stdout
     return json.loads(out.strip().splitlines()[-1])
 
 
-def measure(case, subject, server, core, seconds):
+def measure(name, subject, server, core, seconds):
     """One turn of one subject: {metric: (value, unit)}, and the share of time its core was busy."""
-    tls, headers = CASES[case]
-    port = PORTS[subject] + (TLS if tls else 0)
-    length = response_length(port, tls, headers)
+    case = CASES[name]
+    port = PORTS[subject] + case.offset
+    length = response_length(port, case)
     connections_before, requests_before = origin_counts()
     cpu_before = server.cpu_ns()
-    result = load(port, tls, headers, core, seconds)
+    result = load(port, case, core, seconds)
     cpu = server.cpu_ns() - cpu_before
     connections, requests = (after - before for after, before in
                              zip(origin_counts(), (connections_before, requests_before)))
     done = result["requests"]
-    complain = lambda what: RuntimeError(f"{case}: {subject}: {what} (wrk: {result})")
+    complain = lambda what: RuntimeError(f"{name}: {subject}: {what} (wrk: {result})")
     if result["errors"] or not done:
         raise complain("requests failed")
     # Up to one response and one request for each connection may be cut short at the end.
-    if abs(result["bytes"] - done * length) > CONNECTIONS * length:
+    if abs(result["bytes"] - done * length) > case.connections * length:
         raise complain(f"not every response had the {length} bytes of the right one")
     # … and so may the previous turn's, which the origin sees in this one.
-    if not done <= requests <= done + 3 * CONNECTIONS:
+    if not done <= requests <= done + 3 * case.connections:
         raise complain(f"the origin saw {requests} requests")
     if subject != "direct" and connections > 4 * CONNECTIONS:
         raise complain(f"its connections to the origin are not kept alive: it made {connections}")
-    return {"per_s": (done * 1e6 / result["duration_us"], "1/s"),
+    amount, unit = (result["bytes"], "B/s") if case.body is BULK else (done, "1/s")
+    return {"per_s": (amount * 1e6 / result["duration_us"], unit),
             "p99_ms": (result["p99_us"] / 1e3, "ms"),
             "cpu_us": (cpu / 1e3 / done, "us")}, cpu / 1e3 / result["duration_us"]
 
@@ -155,6 +169,7 @@ def run(record, quick):
     servers, busy = {}, {}
     furnish()
     make_certificate()
+    (WORK / "1m").write_bytes(BULK)
     try:
         start_servers(cores[0], cores[1], servers)
         watch = Watch(cores[:2], servers)
