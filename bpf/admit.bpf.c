@@ -48,7 +48,7 @@ static __always_inline bool admit_read(struct __sk_buff *skb, struct packet *pac
 	*packet = (struct packet){
 		.source.length = 128,
 		.destination.proto = IPPROTO_TCP,
-		.known = PACKET_PORTS,
+		.known = PACKET_TCP,
 		.length = skb->len,
 		.ifindex = skb->ifindex,
 	};

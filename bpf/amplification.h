@@ -79,8 +79,8 @@ __noinline int amplification_kind(struct xdp_md *ctx, const struct packet *packe
 		return AMPLIFICATION_FRAGMENT;
 	switch (packet->destination.proto) {
 	case IPPROTO_UDP:
-		return packet->known == PACKET_PORTS ? amplification_udp(ctx, packet)
-						     : AMPLIFICATION_UDP;
+		return packet_has_ports(packet) ? amplification_udp(ctx, packet)
+						: AMPLIFICATION_UDP;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return AMPLIFICATION_ICMP;

@@ -10,6 +10,7 @@
 #ifndef FLOODWALL_EMIT_H
 #define FLOODWALL_EMIT_H
 
+#include "expect.h"
 #include "maps.h"
 #include "packet.h"
 #include "policy.h"
@@ -20,10 +21,10 @@
 static __always_inline void emit_event(const struct packet *packet, enum fw_verdict verdict,
 				       enum fw_mode mode, __u64 count, __u64 now)
 {
-	__u32 zero = 0, slot;
-	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
+	struct fw_meta *state = policy_meta();
 	struct fw_event *event;
 	__u64 sequence;
+	__u32 slot;
 
 	if (!state)
 		return;
@@ -132,11 +133,11 @@ static __always_inline int emit_verdict(const struct packet *packet, enum fw_ver
 	struct fw_counter *counter = emit_counter(packet->service, verdict);
 	enum fw_action action = emit_action(verdict);
 
-	if (counter) {
+	if (likely(counter)) {
 		counter->packets++;
 		counter->bytes += packet->length;
 	}
-	if (action == FW_ACTION_PASS)
+	if (likely(action == FW_ACTION_PASS))
 		return XDP_PASS;
 	if (action == FW_ACTION_ANSWER)
 		return XDP_TX;

@@ -7,6 +7,7 @@
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "expect.h"
 #include "maps.h"
 #include "policy.h"
 #include "records.h"
@@ -155,7 +156,8 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 						     const struct packet *packet)
 {
-	const __u64 prefix = HASH(PREFIX);
+	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
+	const __u64 prefix = fw_hash_prefix(seed, packet->network, packet->service);
 	struct attempt attempt = {
 		.verified = packet->records & FW_RECORD_KNOWN ? rate_verified_source(packet) : NULL,
 		.source = fw_hash_source(prefix, &packet->source.addr),
@@ -205,12 +207,13 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 }
 
 /* Any other segment passes, unless its service is under pressure, or a source at its cap. */
-static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet)
+static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet,
+						     const struct fw_meta *state)
 {
 	enum fw_verdict verdict;
 	__u64 now;
 
-	if (!pressure_anywhere())
+	if (likely(!pressure_anywhere(state)))
 		return FW_PASS_ESTABLISHED;
 	packet->service = service_find(&packet->destination);
 	if (packet->service == FW_HOST_SERVICE)
@@ -280,6 +283,8 @@ static __always_inline enum fw_verdict judge_icmp(struct xdp_md *ctx, const stru
 static __always_inline enum fw_verdict judge_datagram(struct xdp_md *ctx,
 						      const struct packet *packet)
 {
+	if (packet_has_ports(packet))
+		JUDGE(sanity_land(packet));
 	switch (amplification_kind(ctx, packet)) {
 	case AMPLIFICATION_ANSWER:
 		return FW_PASS_ANSWER;
@@ -301,27 +306,16 @@ static __always_inline enum fw_verdict judge_datagram(struct xdp_md *ctx,
 	return FW_PASS_OTHER;
 }
 
-static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *packet)
+static __always_inline enum fw_verdict judge_tcp(struct xdp_md *ctx, struct packet *packet,
+						 const struct fw_meta *state)
 {
 	enum fw_verdict verdict;
 
-	JUDGE(parse_packet(ctx, packet));
-	if (packet->known == PACKET_OPAQUE)
-		return FW_PASS_OTHER;
-	if (lists_allow(packet))
-		return FW_PASS_ALLOWED;
-	JUDGE(listed_judge(packet));
-	packet->records = records_of(&packet->source.addr);
-	JUDGE(lists_block(packet));
-	JUDGE(sanity_fragment(packet));
-	JUDGE(sanity_source(packet));
 	JUDGE(sanity_land(packet));
 	JUDGE(sanity_tcp_flags(packet));
-	if (!packet_is_tcp(packet))
-		return judge_datagram(ctx, packet);
-	if (!packet_opens_connection(packet)) {
-		verdict = judge_segment(ctx, packet);
-		if (verdict == FW_PASS_ESTABLISHED && packet->tcp_flags & PACKET_SYN)
+	if (likely(!packet_opens_connection(packet))) {
+		verdict = judge_segment(ctx, packet, state);
+		if (verdict == FW_PASS_ESTABLISHED && unlikely(packet->tcp_flags & PACKET_SYN))
 			return judge_syn_ack(ctx, packet);
 		return verdict;
 	}
@@ -329,6 +323,26 @@ static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *
 	if (packet->service == FW_HOST_SERVICE)
 		return FW_PASS_OTHER;
 	return judge_attempt(ctx, packet);
+}
+
+static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *packet)
+{
+	const struct fw_meta *state = policy_meta();
+
+	JUDGE(parse_packet(ctx, packet));
+	if (unlikely(packet->known == PACKET_OPAQUE))
+		return FW_PASS_OTHER;
+	if (unlikely(!state))
+		return FW_PASS_OTHER;
+	if (lists_allow(packet))
+		return FW_PASS_ALLOWED;
+	JUDGE(listed_judge(packet));
+	packet->records = records_of(state, packet->network);
+	JUDGE(lists_block(packet));
+	JUDGE(sanity_fragment(packet));
+	JUDGE(sanity_source(packet));
+	return likely(packet_is_tcp(packet)) ? judge_tcp(ctx, packet, state)
+					     : judge_datagram(ctx, packet);
 }
 
 SEC("xdp")

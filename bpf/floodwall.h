@@ -258,19 +258,6 @@ struct fw_service {
 /* When a newcomer is challenged; the setting challenge.mode. */
 enum fw_challenge { FW_CHALLENGE_NEVER, FW_CHALLENGE_AUTO, FW_CHALLENGE_ALWAYS };
 
-/*
- * Per service; row 0 holds the latest of all services, so that one look tells that nothing is on.
- * The filter writes it, and whoever else runs short may: under pressure every newcomer is
- * challenged, and a segment needs a socket or a cookie. Times are CLOCK_MONOTONIC; 0: never yet.
- */
-struct fw_pressure {
-	__u64 until_ns;
-	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
-			     other hosts send them too */
-	__u64 caps_ns;    /* until then a handshake may complete that takes its source past a cap */
-	__u64 verified_ns; /* until then verified sources are challenged as well; not in row 0 */
-};
-
 /* Per service: GCRA cells of the attempts above whose rate sources are challenged. */
 struct fw_strain {
 	__u64 newcomers_tat_ns; /* CLOCK_MONOTONIC */
@@ -431,7 +418,20 @@ enum fw_record {
 	FW_RECORD_KNOWN = 2,   /* in sources or connections */
 };
 
-/* One for the whole filter; written by the loader. */
+/*
+ * Per service. The filter writes it, and whoever else runs short may, together with the latest of
+ * all services in fw_meta, by which one look tells that nothing is on. Under pressure every
+ * newcomer is challenged, and a segment needs a socket or a cookie. Times are CLOCK_MONOTONIC; 0:
+ * never yet.
+ */
+struct fw_pressure {
+	__u64 until_ns;
+	__u64 caps_ns; /* until then a handshake may complete that takes its source past a cap */
+	__u64 verified_ns; /* until then verified sources are challenged as well; not in fw_meta */
+	__u64 zero;
+};
+
+/* One for the whole filter: what its programs and user space tell each other. */
 struct fw_meta {
 	__u64 layout;      /* FW_LAYOUT of the program that made the maps */
 	__u64 seed[2];     /* random key of fw_hash(); new with each set of maps */
@@ -442,6 +442,10 @@ struct fw_meta {
 	__u64 records; /* the half of the map `records` that is in use, 0 or 1. Notes go to both;
 			  the other one is emptied, filled from the tables, and taken into use,
 			  as a bit that nobody needs any more can't be told from the others */
+	struct fw_pressure any; /* the latest of all services: what every segment is held against */
+	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
+			     other hosts send them too */
+	__u64 zero[3];    /* a power of two in all: it is found by a shift */
 };
 
 static inline __u32 fw_counter_index(__u32 service, __u32 verdict)

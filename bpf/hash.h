@@ -26,11 +26,11 @@ static inline __u32 fw_host(const struct fw_addr *addr)
 	return addr->word[1] & (__be32)__builtin_bswap32(0x0000ffff);
 }
 
-/* The first bit of the map `records` for @addr's network: who finds two that share theirs gains
+/* The first bit of the map `records` for a network: who finds two that share theirs gains
  * nothing. */
-static inline __u32 fw_record_bit(const __u64 seed[2], const struct fw_addr *addr)
+static inline __u32 fw_record_bit(const __u64 seed[2], __u64 network)
 {
-	return (__u32)((fw_network(addr) + seed[0]) * (seed[1] | 1) >> (64 - FW_RECORD_BITS)) & ~1u;
+	return (__u32)((network + seed[0]) * (seed[1] | 1) >> (64 - FW_RECORD_BITS)) & ~1u;
 }
 
 static inline __u32 fw_record_word(__u32 half, __u32 bit)
@@ -82,11 +82,11 @@ static inline __u64 fw_hash(const __u64 seed[2], const struct fw_addr *addr, __u
  * that they make, without the length that other messages end with. Keyed by a secret, so that
  * nobody outside can aim at a bucket or a cell.
  */
-static inline __u64 fw_hash_prefix(const __u64 seed[2], const struct fw_addr *addr, __u32 service)
+static inline __u64 fw_hash_prefix(const __u64 seed[2], __u64 network, __u32 service)
 {
 	__u64 v0 = seed[0] ^ 0x736f6d6570736575ULL, v1 = seed[1] ^ 0x646f72616e646f6dULL;
 	__u64 v2 = seed[0] ^ 0x6c7967656e657261ULL, v3 = seed[1] ^ 0x7465646279746573ULL;
-	__u64 word = fw_network(addr) << 16 | service;
+	__u64 word = network << 16 | service;
 	int i;
 
 	v3 ^= word;
@@ -113,7 +113,7 @@ static inline __u64 fw_hash_source(__u64 prefix_hash, const struct fw_addr *addr
 static inline __u64 fw_hash_at(const __u64 seed[2], const struct fw_addr *addr, __u32 service,
 			       enum fw_level level)
 {
-	__u64 prefix = fw_hash_prefix(seed, addr, service);
+	__u64 prefix = fw_hash_prefix(seed, fw_network(addr), service);
 
 	return level == FW_LEVEL_PREFIX ? prefix : fw_hash_source(prefix, addr);
 }

@@ -11,6 +11,7 @@
 
 #include "connections.h"
 #include "emit.h"
+#include "expect.h"
 #include "policy.h"
 #include "rate.h"
 #include "sketch.h"
@@ -20,7 +21,7 @@
 	do {                                                                                       \
 		enum fw_verdict verdict_ = (stage);                                                \
                                                                                                    \
-		if (verdict_ != FW_NONE && emit_enforces(packet, verdict_))                        \
+		if (unlikely(verdict_ != FW_NONE) && emit_enforces(packet, verdict_))              \
 			return verdict_;                                                           \
 	} while (0)
 

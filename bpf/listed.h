@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <bpf/bpf_endian.h>
+#include "expect.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -148,7 +149,7 @@ static __always_inline enum fw_verdict listed_find(const struct packet *packet, 
 	__u32 zero = 0, number;
 	void *image = bpf_map_lookup_elem(&listing, &zero);
 
-	if (!image)
+	if (likely(!image))
 		return FW_NONE;
 	number = fw_addr_is_v4(source) ? listed_rule_v4(image, bpf_ntohl(source->word[3]))
 				       : listed_rule_v6(image, source);

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <bpf/bpf_core_read.h>
+#include "expect.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -57,7 +58,7 @@ static __always_inline struct fw_list_entry *lists_find(void *list, const struct
 {
 	struct fw_list_entry *entry;
 
-	if (lists_is_empty(list))
+	if (likely(lists_is_empty(list)))
 		return NULL;
 	entry = bpf_map_lookup_elem(list, &packet->source);
 	if (entry && !lists_entry_lives(entry))
@@ -98,7 +99,8 @@ static __always_inline bool lists_exempt(const struct packet *packet)
 
 static __always_inline enum fw_verdict lists_block(const struct packet *packet)
 {
-	if ((packet->records & FW_RECORD_BLOCKED && lists_host_holds(&block_hosts, packet)) ||
+	if ((unlikely(packet->records & FW_RECORD_BLOCKED) &&
+	     lists_host_holds(&block_hosts, packet)) ||
 	    lists_prefix_holds(&block_prefixes, packet))
 		return FW_BLOCKED;
 	return FW_NONE;

@@ -10,13 +10,15 @@
 
 #include <stdbool.h>
 #include <linux/in.h>
+#include "expect.h"
 #include "floodwall.h"
 
 /* How far parsing came: what lies beyond is unset, and no rule about it applies. */
 enum packet_known {
 	PACKET_OPAQUE,    /* not IP, or no readable IP header */
 	PACKET_ADDRESSES, /* source and destination addresses, protocol */
-	PACKET_PORTS,     /* TCP or UDP, with ports and flags */
+	PACKET_UDP,       /* … and ports */
+	PACKET_TCP,       /* … and ports and flags */
 };
 
 enum packet_fragment { PACKET_WHOLE, PACKET_FIRST_FRAGMENT, PACKET_LATER_FRAGMENT };
@@ -61,7 +63,8 @@ struct packet {
 	__u32 length;    /* bytes, Ethernet header included */
 	__u32 ifindex;
 	__u32 service; /* FW_HOST_SERVICE until the service is found */
-	__u32 records; /* of the source's network: of enum fw_record */
+	__u32 records; /* of the source's network: of enum fw_record; set after the parser */
+	__u64 network; /* fw_network() of the source; set by the parser alone */
 };
 
 static __always_inline bool packet_addr_equal(const struct fw_addr *a, const struct fw_addr *b)
@@ -72,7 +75,12 @@ static __always_inline bool packet_addr_equal(const struct fw_addr *a, const str
 
 static __always_inline bool packet_is_tcp(const struct packet *packet)
 {
-	return packet->known == PACKET_PORTS && packet->destination.proto == IPPROTO_TCP;
+	return packet->known == PACKET_TCP;
+}
+
+static __always_inline bool packet_has_ports(const struct packet *packet)
+{
+	return packet->known >= PACKET_UDP;
 }
 
 /* SYN without ACK. ECN bits may be set (RFC 3168 section 6.1.1), data may follow (RFC 7413). */

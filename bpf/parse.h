@@ -21,6 +21,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "expect.h"
 #include "packet.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
 
 #define PARSE_V4_FRAGMENT_OFFSET 0x1fff
 #define PARSE_V4_MORE_FRAGMENTS  0x2000
+#define PARSE_V4_FRAGMENT        (PARSE_V4_FRAGMENT_OFFSET | PARSE_V4_MORE_FRAGMENTS)
 #define PARSE_V6_FRAGMENT_OFFSET 0xfff8
 #define PARSE_V6_MORE_FRAGMENTS  0x0001
 
@@ -67,17 +69,17 @@ struct parse_extension {
 static __always_inline enum fw_verdict parse_ethernet(struct parse_cursor *cursor,
 						      __be16 *ethertype)
 {
-	struct ethhdr *ethernet = cursor->pos;
 	struct parse_vlan *tag;
 	int i;
 
-	if ((void *)(ethernet + 1) > cursor->end)
+	cursor->pos += ETH_HLEN;
+	if (unlikely(cursor->pos > cursor->end))
 		return FW_TRUNCATED;
-	cursor->pos = ethernet + 1;
-	*ethertype = ethernet->h_proto;
+	*ethertype = ((__be16 *)cursor->pos)[-1];
 #pragma unroll
 	for (i = 0; i <= PARSE_VLAN_TAGS; i++) {
-		if (*ethertype != bpf_htons(ETH_P_8021Q) && *ethertype != bpf_htons(ETH_P_8021AD))
+		if (likely(*ethertype != bpf_htons(ETH_P_8021Q) &&
+			   *ethertype != bpf_htons(ETH_P_8021AD)))
 			return FW_NONE;
 		tag = cursor->pos;
 		if ((void *)(tag + 1) > cursor->end)
@@ -107,34 +109,50 @@ static __always_inline enum fw_verdict parse_cut_off(const struct packet *packet
 	return packet->fragment == PACKET_FIRST_FRAGMENT ? FW_FRAGMENT : FW_TRUNCATED;
 }
 
+/* For a packet without readable addresses. */
+static __always_inline enum fw_verdict parse_no_address(struct packet *packet,
+							enum fw_verdict verdict)
+{
+	packet->source.addr = packet->destination.addr = (struct fw_addr){};
+	return verdict;
+}
+
+static __always_inline enum fw_verdict parse_ipv4_fragment(struct packet *packet, __u32 field)
+{
+	if (field & PARSE_V4_FRAGMENT_OFFSET)
+		return parse_later_fragment(packet, (field & PARSE_V4_FRAGMENT_OFFSET) * 8);
+	packet->fragment = PACKET_FIRST_FRAGMENT;
+	return FW_NONE;
+}
+
 static __always_inline enum fw_verdict parse_ipv4(struct parse_cursor *cursor,
 						  struct packet *packet)
 {
 	struct iphdr *ip = cursor->pos;
-	__u32 header, total, fragment;
+	__be32 source, destination;
+	__u32 header, total;
 
-	if ((void *)(ip + 1) > cursor->end)
-		return FW_TRUNCATED;
+	if (unlikely((void *)(ip + 1) > cursor->end))
+		return parse_no_address(packet, FW_TRUNCATED);
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
-	if (ip->version != 4 || header < sizeof(*ip) || total < header)
-		return FW_BAD_HEADER;
+	if (unlikely(ip->version != 4 || header < sizeof(*ip) || total < header))
+		return parse_no_address(packet, FW_BAD_HEADER);
 
-	packet->source.addr = (struct fw_addr){{0, 0, bpf_htonl(0xffff), ip->saddr}};
-	packet->destination.addr = (struct fw_addr){{0, 0, bpf_htonl(0xffff), ip->daddr}};
+	source = ip->saddr;
+	destination = ip->daddr;
+	packet->source.addr = (struct fw_addr){{0, 0, bpf_htonl(0xffff), source}};
+	packet->destination.addr = (struct fw_addr){{0, 0, bpf_htonl(0xffff), destination}};
 	packet->destination.proto = ip->protocol;
+	packet->network = source & bpf_htonl(0xffffff00);
 	packet->known = PACKET_ADDRESSES;
-	if (total > cursor->end - cursor->pos)
+	if (unlikely(total > cursor->end - cursor->pos))
 		return FW_TRUNCATED;
 	cursor->left = total - header;
 	cursor->pos += header;
-
-	fragment = bpf_ntohs(ip->frag_off);
-	if (fragment & PARSE_V4_FRAGMENT_OFFSET)
-		return parse_later_fragment(packet, (fragment & PARSE_V4_FRAGMENT_OFFSET) * 8);
-	if (fragment & PARSE_V4_MORE_FRAGMENTS)
-		packet->fragment = PACKET_FIRST_FRAGMENT;
-	return FW_NONE;
+	if (likely(!(ip->frag_off & bpf_htons(PARSE_V4_FRAGMENT))))
+		return FW_NONE;
+	return parse_ipv4_fragment(packet, bpf_ntohs(ip->frag_off));
 }
 
 static __always_inline bool parse_is_extension(__u8 proto)
@@ -200,24 +218,26 @@ static __always_inline enum fw_verdict parse_ipv6(struct xdp_md *ctx, struct par
 	struct parse_walk walk;
 	enum fw_verdict verdict;
 
-	if ((void *)(ip + 1) > cursor->end)
-		return FW_TRUNCATED;
-	if (ip->version != 6)
-		return FW_BAD_HEADER;
+	if (unlikely((void *)(ip + 1) > cursor->end))
+		return parse_no_address(packet, FW_TRUNCATED);
+	if (unlikely(ip->version != 6))
+		return parse_no_address(packet, FW_BAD_HEADER);
 	__builtin_memcpy(&packet->source.addr, &ip->saddr, sizeof(packet->source.addr));
 	__builtin_memcpy(&packet->destination.addr, &ip->daddr, sizeof(packet->destination.addr));
 	/* On the wire these stand for no host, and would borrow what is granted to IPv4. */
-	if (fw_addr_is_v4(&packet->source.addr) || fw_addr_is_v4(&packet->destination.addr))
+	if (unlikely(fw_addr_is_v4(&packet->source.addr) ||
+		     fw_addr_is_v4(&packet->destination.addr)))
 		return FW_MARTIAN;
+	packet->network = fw_network(&packet->source.addr);
 	packet->destination.proto = ip->nexthdr;
 	packet->hops = ip->hop_limit;
 	packet->known = PACKET_ADDRESSES;
 
 	cursor->pos = ip + 1;
 	cursor->left = bpf_ntohs(ip->payload_len);
-	if (cursor->left > cursor->end - cursor->pos)
+	if (unlikely(cursor->left > cursor->end - cursor->pos))
 		return FW_TRUNCATED;
-	if (!parse_is_extension(packet->destination.proto))
+	if (likely(!parse_is_extension(packet->destination.proto)))
 		return FW_NONE;
 
 	walk.offset = cursor->pos - (void *)(long)ctx->data;
@@ -233,17 +253,17 @@ static __always_inline enum fw_verdict parse_tcp(struct parse_cursor *cursor, st
 	struct tcphdr *tcp = cursor->pos;
 	__u32 header;
 
-	if ((void *)(tcp + 1) > cursor->end || cursor->left < sizeof(*tcp))
+	if (unlikely((void *)(tcp + 1) > cursor->end || cursor->left < sizeof(*tcp)))
 		return parse_cut_off(packet);
 	header = tcp->doff * 4;
-	if (header < sizeof(*tcp))
+	if (unlikely(header < sizeof(*tcp)))
 		return FW_BAD_HEADER;
-	if (header > cursor->left)
+	if (unlikely(header > cursor->left))
 		return packet->fragment == PACKET_FIRST_FRAGMENT ? FW_FRAGMENT : FW_BAD_HEADER;
 	packet->source_port = tcp->source;
 	packet->destination.port = tcp->dest;
 	packet->tcp_flags = ((__u8 *)tcp)[13] & PACKET_TCP_FLAGS;
-	packet->known = PACKET_PORTS;
+	packet->known = PACKET_TCP;
 	return FW_NONE;
 }
 
@@ -261,7 +281,7 @@ static __always_inline enum fw_verdict parse_udp(struct parse_cursor *cursor, st
 		return FW_BAD_HEADER;
 	packet->source_port = udp->source;
 	packet->destination.port = udp->dest;
-	packet->known = PACKET_PORTS;
+	packet->known = PACKET_UDP;
 	return FW_NONE;
 }
 
@@ -270,11 +290,11 @@ parse_transport(struct xdp_md *ctx, struct parse_cursor *cursor, struct packet *
 {
 	enum fw_verdict verdict;
 
-	if (packet->fragment == PACKET_LATER_FRAGMENT)
+	if (unlikely(packet->fragment == PACKET_LATER_FRAGMENT))
 		return FW_NONE;
-	switch (packet->destination.proto) {
-	case IPPROTO_TCP:
+	if (likely(packet->destination.proto == IPPROTO_TCP))
 		return parse_tcp(cursor, packet);
+	switch (packet->destination.proto) {
 	case IPPROTO_UDP:
 		verdict = parse_udp(cursor, packet);
 		break;
@@ -290,6 +310,22 @@ parse_transport(struct xdp_md *ctx, struct parse_cursor *cursor, struct packet *
 	return verdict;
 }
 
+/* What holds until more is known. Addresses, which most packets have, are left to who finds them,
+ * or does not. */
+static __always_inline void parse_begin(struct packet *packet, struct xdp_md *ctx, __u32 length)
+{
+	packet->source.length = 128;
+	packet->source_port = packet->destination.port = 0;
+	packet->destination.proto = packet->destination.zero = 0;
+	packet->known = PACKET_OPAQUE;
+	packet->fragment = PACKET_WHOLE;
+	packet->tcp_flags = packet->hops = 0;
+	packet->transport = 0;
+	packet->length = length;
+	packet->ifindex = ctx->ingress_ifindex;
+	packet->service = FW_HOST_SERVICE;
+}
+
 /* Fills @packet as far as it can; FW_NONE, or why it could get no further. */
 static __always_inline enum fw_verdict parse_packet(struct xdp_md *ctx, struct packet *packet)
 {
@@ -300,22 +336,17 @@ static __always_inline enum fw_verdict parse_packet(struct xdp_md *ctx, struct p
 	enum fw_verdict verdict;
 	__be16 ethertype;
 
-	*packet = (struct packet){
-		.source.length = 128,
-		.length = cursor.end - cursor.pos,
-		.ifindex = ctx->ingress_ifindex,
-		.service = FW_HOST_SERVICE,
-	};
+	parse_begin(packet, ctx, cursor.end - cursor.pos);
 	verdict = parse_ethernet(&cursor, &ethertype);
-	if (verdict != FW_NONE)
-		return verdict;
+	if (unlikely(verdict != FW_NONE))
+		return parse_no_address(packet, verdict);
 	if (ethertype == bpf_htons(ETH_P_IP))
 		verdict = parse_ipv4(&cursor, packet);
 	else if (ethertype == bpf_htons(ETH_P_IPV6))
 		verdict = parse_ipv6(ctx, &cursor, packet);
 	else
-		return FW_NONE;
-	if (verdict != FW_NONE)
+		return parse_no_address(packet, FW_NONE);
+	if (unlikely(verdict != FW_NONE))
 		return verdict;
 	return parse_transport(ctx, &cursor, packet);
 }

@@ -7,6 +7,7 @@
 #ifndef FLOODWALL_PRESSURE_H
 #define FLOODWALL_PRESSURE_H
 
+#include "expect.h"
 #include "maps.h"
 #include "policy.h"
 
@@ -36,11 +37,12 @@ static __always_inline __u64 pressure_hold(__u32 service)
 static __always_inline void pressure_raise(__u32 service, __u64 now)
 {
 	__u64 hold = pressure_hold(service);
-	struct fw_pressure *row = pressure_row(service), *any = pressure_row(FW_HOST_SERVICE);
+	struct fw_pressure *row = pressure_row(service);
+	struct fw_meta *state = policy_meta();
 
-	if (row && any) {
+	if (row && state) {
 		pressure_extend(&row->until_ns, now, hold);
-		pressure_extend(&any->until_ns, now, hold);
+		pressure_extend(&state->any.until_ns, now, hold);
 	}
 }
 
@@ -64,27 +66,28 @@ static __always_inline bool pressure_doubts_verified(__u32 service, __u64 now)
 /* Until @life from now a cookie may come back. */
 static __always_inline void pressure_expect_cookie(__u64 now, __u64 life)
 {
-	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+	struct fw_meta *state = policy_meta();
 
-	if (any)
-		pressure_extend(&any->cookies_ns, now, life + life / PRESSURE_STEPS);
+	if (state)
+		pressure_extend(&state->cookies_ns, now, life + life / PRESSURE_STEPS);
 }
 
 static __always_inline bool pressure_cookies_expected(void)
 {
-	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
+	struct fw_meta *state = policy_meta();
 
-	return any && any->cookies_ns && any->cookies_ns > bpf_ktime_get_coarse_ns();
+	return state && state->cookies_ns && state->cookies_ns > bpf_ktime_get_coarse_ns();
 }
 
 /* A source has come to its cap. The handshakes that it began before may still take it further. */
 static __always_inline void pressure_watch_caps(__u32 service, __u64 now)
 {
-	struct fw_pressure *row = pressure_row(service), *any = pressure_row(FW_HOST_SERVICE);
+	struct fw_pressure *row = pressure_row(service);
+	struct fw_meta *state = policy_meta();
 
-	if (row && any) {
+	if (row && state) {
 		pressure_extend(&row->caps_ns, now, PRESSURE_HANDSHAKE_NS);
-		pressure_extend(&any->caps_ns, now, PRESSURE_HANDSHAKE_NS);
+		pressure_extend(&state->any.caps_ns, now, PRESSURE_HANDSHAKE_NS);
 	}
 }
 
@@ -96,15 +99,12 @@ static __always_inline bool pressure_watches_caps(__u32 service, __u64 now)
 }
 
 /* Whether segments of any service have to be looked at: a load or two where there never were. */
-static __always_inline bool pressure_anywhere(void)
+static __always_inline bool pressure_anywhere(const struct fw_meta *state)
 {
-	struct fw_pressure *any = pressure_row(FW_HOST_SERVICE);
-	__u64 latest;
+	const struct fw_pressure *any = &state->any;
+	__u64 latest = any->until_ns > any->caps_ns ? any->until_ns : any->caps_ns;
 
-	if (!any)
-		return false;
-	latest = any->until_ns > any->caps_ns ? any->until_ns : any->caps_ns;
-	return latest && latest > bpf_ktime_get_coarse_ns();
+	return unlikely(latest) && latest > bpf_ktime_get_coarse_ns();
 }
 
 static __always_inline bool pressure_is_on(__u32 service, __u64 now)

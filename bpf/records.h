@@ -14,6 +14,7 @@
 #ifndef FLOODWALL_RECORDS_H
 #define FLOODWALL_RECORDS_H
 
+#include "expect.h"
 #include "maps.h"
 #include "policy.h"
 
@@ -24,27 +25,27 @@ static __always_inline __u64 *records_word(__u32 half, __u32 bit)
 	return bpf_map_lookup_elem(&records, &index);
 }
 
-static __always_inline __u32 records_bit(const struct fw_addr *addr)
+static __always_inline __u32 records_bit(__u64 network)
 {
 	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
 
-	return fw_record_bit(seed, addr);
+	return fw_record_bit(seed, network);
 }
 
 /* Of enum fw_record. */
-static __always_inline __u32 records_of(const struct fw_addr *addr)
+static __always_inline __u32 records_of(const struct fw_meta *state, __u64 network)
 {
-	__u32 zero = 0, bit = records_bit(addr);
-	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
-	__u64 *word = state ? records_word(state->records, bit) : NULL;
+	__u32 bit = records_bit(network);
+	__u64 *word = records_word(state->records, bit);
 
-	return word ? *(volatile __u64 *)word >> bit % 64 & 3 : FW_RECORD_BLOCKED | FW_RECORD_KNOWN;
+	return likely(word) ? *(volatile __u64 *)word >> bit % 64 & 3
+			    : FW_RECORD_BLOCKED | FW_RECORD_KNOWN;
 }
 
 /* Notes that the source is known. */
 static __always_inline void records_note(const struct fw_addr *addr)
 {
-	__u32 half, bit = records_bit(addr);
+	__u32 half, bit = records_bit(fw_network(addr));
 	__u64 *word;
 
 #pragma unroll

@@ -11,6 +11,7 @@
 #define FLOODWALL_SANITY_H
 
 #include <bpf/bpf_endian.h>
+#include "expect.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -29,16 +30,16 @@ enum { SANITY_DHCP_SERVER = 67 };
 	 SANITY_FLAGS(PACKET_FIN | PACKET_ACK | PACKET_URG) | SANITY_FLAGS(PACKET_ACK) |           \
 	 SANITY_FLAGS(PACKET_ACK | PACKET_URG))
 
+/* Of TCP. */
 static __always_inline enum fw_verdict sanity_tcp_flags(const struct packet *packet)
 {
-	if (!packet_is_tcp(packet) || SANITY_TCP_FLAGS_VALID >> packet->tcp_flags & 1)
-		return FW_NONE;
-	return FW_TCP_FLAGS;
+	return likely(SANITY_TCP_FLAGS_VALID >> packet->tcp_flags & 1) ? FW_NONE : FW_TCP_FLAGS;
 }
 
+/* Of what has ports. */
 static __always_inline enum fw_verdict sanity_land(const struct packet *packet)
 {
-	if (packet->known == PACKET_PORTS && packet->source_port == packet->destination.port &&
+	if (unlikely(packet->source_port == packet->destination.port) &&
 	    packet_addr_equal(&packet->source.addr, &packet->destination.addr))
 		return FW_LAND;
 	return FW_NONE;
@@ -48,9 +49,9 @@ static __always_inline bool sanity_source_v4_answerable(const struct packet *pac
 {
 	__u32 source = bpf_ntohl(packet->source.addr.word[3]);
 
-	if (source >> 24 == 127 || source >> 28 == 0xe || source == 0xffffffff)
+	if (unlikely(source >> 24 == 127 || source >> 28 == 0xe || source == 0xffffffff))
 		return false;
-	if (source != 0 || packet->known != PACKET_PORTS)
+	if (likely(source != 0) || !packet_has_ports(packet))
 		return true;
 	return packet->destination.proto == IPPROTO_UDP &&
 	       packet->destination.port == bpf_htons(SANITY_DHCP_SERVER);
@@ -66,7 +67,7 @@ static __always_inline bool sanity_source_v6_answerable(const struct packet *pac
 		return true;
 	if (word[3] == bpf_htonl(1))
 		return false;
-	return word[3] != 0 || packet->known != PACKET_PORTS;
+	return word[3] != 0 || !packet_has_ports(packet);
 }
 
 static __always_inline enum fw_verdict sanity_source(const struct packet *packet)
@@ -81,7 +82,7 @@ static __always_inline enum fw_verdict sanity_source(const struct packet *packet
  * choice. */
 static __always_inline enum fw_verdict sanity_fragment(const struct packet *packet)
 {
-	if (packet->fragment != PACKET_WHOLE &&
+	if (unlikely(packet->fragment != PACKET_WHOLE) &&
 	    policy_setting(FW_HOST_SERVICE, FW_SET_HOST_DROP_FRAGMENTS))
 		return FW_FRAGMENT;
 	return FW_NONE;

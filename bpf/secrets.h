@@ -13,8 +13,7 @@
 
 static __always_inline __u32 secrets_index(void)
 {
-	__u32 zero = 0;
-	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
+	struct fw_meta *state = policy_meta();
 
 	return state ? state->secret % FW_SECRETS : 0;
 }

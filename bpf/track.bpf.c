@@ -29,8 +29,7 @@ enum { TRACK_AF_INET = 2 };
 
 static __always_inline __u64 track_epoch(void)
 {
-	__u32 zero = 0;
-	struct fw_meta *state = bpf_map_lookup_elem(&meta, &zero);
+	struct fw_meta *state = policy_meta();
 
 	return state ? state->epoch : 0;
 }
@@ -60,7 +59,7 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 		.destination = {.addr = local,
 				.port = bpf_htons(ctx->local_port), /* in host order */
 				.proto = IPPROTO_TCP},
-		.known = PACKET_PORTS,
+		.known = PACKET_TCP,
 	};
 }
 

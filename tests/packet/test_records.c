@@ -94,7 +94,7 @@ static void networks_are_spread_over_the_bits(void **state)
 			addr.word[family ? 1 : 3] = htonl(0x14000001 + (i << (family ? 16 : 8)));
 			if (family)
 				addr.word[0] = htonl(0x20010000 + (i >> 16));
-			bit = fw_record_bit((const __u64 *)seed, &addr);
+			bit = fw_record_bit((const __u64 *)seed, fw_network(&addr));
 			assert_true(bit < 1 << FW_RECORD_BITS);
 			distinct += !seen[bit];
 			seen[bit] = 1;

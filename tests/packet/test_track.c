@@ -110,7 +110,7 @@ static uint64_t held(struct tracker *tracker, const char *source, enum fw_level 
 static bool is_noted(struct tracker *tracker, const char *source)
 {
 	struct fw_addr addr = filter_address(source);
-	uint32_t bit = fw_record_bit(seed, &addr), half, word;
+	uint32_t bit = fw_record_bit(seed, fw_network(&addr)), half, word;
 	uint64_t bits, noted = 1;
 
 	for (half = 0; half < 2; half++) {

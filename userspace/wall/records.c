@@ -17,7 +17,7 @@ enum { WORDS = (1 << FW_RECORD_BITS) / 64 };
 
 static void note(struct wall *wall, uint32_t half, const struct fw_addr *addr, enum fw_record what)
 {
-	uint32_t bit = fw_record_bit(wall->seed, addr);
+	uint32_t bit = fw_record_bit(wall->seed, fw_network(addr));
 	uint64_t *word = &wall->records[fw_record_word(half, bit)],
 		 noted = (uint64_t)what << bit % 64;
 
@@ -33,7 +33,7 @@ void wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_re
 
 uint32_t wall_records_of(struct wall *wall, const struct fw_addr *addr)
 {
-	uint32_t bit = fw_record_bit(wall->seed, addr);
+	uint32_t bit = fw_record_bit(wall->seed, fw_network(addr));
 	uint32_t word = fw_record_word(wall->meta->records, bit);
 
 	return __atomic_load_n(&wall->records[word], __ATOMIC_SEQ_CST) >> bit % 64 & 3;

@@ -58,17 +58,17 @@ static int draw_key(uint64_t key[2], struct error *error)
  * the filter's own writes to the row are not undone. */
 static int expect_cookies(struct wall *wall, bool shared, struct error *error)
 {
-	struct fw_pressure *rows = wall_map_writable(wall, MAP_PRESSURE, error);
+	struct fw_meta *meta = wall_map_writable(wall, MAP_META, error);
 	__u64 *until;
 
-	if (!rows)
+	if (!meta)
 		return -EIO;
-	until = &rows[FW_HOST_SERVICE].cookies_ns;
+	until = &meta->cookies_ns;
 	if (shared)
 		__atomic_store_n(until, ANY_TIME, __ATOMIC_RELAXED);
 	else if (__atomic_load_n(until, __ATOMIC_RELAXED) == ANY_TIME)
 		__atomic_store_n(until, clock_now_ns() + COOKIE_LIFE_NS, __ATOMIC_RELAXED);
-	munmap(rows, wall->maps[MAP_PRESSURE].size);
+	munmap(meta, wall->maps[MAP_META].size);
 	return 0;
 }
 

@@ -85,7 +85,7 @@ static void note(const struct ours *ours, const struct fw_addr *addr, enum fw_re
 {
 	const __u64 seed[2] = {ours->skeleton->rodata->fw_seed[0],
 			       ours->skeleton->rodata->fw_seed[1]};
-	__u32 bit = fw_record_bit(seed, addr), word = fw_record_word(0, bit);
+	__u32 bit = fw_record_bit(seed, fw_network(addr)), word = fw_record_word(0, bit);
 	__u64 bits = 0;
 
 	bpf_map_lookup_elem(bpf_map__fd(ours->skeleton->maps.records), &word, &bits);

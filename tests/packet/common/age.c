@@ -63,17 +63,28 @@ static void age_array(struct filter *filter, const char *map, uint32_t count, ui
 	free(keys);
 }
 
+static void age_row(struct fw_pressure *row, int64_t ns)
+{
+	row->until_ns = age_word(row->until_ns, ns);
+	row->caps_ns = age_word(row->caps_ns, ns);
+	row->verified_ns = age_word(row->verified_ns, ns);
+}
+
 static void age_services(struct filter *filter, int64_t ns)
 {
 	int rows = filter_map(filter, "pressure"), strains = filter_map(filter, "strains");
 	struct fw_strain strain;
 	struct fw_pressure row;
+	struct fw_meta meta;
+	uint32_t zero = 0;
 
+	age_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
+	age_row(&meta.any, ns);
+	age_require(bpf_map_update_elem(filter_map(filter, "meta"), &zero, &meta, BPF_ANY) == 0,
+		    "meta");
 	for (uint32_t service = 0; service < FILTER_SERVICES; service++) {
 		age_require(bpf_map_lookup_elem(rows, &service, &row) == 0, "pressure");
-		row.until_ns = age_word(row.until_ns, ns);
-		row.caps_ns = age_word(row.caps_ns, ns);
-		row.verified_ns = age_word(row.verified_ns, ns);
+		age_row(&row, ns);
 		age_require(bpf_map_update_elem(rows, &service, &row, BPF_ANY) == 0, "pressure");
 		age_require(bpf_map_lookup_elem(strains, &service, &strain) == 0, "strains");
 		strain.newcomers_tat_ns = age_word(strain.newcomers_tat_ns, ns);

@@ -294,7 +294,7 @@ void filter_expect_at(struct filter *filter, uint32_t service, enum fw_verdict v
 
 void filter_record(struct filter *filter, const struct fw_addr *addr, enum fw_record what)
 {
-	uint32_t bit = fw_record_bit(filter_seed, addr), word = fw_record_word(0, bit);
+	uint32_t bit = fw_record_bit(filter_seed, fw_network(addr)), word = fw_record_word(0, bit);
 	uint64_t bits = 0;
 
 	bpf_map_lookup_elem(filter_map(filter, "records"), &word, &bits);
