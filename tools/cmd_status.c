@@ -357,6 +357,11 @@ static void print_services(const json_t *rows)
 		print_counts("", title, json_object_get(row, "would"));
 		if (!proxy)
 			continue;
+		if (integer(proxy, "overload_stage"))
+			printf("!! %s is overloaded, stage %d: %s\n", name,
+			       (int)integer(proxy, "overload_stage"),
+			       overload_stage_names[integer(proxy, "overload_stage") %
+						    OVERLOAD_STAGES]);
 		printf("%s, proxy: %" JSON_INTEGER_FORMAT " connections open, %" JSON_INTEGER_FORMAT
 		       " accepted, %" JSON_INTEGER_FORMAT " requests\n",
 		       name, integer(proxy, "connections_active"),

@@ -46,16 +46,17 @@ static void add(struct account *account, uint32_t amount)
 	tell_source(account, amount);
 }
 
-static bool ask_others(struct account *account, size_t bytes)
+/* Whether all together may have so much more, if need be because others give some back. */
+static bool budget_has_room(struct account *account, size_t bytes)
 {
 	struct ledger *ledger = account->ledger;
 
-	return ledger->relieve && ledger->relieve(account, bytes);
-}
-
-static bool budget_has(const struct pool_budget *budget, size_t bytes)
-{
-	return budget->used + bytes <= budget->limit;
+	if (account_budget_has(ledger->budget, bytes))
+		return true;
+	if (ledger->relieve && ledger->relieve(account, bytes) &&
+	    account_budget_has(ledger->budget, bytes))
+		return true;
+	return refuse(ledger, SHORTAGE_MEMORY);
 }
 
 void account_open(struct account *account, struct ledger *ledger, uint64_t source_hash)
@@ -72,14 +73,9 @@ void account_assign(struct account *account, uint64_t source_hash)
 
 bool account_charge(struct account *account, size_t bytes)
 {
-	struct pool_budget *budget = account->ledger->budget;
-
-	if (!is_within_ceilings(account, bytes))
+	if (!is_within_ceilings(account, bytes) || !budget_has_room(account, bytes))
 		return false;
-	if (!budget_has(budget, bytes) &&
-	    !(ask_others(account, bytes) && budget_has(budget, bytes)))
-		return refuse(account->ledger, SHORTAGE_MEMORY);
-	budget->used += bytes;
+	account->ledger->budget->used += bytes;
 	add(account, (uint32_t)bytes);
 	return true;
 }
@@ -94,11 +90,9 @@ void *account_take(struct account *account, struct pool *pool)
 {
 	void *object;
 
-	if (!is_within_ceilings(account, pool->size))
+	if (!is_within_ceilings(account, pool->size) || !budget_has_room(account, pool->size))
 		return NULL;
 	object = pool_take(pool);
-	if (!object && ask_others(account, pool->size))
-		object = pool_take(pool);
 	if (object)
 		add(account, (uint32_t)pool->size);
 	else

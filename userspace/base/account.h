@@ -22,6 +22,8 @@ enum shortage {
 	SHORTAGE_MEMORY,     /* all together do, or the machine has no more */
 };
 
+enum { ACCOUNT_KEEPS_BACK = 64 }; /* one part in so many */
+
 struct account;
 
 /* By what rules accounts are kept: those of one thread and service. */
@@ -44,6 +46,13 @@ struct account {
 	uint32_t held; /* bytes */
 	struct tally_place source;
 };
+
+/* Whether @bytes more may go on some account. The last part of a budget is for what is on nobody's:
+ * so that there is still room to let somebody in, or to reach a server for him. */
+static inline bool account_budget_has(const struct pool_budget *budget, size_t bytes)
+{
+	return budget->used + bytes <= budget->limit - budget->limit / ACCOUNT_KEEPS_BACK;
+}
 
 /* @source_hash: keyed, of whoever the source is. */
 void account_open(struct account *account, struct ledger *ledger, uint64_t source_hash);

@@ -32,6 +32,15 @@ const struct metric_row metric_rows[METRIC_COUNT] = {
 #undef FW_METRIC
 };
 
+const char *const overload_stage_names[OVERLOAD_STAGES] = {
+	[OVERLOAD_NONE] = "none",
+	[OVERLOAD_CLOSE] = "connections are not kept alive",
+	[OVERLOAD_SHORTEN] = "deadlines are shortened",
+	[OVERLOAD_EVICT] = "the worst connections make room",
+	[OVERLOAD_REFUSE] = "newcomers are refused",
+	[OVERLOAD_PAUSE] = "nobody is accepted",
+};
+
 /* A row that contradicts itself, or a table that outgrew its map, does not compile. */
 #define FW_SETTING(id, name, scope, unit, def, min, max, text)                                     \
 	_Static_assert((min) <= (def) && (def) <= (max), "default of " name " is out of its "      \

@@ -65,6 +65,19 @@ const char *setting_format(const struct setting_row *row, uint64_t value, char *
 /* @value, or the nearest that the row allows: what every reader of the map does. */
 uint64_t setting_clamp(enum fw_setting setting, uint64_t value);
 
+/* What the proxy does when it runs short, by the metric overload_stage. Each stage includes those
+ * before it, so that what costs clients least comes first. */
+enum overload_stage {
+	OVERLOAD_NONE,
+	OVERLOAD_CLOSE,   /* connections are not kept alive */
+	OVERLOAD_SHORTEN, /* deadlines are a fraction of what is set */
+	OVERLOAD_EVICT,   /* who is new takes the place of who is worst */
+	OVERLOAD_REFUSE,  /* and is refused, if nobody is worse */
+	OVERLOAD_PAUSE,   /* nobody is accepted: they wait in the kernel's queue */
+	OVERLOAD_STAGES,
+};
+extern const char *const overload_stage_names[OVERLOAD_STAGES];
+
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_PEAK, METRIC_COUNTER_NS };
 enum fw_metric {
 #define FW_METRIC(id, name, kind, text) METRIC_##id,

@@ -21,8 +21,10 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 		calloc(config->listener_count + 1, sizeof(*shared->listener_connections));
 	shared->upstreams = calloc(config->upstream_count + 1, sizeof(struct upstream_shared *));
 	shared->gate = gate_create();
+	shared->requests = pacer_create();
 	shared->crowd = crowd_create(config->threads);
-	if (!shared->listener_connections || !shared->upstreams || !shared->gate || !shared->crowd)
+	if (!shared->listener_connections || !shared->upstreams || !shared->gate ||
+	    !shared->crowd || !shared->requests)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		shared->upstreams[i] =
@@ -39,6 +41,7 @@ static void stop_sharing(struct proxy_shared *shared)
 		upstream_shared_free(shared->upstreams[i]);
 	free(shared->upstreams);
 	gate_free(shared->gate);
+	pacer_free(shared->requests);
 	crowd_free(shared->crowd);
 	free(shared->listener_connections);
 }

@@ -24,6 +24,7 @@
 #include "supervisor/attachment.h"
 #include "supervisor/child.h"
 #include "supervisor/lists.h"
+#include "supervisor/pressure.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/usage.h"
@@ -42,7 +43,8 @@ struct supervisor {
 	struct roster *roster;
 	struct child proxy, draining, warden;
 	uint32_t proxy_base, draining_base; /* first of their rows of the board */
-	uint64_t measured_ns, tidied_ns;
+	uint64_t measured_ns, tidied_ns, followed_ns;
+	struct pressure_said said;
 	bool stopping;
 };
 
@@ -420,6 +422,10 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 		start_proxy(supervisor, now);
 	if (is_due(supervisor->warden.retry_ns, now))
 		start_warden(supervisor, now);
+	if (now - supervisor->followed_ns >= PRESSURE_FOLLOW_NS) {
+		supervisor->followed_ns = now;
+		pressure_follow(supervisor->held->wall, &supervisor->said, now);
+	}
 	if (now - supervisor->tidied_ns >= TIDY_NS) {
 		supervisor->tidied_ns = now;
 		lists_tidy(supervisor->held->wall);
@@ -439,7 +445,7 @@ static void attend(struct supervisor *supervisor, uint64_t now)
 
 static int wait_ms(const struct supervisor *supervisor, uint64_t now)
 {
-	uint64_t wait = MEASURE_NS;
+	uint64_t wait = PRESSURE_FOLLOW_NS;
 
 	wait = child_wait(&supervisor->proxy, now, wait);
 	wait = child_wait(&supervisor->draining, now, wait);

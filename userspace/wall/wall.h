@@ -277,6 +277,10 @@ int wall_counters(struct wall *wall, struct fw_counter *sums, struct error *erro
 /* Whether newcomers to a service are challenged now, and for how long if no more of them come. */
 bool wall_pressure(struct wall *wall, uint32_t service, uint64_t now_ns, uint64_t *left_ns);
 
+/* As if a newcomer had just exceeded the service's challenge.rate: for whoever runs short of what
+ * newcomers need. */
+int wall_pressure_raise(struct wall *wall, uint32_t service, uint64_t now_ns, struct error *error);
+
 /* Reads events from *@sequence (0: the oldest kept) on; advances it. Returns how many, at most
  * @max; @lost adds those overwritten before they were read. */
 size_t wall_events(struct wall *wall, uint64_t *sequence, struct fw_event *events, size_t max,

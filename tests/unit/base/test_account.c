@@ -7,7 +7,13 @@
 #include <cmocka.h>
 #include "base/account.h"
 
-enum { THREADS = 2, LIMIT = 10000, CONNECTION_MOST = 3000, SOURCE_MOST = 4000, CONNECTIONS = 10 };
+enum {
+	THREADS = 2,
+	LIMIT = 10240 /* 160 are kept back */,
+	CONNECTION_MOST = 3000,
+	SOURCE_MOST = 4000,
+	CONNECTIONS = 10
+};
 
 /* Hashes whose cells are apart. */
 #define SOURCE(n) ((uint64_t)(n) << TALLY_BITS | (uint64_t)(n))
@@ -122,12 +128,13 @@ static void at_the_budgets_end_others_are_asked(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		assert_true(account_charge(&accounts[i], 2500));
+	assert_true(account_charge(&accounts[5], 80));
 	assert_false(account_charge(&accounts[5], 100));
 	assert_ptr_equal(asked, &accounts[5]);
 	assert_int_equal(ledgers[0].shortage, SHORTAGE_MEMORY);
 	given_back = 2500;
 	assert_true(account_charge(&accounts[5], 100));
-	account_discharge(&accounts[5], 100);
+	account_discharge(&accounts[5], 180);
 	for (int i = 1; i < 4; i++)
 		account_discharge(&accounts[i], 2500);
 	assert_all_is_zero();
@@ -138,11 +145,12 @@ static void a_lowered_ceiling_counts(void **state)
 {
 	(void)state;
 	assert_true(account_charge(&accounts[1], 2500));
-	budgets[0].limit = 1000;
+	budgets[0].limit = 1024;
 	assert_false(account_charge(&accounts[2], 1));
 	account_discharge(&accounts[1], 2500);
-	assert_true(account_charge(&accounts[2], 1000));
-	account_discharge(&accounts[2], 1000);
+	assert_true(account_charge(&accounts[2], 1024 - 1024 / ACCOUNT_KEEPS_BACK));
+	assert_false(account_charge(&accounts[2], 1));
+	account_discharge(&accounts[2], 1024 - 1024 / ACCOUNT_KEEPS_BACK);
 	assert_all_is_zero();
 }
 

@@ -341,8 +341,8 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 		return;
 	}
 	client->out = buffer_take(&client->account, BUFFER_SMALL);
-	length = client->out ? http_error_write(client->out->data, client->out->capacity, verdict,
-						exchange && exchange->method == HTTP_HEAD)
+	length = client->out ? exchange_write_refusal(exchange, client->out->data,
+						      client->out->capacity, verdict, false)
 			     : 0;
 	if (length <= 0) {
 		client_reset(client, verdict);

@@ -9,6 +9,9 @@ enum {
 	LOOKED_AT_FOR_MEMORY = 64, /* … where many hold none */
 	LISTENERS_LOOKED_AT = 8,
 	EVICTIONS_PER_CHARGE = 8,
+	EVICTIONS_AHEAD = 128,
+	AHEAD_FROM = 90,     /* percent of memory … */
+	AHEAD_TO = 85,       /* … down to which room is made */
 	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
 	NEWCOMER_MS = 50,    /* that a newcomer counts as having been waited for */
 	SCORE_RATE = 16,     /* bytes that pay for a millisecond */
@@ -236,27 +239,41 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 	return search.worst;
 }
 
-bool evict_for_memory(struct account *account, size_t bytes)
+/* Evicts clients that hold memory, the worst first and whose score exceeds @score, until @wanted
+ * bytes are free or @most of them are gone. */
+static bool free_memory(struct worker *worker, size_t wanted, const struct account *asking,
+			uint64_t score, int most)
 {
-	struct client *asking = container_of(account, struct client, account);
-	struct worker *worker = client_worker(asking);
-	uint64_t now_ns = client_now(asking);
-	uint64_t own = evict_score(asking, now_ns);
-
-	for (int i = 0; i < EVICTIONS_PER_CHARGE; i++) {
+	while (!account_budget_has(&worker->budget, wanted)) {
 		struct search search = {
-			.now_ns = now_ns,
+			.now_ns = worker->loop.now_ns,
 			.holds = HOLDS_ENOUGH,
-			.asking = account,
-			.score = own,
+			.asking = asking,
+			.score = score,
 		};
 
-		if (worker->budget.used + bytes <= worker->budget.limit)
-			return true;
+		if (most-- == 0)
+			return false;
 		look_at_worker(&search, worker);
 		if (!search.worst)
 			return false;
 		evict(search.worst);
 	}
-	return worker->budget.used + bytes <= worker->budget.limit;
+	return true;
+}
+
+bool evict_for_memory(struct account *account, size_t bytes)
+{
+	struct client *asking = container_of(account, struct client, account);
+
+	return free_memory(client_worker(asking), bytes, account,
+			   evict_score(asking, client_now(asking)), EVICTIONS_PER_CHARGE);
+}
+
+void evict_ahead(struct worker *worker)
+{
+	size_t limit = worker->budget.limit;
+
+	if (worker->budget.used > limit / 100 * AHEAD_FROM)
+		free_memory(worker, limit / 100 * (100 - AHEAD_TO), NULL, 0, EVICTIONS_AHEAD);
 }

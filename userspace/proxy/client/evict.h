@@ -36,4 +36,7 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
  * @bytes more are free. */
 bool evict_for_memory(struct account *account, size_t bytes);
 
+/* When memory runs short: evicts who holds much of it before somebody has to ask. */
+void evict_ahead(struct worker *worker);
+
 #endif

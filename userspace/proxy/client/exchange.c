@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
 
 enum { STEPS_PER_TURN = 16 };
@@ -52,6 +53,26 @@ void exchange_free(struct exchange *exchange)
 
 /* --- to the server -----------------------------------------------------------------------------
  */
+
+int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t capacity,
+			   enum fw_verdict verdict, bool keep_alive)
+{
+	bool to_head = exchange && exchange->method == HTTP_HEAD;
+	struct http_excess excess;
+	struct quota quota;
+
+	if (verdict_rows[verdict].status != 429 || !exchange)
+		return http_error_write(buffer, capacity, verdict, to_head);
+	quota = quota_of(&exchange->client->listener->live, verdict);
+	excess = (struct http_excess){
+		.policy = quota.policy,
+		.quota = quota.requests,
+		.window_s = quota.seconds,
+		.wait_s = exchange->wait_s,
+		.keep_alive = keep_alive,
+	};
+	return http_excess_write(buffer, capacity, verdict, &excess, to_head);
+}
 
 enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 {

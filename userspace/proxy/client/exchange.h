@@ -89,6 +89,7 @@ struct exchange {
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
+	uint32_t wait_s; /* after which it might have been taken, if it came too fast */
 	uint16_t target_at, target_length; /* in to_server */
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
 	bool expects_continue;
@@ -120,6 +121,10 @@ enum flow exchange_run(struct exchange *exchange);
 /* Its server refused the connection, or did not accept it in time: on to the next one. @verdict, if
  * there is none. */
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict);
+/* Writes the answer to a request that is refused and has a status, as http_error_write(). The
+ * connection ends with it, unless @keep_alive. @exchange NULL: to whom none has begun. */
+int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t capacity,
+			   enum fw_verdict verdict, bool keep_alive);
 /* Turns the request away. */
 enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict);
 /* The server's side failed before the response was complete. */

@@ -6,10 +6,43 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/report.h"
 #include "proxy/client/http2.h"
+
+/* Whether the client's connection may go on after this request. */
+static bool may_outlive(const struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
+
+	return exchange->keep_alive && !client_worker(client)->draining &&
+	       listener_keeps_alive(client->listener) && (!allowed || client->requests < allowed);
+}
 
 /* --- the request's head ------------------------------------------------------------------------
  */
+
+/* Answers a request that came too fast, and keeps the connection: a new one would cost more. False:
+ * it can't be kept, or there is no memory. */
+static bool answer_excess(struct exchange *exchange, enum fw_verdict verdict)
+{
+	struct buffer *out;
+	int length;
+
+	if (verdict_rows[verdict].status != 429 || exchange->minor == 0 ||
+	    !exchange->request_body.done || !may_outlive(exchange))
+		return false;
+	out = exchange->to_client = buffer_take(&exchange->client->account, BUFFER_SMALL);
+	length =
+		out ? exchange_write_refusal(exchange, out->data, out->capacity, verdict, true) : 0;
+	if (length <= 0)
+		return false;
+	out->end = (uint32_t)length;
+	exchange->status = 429;
+	exchange->answered = exchange->response_body.done = exchange->reported = true;
+	report_request(exchange->client, exchange, exchange->status, verdict);
+	return true;
+}
 
 /* The head is complete and in order: the exchange begins. */
 static void begin(struct exchange *exchange, uint32_t length)
@@ -19,14 +52,16 @@ static void begin(struct exchange *exchange, uint32_t length)
 
 	client->phase = CLIENT_EXCHANGE;
 	verdict = request_begin(exchange, buffer_start(client->in), length);
-	if (verdict != FW_NONE) {
+	if (verdict != FW_NONE && !answer_excess(exchange, verdict)) {
 		client_refuse(client, verdict);
 		return;
 	}
 	buffer_consume(client->in, length);
 	if (!buffer_length(client->in))
 		buffer_give(&client->in);
-	if (request_check_body(exchange, 0) && exchange_connect(exchange) != FLOW_OVER)
+	if (exchange->answered)
+		client_run_exchange(client);
+	else if (request_check_body(exchange, 0) && exchange_connect(exchange) != FLOW_OVER)
 		client_run_exchange(client);
 }
 
@@ -174,15 +209,10 @@ static void send_continue(struct exchange *exchange)
 /* --- the response ------------------------------------------------------------------------------
  */
 
-/* Whether the client's connection outlives this response, as far as that is ours to say. */
+/* Whether the client's connection outlives this response. */
 static bool may_keep_alive(const struct exchange *exchange)
 {
-	const struct client *client = exchange->client;
-	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
-
-	return exchange->keep_alive && !client_worker(client)->draining &&
-	       listener_keeps_alive(client->listener) && (!allowed || client->requests < allowed) &&
-	       request_is_done(exchange) &&
+	return may_outlive(exchange) && request_is_done(exchange) &&
 	       http_response_delimited(&exchange->message.response, exchange->minor);
 }
 

@@ -199,8 +199,7 @@ bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 	text = exchange->from_server = buffer_take(&exchange->client->account, BUFFER_SMALL);
 	if (!text)
 		return false;
-	length = http_error_write(text->data, text->capacity, verdict,
-				  exchange->method == HTTP_HEAD);
+	length = exchange_write_refusal(exchange, text->data, text->capacity, verdict, true);
 	text->end = length > 0 ? (uint32_t)length : 0;
 	http_response_init(response);
 	length =

@@ -304,12 +304,12 @@ static void finish(struct exchange *exchange)
 	drop_exchange(http2_stream_of(exchange));
 }
 
-/* Whether a refusal is the client's own doing. */
+/* Whether a refusal is the client's own doing. Too many requests are judged by their rate. */
 static bool is_clients_fault(enum fw_verdict verdict)
 {
 	int status = verdict_rows[verdict].status;
 
-	return status >= 400 && status < 500 && verdict != FW_NO_ROUTE;
+	return status >= 400 && status < 500 && status != 429 && verdict != FW_NO_ROUTE;
 }
 
 static void refuse(struct exchange *exchange, enum fw_verdict verdict)
@@ -323,6 +323,8 @@ static void refuse(struct exchange *exchange, enum fw_verdict verdict)
 	exchange->reported = true;
 	if (is_clients_fault(verdict))
 		http2_abuse_note_error(http2);
+	if (verdict == FW_REQUEST_FLOOD)
+		http2->verdict = (uint8_t)verdict;
 	forgive(stream);
 	stream->fresh_at = 0;
 	if (answered) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/load.h"
 #include "proxy/client/accept.h"
-#include "proxy/client/client.h"
+#include "proxy/client/evict.h"
 #include "proxy/net/socket.h"
 
 /* A single long turn may be another program's fault; only if the tick before had one as well it
@@ -76,6 +76,7 @@ void load_measure(struct worker *worker)
 
 	if (!worker->listener_count)
 		return;
+	evict_ahead(worker);
 	measure_worker(worker, &worker->listeners[0].live);
 	overload_update(&worker->overload, now_ns);
 	publish(worker->board, &worker->overload, worker->overload.stage);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/guard/quota.h"
 #include "proxy/net/tls.h"
 
 /* --- the head ----------------------------------------------------------------------------------
@@ -90,12 +91,27 @@ int request_parse(struct exchange *exchange, const char *data, uint32_t length)
 	return http_request_parse(&exchange->message.request, data, length, &limits);
 }
 
+/* Whether its source may make one more request. */
+static enum fw_verdict judge_rate(struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+	const struct listener *listener = client->listener;
+	const struct proxy_shared *shared = listener->worker->shared;
+	uint64_t wait_ns = 0;
+	enum fw_verdict verdict = quota_judge(shared->requests, &listener->live, listener->service,
+					      &client->source, client_now(client), &wait_ns);
+
+	exchange->wait_s = (uint32_t)((wait_ns + CLOCK_SEC - 1) / CLOCK_SEC);
+	return verdict;
+}
+
 enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length)
 {
 	struct client *client = exchange->client;
 	struct listener *listener = client->listener;
 	const struct http_request *request = &exchange->message.request;
 	const uint64_t *live = listener->live.value;
+	enum fw_verdict verdict;
 
 	board_add(listener->board, METRIC_REQUESTS, 1);
 	client->requests++;
@@ -111,6 +127,9 @@ enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint3
 			  .payload = live[FW_SET_LIMIT_BODY],
 			  .overhead = live[FW_SET_LIMIT_CHUNK_OVERHEAD],
 		  });
+	verdict = judge_rate(exchange);
+	if (verdict != FW_NONE)
+		return verdict;
 	exchange->pool = find_route(listener, http_slice(data, request->path));
 	if (!exchange->pool)
 		return FW_NO_ROUTE;

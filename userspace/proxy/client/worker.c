@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "proxy/client/accept.h"
 #include "proxy/client/client.h"
 #include "proxy/client/evict.h"
@@ -315,6 +316,9 @@ void worker_free(struct worker *worker)
 	loop_destroy(&worker->loop);
 	for (size_t i = 0; worker->pools && i < upstreams; i++)
 		upstream_pool_free(worker->pools[i]);
+	if (worker->budget.used)
+		log_error("thread %u: %zu bytes were never given back", worker->index,
+			  worker->budget.used);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		free(worker->listeners[i].routes);
 	access_log_destroy(&worker->log);

@@ -20,6 +20,7 @@
 #include "proxy/guard/gate.h"
 #include "proxy/guard/live.h"
 #include "proxy/guard/overload.h"
+#include "proxy/guard/pacer.h"
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
 #include "proxy/loop/loop.h"
@@ -38,6 +39,7 @@ struct proxy_shared {
 	atomic_uint *listener_connections;  /* per service of the configuration */
 	struct upstream_shared **upstreams; /* per upstream of the configuration */
 	struct gate *gate;                  /* of TLS handshakes */
+	struct pacer *requests;             /* how fast sources make them */
 	struct crowd *crowd;
 	atomic_bool draining;
 };

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How fast TLS handshakes may begin, asked before they cost anything: of one source, and of all
- * together. A source's rate is a sketch of cells: no memory grows with the number of sources, and
- * nobody outside can tell which of them share a cell. All threads and listeners share it.
- *
- * A cell is the theoretical arrival time of the generic cell rate algorithm (bpf/limit.h): the next
- * one is due then, and may come early by the burst.
+ * together. All threads and listeners share it.
  */
 #ifndef PROXY_GUARD_GATE_H
 #define PROXY_GUARD_GATE_H

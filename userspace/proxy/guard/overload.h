@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Overload: how short of what the proxy is, and what is done about it, in five stages. Each one
- * includes those before it, so that what costs clients least comes first.
+ * Overload: how short of what the proxy is, and in which stage (enum overload_stage) that puts it.
  *
  * What may run short is measured as a level, in percent of its ceiling. A stage begins at once when
  * any level reaches the stage's threshold. It ends when every level has been below that by
@@ -14,16 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/clock.h"
-
-enum overload_stage {
-	OVERLOAD_NONE,
-	OVERLOAD_CLOSE,   /* connections are not kept alive */
-	OVERLOAD_SHORTEN, /* deadlines are a fraction of what is set */
-	OVERLOAD_EVICT,   /* who is new takes the place of who is worst */
-	OVERLOAD_REFUSE,  /* and is refused, if nobody is worse */
-	OVERLOAD_PAUSE,   /* nobody is accepted: they wait in the kernel's queue */
-	OVERLOAD_STAGES,
-};
+#include "contract/rows.h"
 
 enum overload_input {
 	OVERLOAD_CONNECTIONS, /* of their cap */

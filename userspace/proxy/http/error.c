@@ -58,29 +58,76 @@ const char *http_status_phrase(int status)
 	}
 }
 
+static void put_status(struct http_out *out, int status)
+{
+	const char *phrase = http_status_phrase(status);
+
+	http_put_text(out, "HTTP/1.1 ");
+	http_put_number(out, (uint64_t)status);
+	http_put_text(out, " ");
+	http_put(out, phrase, strlen(phrase));
+	http_put_text(out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n");
+}
+
+/* The last fields, and what the row says. */
+static void put_text(struct http_out *out, const struct row *row, bool keep_alive, bool to_head)
+{
+	if (!keep_alive)
+		http_put_text(out, "Connection: close\r\n");
+	http_put_text(out, "Content-Length: ");
+	http_put_number(out, row->label.length + 2 + row->text.length + 1);
+	http_put_text(out, "\r\n\r\n");
+	if (to_head)
+		return;
+	http_put_slice(out, row->label);
+	http_put_text(out, ": ");
+	http_put_slice(out, row->text);
+	http_put_text(out, "\n");
+}
+
 int http_error_write(char *buffer, size_t capacity, enum fw_verdict verdict, bool to_head)
 {
 	const struct row *row = &rows[verdict];
-	const char *phrase = http_status_phrase(row->status);
 	struct http_out out = http_out(buffer, capacity);
 
 	if (!row->status)
 		return 0;
-	http_put_text(&out, "HTTP/1.1 ");
-	http_put_number(&out, (uint64_t)row->status);
-	http_put_text(&out, " ");
-	http_put(&out, phrase, strlen(phrase));
-	http_put_text(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n");
-	if (row->status == 503 || row->status == 429)
+	put_status(&out, row->status);
+	if (row->status == 503)
 		http_put_text(&out, "Retry-After: " RETRY_AFTER "\r\n");
-	http_put_text(&out, "Connection: close\r\nContent-Length: ");
-	http_put_number(&out, row->label.length + 2 + row->text.length + 1);
-	http_put_text(&out, "\r\n\r\n");
-	if (!to_head) {
-		http_put_slice(&out, row->label);
-		http_put_text(&out, ": ");
-		http_put_slice(&out, row->text);
-		http_put_text(&out, "\n");
-	}
+	put_text(&out, row, false, to_head);
+	return http_out_length(&out);
+}
+
+/* A field that begins with the policy's name as a structured field (RFC 9651). */
+static void put_policy(struct http_out *out, const char *field, const char *policy)
+{
+	http_put(out, field, strlen(field));
+	http_put_text(out, ": \"");
+	http_put(out, policy, strlen(policy));
+	http_put_text(out, "\"");
+}
+
+int http_excess_write(char *buffer, size_t capacity, enum fw_verdict verdict,
+		      const struct http_excess *excess, bool to_head)
+{
+	const struct row *row = &rows[verdict];
+	struct http_out out = http_out(buffer, capacity);
+
+	put_status(&out, row->status);
+	http_put_text(&out, "Retry-After: ");
+	http_put_number(&out, excess->wait_s);
+	http_put_text(&out, "\r\n");
+	put_policy(&out, "RateLimit-Policy", excess->policy);
+	http_put_text(&out, ";q=");
+	http_put_number(&out, excess->quota);
+	http_put_text(&out, ";w=");
+	http_put_number(&out, excess->window_s);
+	http_put_text(&out, "\r\n");
+	put_policy(&out, "RateLimit", excess->policy);
+	http_put_text(&out, ";r=0;t=");
+	http_put_number(&out, excess->wait_s);
+	http_put_text(&out, "\r\n");
+	put_text(&out, row, excess->keep_alive, to_head);
 	return http_out_length(&out);
 }

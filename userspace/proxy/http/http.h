@@ -256,6 +256,20 @@ int http_response_write(char *out, size_t capacity, const struct http_response *
  */
 int http_error_write(char *out, size_t capacity, enum fw_verdict verdict, bool to_head);
 
+/* By how much a request comes too fast, and what becomes of its connection. */
+struct http_excess {
+	const char *policy; /* a name: letters */
+	uint64_t quota;     /* requests … */
+	uint64_t window_s;  /* … in so many seconds */
+	uint32_t wait_s;    /* until the next one */
+	bool keep_alive;
+};
+
+/* The same for a status 429, with Retry-After, RateLimit-Policy and RateLimit
+ * (draft-ietf-httpapi-ratelimit-headers-10). */
+int http_excess_write(char *out, size_t capacity, enum fw_verdict verdict,
+		      const struct http_excess *excess, bool to_head);
+
 /* "Internal Server Error", for any status of verdicts.def; "" for others. */
 const char *http_status_phrase(int status);
 

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The proxy when it runs short: who has to go, who is served all the same, and what is done about it
+in which order (docs/overload.md).
+
+Everybody on 127.0.0.0/8 is a source of his own.
+"""
+import contextlib
+import itertools
+import socket
+import threading
+import time
+
+import pytest
+
+from edge import PAGE, WEB, Edge, answer_simply
+from lab import BUILD, Lab, wait_until
+from origin import Client, Origin, inside
+
+NONE, CLOSE, SHORTEN, EVICT, REFUSE, PAUSE = range(6)
+
+
+def sources():
+    """Addresses of as many prefixes as there are."""
+    return (f"127.{a}.{b}.1" for a in itertools.count(1) for b in range(256))
+
+
+class Hoard:
+    """As many connections as there is room for, from all over; comes back when it is shut out."""
+
+    def __init__(self, port, size, opening=b""):
+        self.port, self.size, self.opening = port, size, opening
+        self.sources, self.held, self.opened = sources(), [], 0
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _open(self):
+        connection = socket.socket()
+        connection.bind((next(self.sources), 0))
+        connection.settimeout(2)
+        try:
+            connection.connect(("127.0.0.1", self.port))
+            connection.sendall(self.opening)
+            connection.setblocking(False)
+            self.opened += 1
+            return connection
+        except OSError:
+            connection.close()
+            return None
+
+    def _is_open(self, connection):
+        try:
+            return connection.recv(1000) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def _run(self):
+        while not self.stopped.is_set():
+            for connection in [each for each in self.held if not self._is_open(each)]:
+                self.held.remove(connection)
+                connection.close()
+            for _ in range(min(3, self.size - len(self.held))):
+                connection = self._open()
+                if connection:
+                    self.held.append(connection)
+            time.sleep(0.01)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join()
+        for connection in self.held:
+            connection.close()
+
+
+def serve(port, times, **options):
+    """So many clients, one after the other, each with a connection of its own."""
+    statuses = []
+    for _ in range(times):
+        with Client(port, **options) as client:
+            client.get()
+            statuses.append(client.response()[0])
+    return statuses
+
+
+def stage(edge, service="web"):
+    return edge.metric("proxy_overload_stage", service)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_pressure(edge):
+    """The filter's pressure ends soon after the proxy's overload, and with it the story's."""
+    edge.lab.floodwall("set", "web.challenge.hold", "1s")
+
+
+def wait_calm(edge):
+    """Until nothing is left of earlier stories."""
+    edge.wait_alone()
+    wait_until(lambda: stage(edge) == NONE, "no stage is left", seconds=20)
+
+
+def test_a_hoard_has_to_go_and_clients_are_served(edge, counted):
+    """Silent connections from all over want ten times what the listener may hold."""
+    wait_calm(edge)
+    counted.expect("listener_connections")
+    before = edge.count("evicted_new")
+    with edge.tuned(max_connections="100"), Origin(8000, answer_simply), Hoard(WEB, 1000) as hoard:
+        wait_until(lambda: edge.count("evicted_new") > before + 50, "the hoard displaces itself")
+        assert serve(WEB, 200) == [200] * 200
+        assert edge.metric("proxy_connections_active") <= 100
+        assert hoard.opened > 100
+    counted("listener_connections", 0)
+    assert edge.wait_logged(reason="evicted_new")["source"].startswith("127.")
+
+
+def test_who_trickles_a_header_goes_before_who_is_idle(edge, counted):
+    """Kept-alive connections and unfinished headers fill the listener: the headers make room."""
+    wait_calm(edge)
+    counted.expect("evicted_idle")
+    with edge.tuned(max_connections="20"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(Client(WEB, source=source)) for source in itertools.islice(sources(), 10)]
+        for client in idle:
+            client.get()
+            assert client.response()[0] == 200
+        slow = [stack.enter_context(Client(WEB, source=source)) for source in itertools.islice(sources(), 10)]
+        for client in slow:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        time.sleep(0.3)
+        before = edge.count("evicted_new")
+        for number in range(8):
+            newcomer = stack.enter_context(Client(WEB))
+            newcomer.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+            wait_until(lambda: edge.count("evicted_new") == before + number + 1, "a header made room")
+        for client in idle:
+            client.get()
+            assert client.response()[0] == 200
+    counted("evicted_idle", 0)
+
+
+def test_slow_bodies_make_room_for_others(edge, counted):
+    """Uploads that hardly move fill the memory there is; whoever else comes is served."""
+    wait_calm(edge)
+    counted.expect("memory", "overload")
+    before = edge.count("evicted_slow")
+
+    def answer(peer):
+        line, fields = peer.head()
+        if "POST" in line:
+            time.sleep(30)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    opening = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000
+    with edge.tuned(host__memory="2m"), Origin(8000, answer, backlog=500), Hoard(WEB, 400, opening):
+        wait_until(lambda: edge.count("evicted_slow") > before + 20, "slow bodies displace each other")
+        assert serve(WEB, 100) == [200] * 100
+        assert edge.metric("proxy_memory_used_bytes", "host") <= 2 << 20
+    counted("memory", 0)
+    counted("overload", 0)
+
+
+def test_a_source_has_a_ceiling_of_its_own(edge, counted):
+    """One source may hold so much memory; what it does beyond is its own connections' end."""
+    wait_calm(edge)
+    counted.expect("evicted_slow", "evicted_new")
+    before = edge.count("source_memory")
+    with edge.tuned(source__memory="64k"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
+        for _ in range(30):
+            client = stack.enter_context(Client(WEB, source="127.9.9.9"))
+            with contextlib.suppress(OSError):
+                client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        wait_until(lambda: edge.count("source_memory") > before + 10, "it is refused memory")
+        assert serve(WEB, 20, source="127.9.8.8") == [200] * 20
+    counted("evicted_slow", 0)
+    counted("evicted_new", 0)
+    assert edge.wait_logged(reason="source_memory")["source"] == "127.9.9.9"
+
+
+def test_a_connection_has_a_ceiling_of_its_own(edge, counted):
+    counted.expect("connection_memory")
+    with edge.tuned(limits__memory="10k"), Origin(8000, answer_simply), Client(WEB) as client:
+        client.get(extra="X-Large: " + "x" * 12000 + "\r\n")
+        assert client.ended() == "reset"
+    counted("connection_memory", 1)
+
+
+def test_stages_come_in_order_and_go(edge):
+    """Ever more connections that are being served: each stage begins at its threshold, the filter
+    hears of it, and all is as before when they have gone."""
+    wait_calm(edge)
+    hold = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if "hold" in line:
+            hold.wait(60)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def fill(total):
+        while len(held) < total:
+            held.append(stack.enter_context(Client(WEB)))
+            with contextlib.suppress(OSError):  # refused already
+                held[-1].get("/hold")
+
+    def pressed():
+        return next(each for each in edge.lab.status()["services"] if each["name"] == "web")["pressure"]["on"]
+
+    held = []
+    wait_until(lambda: not pressed(), "no pressure is left")
+    with edge.tuned(max_connections="100"), Origin(8000, answer, backlog=500), contextlib.ExitStack() as stack:
+        stack.callback(hold.set)
+        with Client(WEB) as client:
+            client.get()
+            assert client.response()[1].get("connection") != "close"
+        for total, expected in ((81, CLOSE), (86, SHORTEN), (96, EVICT)):
+            assert stage(edge) < expected and not pressed()
+            fill(total)
+            wait_until(lambda: stage(edge) == expected, f"{total} of 100 connections: stage {expected}")
+        wait_until(pressed, "the filter is told", seconds=2)
+        with Client(WEB) as client:
+            client.get()
+            assert client.response()[1]["connection"] == "close"
+        fill(101)
+        wait_until(lambda: stage(edge) == REFUSE, "nobody is worse than who comes last")
+        assert held[-1].ended() == "reset"
+        shown = edge.lab.edge(BUILD / "floodwall", "status", check=False).stdout
+        assert "!! web is overloaded, stage 4: newcomers are refused" in shown
+        hold.set()
+        for client in held:
+            client.socket.close()
+        seen = []
+        wait_until(lambda: seen.append(stage(edge)) or seen[-1] == NONE, "it ends", seconds=20)
+        assert seen == sorted(seen, reverse=True) and {CLOSE, SHORTEN} <= set(seen)
+    text = edge.daemon.err.read_text()
+    assert "web: overloaded: stage 3: the worst connections make room" in text
+    assert "web: no longer overloaded" in text
+
+
+def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
+    """An idle connection has a minute; under overload a quarter of what is set."""
+    wait_calm(edge)
+    counted.expect("keepalive_timeout")
+    hold = threading.Event()
+
+    def answer(peer):
+        while True:
+            line, _ = peer.head()
+            if "hold" in line:
+                hold.wait(60)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with edge.tuned(max_connections="20", timeouts__keepalive="4s"), Origin(8000, answer), \
+            contextlib.ExitStack() as stack:
+        stack.callback(hold.set)
+        idle = stack.enter_context(Client(WEB))
+        idle.get()
+        assert idle.response()[0] == 200
+        begun = time.monotonic()
+        for _ in range(17):
+            stack.enter_context(Client(WEB)).get("/hold")
+        assert idle.ended() == "closed"
+        assert time.monotonic() - begun < 3
+    counted("keepalive_timeout", 1)
+
+
+def test_a_hoard_does_not_keep_descriptors():
+    """A limit of 200 descriptors, and 300 who want one and say nothing: clients are served."""
+    with Lab() as lab, inside(lab.edge):
+        edge = Edge(lab, command=("prlimit", "--nofile=200:200"))
+        with Origin(8000, answer_simply), Hoard(WEB, 300):
+            wait_until(lambda: edge.count("evicted_new") > 50, "the hoard displaces itself")
+            assert serve(WEB, 100) == [200] * 100
+        assert edge.count("descriptors") == 0
+        edge.daemon.kill(15)
+        assert edge.daemon.popen.wait(20) == 0
+        assert "never given back" not in edge.daemon.err.read_text()
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+def test_requests_beyond_the_rate_are_told_how_long_to_wait(edge, counted):
+    """Ten at once, then ten a second. The connection stays; others don't notice."""
+    counted.expect("source_request_rate", "request_flood")
+    requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 25
+    with edge.tuned(source__request_rate="10", source__request_burst="20"), \
+            Origin(8000, answer_simply) as origin, Client(WEB, source="127.3.3.3") as client:
+        client.send(requests)
+        answers = [client.response() for _ in range(25)]
+        assert [status for status, _, _ in answers] == [200] * 20 + [429] * 5
+        _, fields, body = answers[-1]
+        assert fields["retry-after"] == "1"
+        assert fields["ratelimit-policy"] == '"source";q=20;w=2'
+        assert fields["ratelimit"] == '"source";r=0;t=1'
+        assert "connection" not in fields and body.startswith(b"source_request_rate: ")
+        assert origin.received.count(b"GET /") == 20
+        assert serve(WEB, 10, source="127.3.3.4") == [200] * 10
+        time.sleep(0.3)
+        client.get()
+        assert client.response()[0] == 200
+    counted("source_request_rate", 5)
+    counted("request_flood", 0)
+    assert edge.wait_logged(reason="source_request_rate", source="127.3.3.3")["status"] == 429
+
+
+def test_a_request_with_a_body_is_refused_with_its_connection(edge, counted):
+    counted.expect("source_request_rate")
+    with edge.tuned(source__request_rate="1", source__request_burst="1"), Origin(8000, answer_simply), \
+            Client(WEB, source="127.3.3.5") as client:
+        client.get()
+        assert client.response()[0] == 200
+        client.get(method="POST", extra="Content-Length: 3\r\n")
+        status, fields, _ = client.response()
+        assert (status, fields["connection"], fields["retry-after"]) == (429, "close", "1")
+        assert client.rest() == b""
+    counted("source_request_rate", 1)
+
+
+def test_a_prefix_has_a_rate_too(edge, counted):
+    counted.expect("prefix_request_rate")
+    with edge.tuned(prefix__request_rate="1", prefix__request_burst="5"), Origin(8000, answer_simply):
+        statuses = [serve(WEB, 1, source=f"127.4.4.{host}")[0] for host in range(1, 9)]
+        assert statuses == [200] * 5 + [429] * 3
+        assert serve(WEB, 1, source="127.4.5.1") == [200]
+    counted("prefix_request_rate", 3)
+
+
+def test_a_flood_of_requests_is_cut_off(edge, counted):
+    """Who sends on and on, whatever he is told, is told nothing any more."""
+    counted.expect("request_flood")
+    with edge.tuned(source__request_rate="10", source__request_burst="10"), Origin(8000, answer_simply):
+        with Client(WEB, source="127.5.5.5") as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+            answered = []
+            with contextlib.suppress(ConnectionResetError, EOFError):
+                while True:
+                    answered.append(client.response()[0])
+        assert answered.count(200) <= 15 and len(answered) <= 100
+        assert serve(WEB, 5, source="127.5.5.6") == [200] * 5
+    counted("request_flood", 1)
+
+
+def test_a_greedy_pipeliner_waits_his_turn(edge):
+    """Thousands of requests sent at once on one connection: those of others are answered between."""
+    total = 3000
+    with Client(PAGE, seconds=60) as greedy, Client(PAGE) as modest:
+        sender = threading.Thread(target=greedy.send,
+                                  args=(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * total,))
+        sender.start()
+        assert greedy.response()[0] == 200
+        for _ in range(20):
+            modest.get()
+            assert modest.response()[0] == 200
+        answered = edge.metric("proxy_requests_total", "page")
+        rest = sum(greedy.response()[0] == 200 for _ in range(total - 1))
+        assert rest == total - 1
+        assert edge.metric("proxy_requests_total", "page") > answered, "the others had to wait for all of his"
+        sender.join()
