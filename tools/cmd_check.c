@@ -45,8 +45,7 @@ int cmd_check(struct cli *cli)
 				  (json_int_t)config->listener_count, "services",
 				  (json_int_t)(config->service_count - config->listener_count)));
 	} else {
-		if (warnings.text[0])
-			fprintf(stderr, "%s\n", warnings.text);
+		error_print_lines(stderr, "warning", warnings.text);
 		printf("%s is valid: %zu listeners, %zu other services\n", path,
 		       config->listener_count, config->service_count - config->listener_count);
 	}

@@ -84,10 +84,9 @@ static int check(const struct config *config)
 		return EXIT_FAILURE;
 	}
 	credentials_free(credentials);
-	if (*warnings.text)
-		printf("%s\n", warnings.text);
+	error_print_lines(stdout, "warning", warnings.text);
 	if (config_warnings(config, &warnings))
-		printf("%s\n", warnings.text);
+		error_print_lines(stdout, "warning", warnings.text);
 	printf("%s: in order: %zu listeners, %zu other services, %zu upstreams\n", config->path,
 	       config->listener_count, config->service_count - config->listener_count,
 	       config->upstream_count);

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """floodwall rekey: handshakes under way go on, and so does everything else."""
-import contextlib
 import json
 import time
 
@@ -31,21 +30,12 @@ with socket.create_connection((sys.argv[1], 9000), 20, (sys.argv[2], 0)) as conn
 """
 
 
-@contextlib.contextmanager
-def mute(lab):
-    lab.internet("nft", "-f", "-", text=MUTE)
-    try:
-        yield
-    finally:
-        lab.internet("nft", "delete", "table", "inet", "mute")
-
-
 @pytest.mark.parametrize("edge,clients", [(EDGE_V4, CLIENTS_V4), (EDGE_V6, CLIENTS_V6)],
                          ids=["v4", "v6"])
 def test_between_syn_ack_and_ack(lab, cli, edge, clients):
     """Three new secrets while a client's ACK is on its way: it still opens the connection."""
     protect(lab)
-    with mute(lab):
+    with lab.internet.nft(MUTE):
         client = lab.internet.start(PYTHON, "-c", CLIENT, edge, first(clients), name="client")
         wait_until(lambda: service(lab, "echo")["answered"] == 1, "the SYN is answered")
         fingerprints = {cli("rekey")["fingerprint"] for _ in range(3)}
@@ -59,7 +49,7 @@ def test_between_syn_ack_and_ack(lab, cli, edge, clients):
 def test_a_forgotten_secret_is_no_secret(lab, cli):
     """The fourth is refused, as there is no room for it; forced, it costs who came with the oldest."""
     protect(lab)
-    with mute(lab):
+    with lab.internet.nft(MUTE):
         client = lab.internet.start(PYTHON, "-c", CLIENT, EDGE_V4, first(CLIENTS_V4), name="client")
         wait_until(lambda: service(lab, "echo")["answered"] == 1, "the SYN is answered")
         for accepted in (1, 2, 3):

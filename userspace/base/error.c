@@ -37,3 +37,13 @@ int error_wrap(struct error *error, int code, const char *format, ...)
 		 (int)(sizeof(error->text) - used), inner);
 	return code;
 }
+
+void error_print_lines(FILE *file, const char *prefix, const char *text)
+{
+	while (*text) {
+		size_t length = strcspn(text, "\n");
+
+		fprintf(file, "%s: %.*s\n", prefix, (int)length, text);
+		text += length + (text[length] == '\n');
+	}
+}

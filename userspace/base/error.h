@@ -9,6 +9,8 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <stdio.h>
+
 #define ERROR_TEXT_SIZE 4096
 
 struct error {
@@ -23,5 +25,8 @@ int error_set(struct error *error, int code, const char *format, ...)
 /* Puts "context: " in front of the text. Returns @code. */
 int error_wrap(struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Each line of a text, behind "prefix: ". */
+void error_print_lines(FILE *file, const char *prefix, const char *text);
 
 #endif

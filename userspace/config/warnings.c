@@ -62,8 +62,8 @@ static void warn_descriptors(struct warnings *warnings, const struct config *con
 	    limit.rlim_max == RLIM_INFINITY || wanted <= limit.rlim_max / 2)
 		return;
 	warn(warnings,
-	     "host: max_connections: %llu connections need twice as many descriptors, but the "
-	     "limit is %llu; the proxy will refuse some %llu earlier (LimitNOFILE=)",
+	     "host: max_connections: %llu connections need twice as many descriptors; started "
+	     "from here the proxy has %llu, and refuses some %llu (its unit: LimitNOFILE=)",
 	     (unsigned long long)wanted, (unsigned long long)limit.rlim_max,
 	     (unsigned long long)(wanted - limit.rlim_max / 2));
 }
