@@ -16,6 +16,7 @@ def bench(*arguments):
                           timeout=300)
 
 
+@pytest.mark.alone("a cookie of its packets lives for a minute: by then it has to be through")
 def test_packet_suite_writes_a_row_for_every_subject(tmp_path):
     file = tmp_path / "rows.json"
 

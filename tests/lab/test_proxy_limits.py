@@ -286,6 +286,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+@pytest.mark.alone("three hundred clients come at once: the last is there before the first has gone")
 def test_few_descriptors_serve_some_and_refuse_the_rest():
     """A limit of 200: some are served, what their requests need comes out of the reserve, and when
     that is gone too the rest are refused at once, without the proxy running hot."""
