@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Segments that no stack would send in that order, run on the internet by test_cookies.py.
 
-    cookie_segments.py EDGE EDGE-MAC PORT SOURCE CPU
+    cookie_segments.py EDGE EDGE-MAC PORT SOURCE CPU FILE
 
-Talks from an address that nobody has, so that no stack answers in between. Prints as JSON what the
-edge answered at each step. CPU: where the edge receives.
+Talks from an address that nobody has, so that no stack answers in between. Says
+"a minute later", waits until FILE is there, and prints as JSON what the edge answered at each step.
+CPU: where the edge receives.
 """
 import contextlib
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -31,7 +33,7 @@ def before_the_edge(cpu):
     os.sched_setaffinity(0, cpus)
 
 
-def main(edge, mac, port, source, cpu):
+def main(edge, mac, port, source, cpu, later):
     network = IPv6 if ":" in edge else IP
     wire = conf.L2socket(iface=INTERFACE)
     start = Ether(dst=mac, src=get_if_hwaddr(INTERFACE)) / network(src=source, dst=edge)
@@ -92,8 +94,11 @@ def main(edge, mac, port, source, cpu):
     said["burst"] = heard(back) == b"".join(parts).decode()
 
     # The minute in which this cookie was made is over.
+    print("a minute later", flush=True)
+    while not later.exists():
+        time.sleep(0.02)
     said["early"] = heard(say(30006, b"early", seq=ISN + 1, flags="PA", ack=early[0].seq + 1))
     print(json.dumps(said))
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), pathlib.Path(sys.argv[6]))

@@ -23,6 +23,7 @@ service echo { bind = {"*:9000"}  challenge { mode = "%s" } }
 service closed { bind = {"*:81"}  challenge { mode = "always" } }
 """
 
+MINUTE = 60 * 10**9  # in nanoseconds
 BURST = 2000        # challenge.burst's default
 FLOOD_RATE = 200000 # packets a second that these two hosts' wire takes without losing any
 
@@ -76,16 +77,17 @@ def sockets(host, port):
     return {f"{client} {number}": details for client, number, details in found}
 
 
-def end_minute(lab, seconds):
-    """Moves the clock by which cookies are made: a minute of it ends in so many seconds."""
+def turn_clock(lab, by):
+    """Turns the clock by which cookies are made: by(what it shows) nanoseconds forward."""
     def bpftool(verb, name, index, *rest):
         return lab.edge("bpftool", "-j", "map", verb, "pinned", f"/sys/fs/bpf/floodwall/{name}", "key", "hex",
                         index, 0, 0, 0, *rest).stdout
 
     current = json.loads(bpftool("lookup", "meta", 0))["formatted"]["value"]["secret"]
     value = bytearray(int(byte, 16) for byte in json.loads(bpftool("lookup", "secrets", current))["value"])
-    clock = -(time.monotonic_ns() + seconds * 10**9) % (60 * 10**9)  # fw_secret.clock_ns
-    value[16:24] = clock.to_bytes(8, "little")
+    clock = int.from_bytes(value[16:24], "little", signed=True)  # fw_secret.clock_ns
+    clock += by(time.monotonic_ns() + clock)
+    value[16:24] = clock.to_bytes(8, "little", signed=True)
     bpftool("update", "secrets", current, "value", "hex", *(f"{byte:02x}" for byte in value))
 
 
@@ -120,11 +122,16 @@ def segments_of_no_connection(lab, edge, clients, dark, kind, reason):
     assert lab.edge.stack()["TcpInSegs"] - before < 0.1 * sent
 
 
-def segments_in_disorder(lab, edge):
+def segments_in_disorder(lab, edge, a_minute_later=lambda: None):
     """What cookie_segments.py tells."""
-    nobody = "2001:db8:f000::5" if ":" in edge else "192.0.2.5"
-    return json.loads(lab.internet(PYTHON, HERE / "cookie_segments.py", edge, lab.gateway, 9000, nobody,
-                                   CPUS[-1]).stdout)
+    nobody, go = "2001:db8:f000::5" if ":" in edge else "192.0.2.5", lab.home / "go"
+    client = lab.internet.start(PYTHON, HERE / "cookie_segments.py", edge, lab.gateway, 9000, nobody, CPUS[-1],
+                                go, name="segments")
+    wait_until(lambda: client.out.read_text() or not client.running(), "all but the last is said", 60)
+    a_minute_later()
+    go.touch()
+    assert client.popen.wait(20) == 0, client.err.read_text()
+    return json.loads(client.out.read_text().splitlines()[1])
 
 
 @families
@@ -189,8 +196,8 @@ def test_segments_lost_and_overtaken(lab, edge, clients, dark):
     """Retransmitted SYNs, lost ACKs, data that overtakes data, a port that is used again, a batch of
     segments that bring the first cookie, a minute that ends meanwhile."""
     protect(lab)
-    end_minute(lab, seconds=3)
-    assert segments_in_disorder(lab, edge) == {
+    turn_clock(lab, lambda shown: MINUTE // 2 - shown % MINUTE)
+    assert segments_in_disorder(lab, edge, lambda: turn_clock(lab, lambda shown: MINUTE)) == {
         "same_again": True, "other_isn_other_cookie": True, "second_half_first": 0, "first_half": "hello",
         "first_half_again": "", "second_half": "world", "reborn": "again", "two": "two", "one": "one",
         "burst": True, "early": "early"}
