@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/error.h"
@@ -54,6 +55,22 @@ static void nobody_reading_is_allowed(void **state)
 	assert_int_equal(error_wrap(NULL, -EIO, "x"), -EIO);
 }
 
+static void every_line_is_printed_behind_its_prefix(void **state)
+{
+	char *printed;
+	size_t size;
+	FILE *file = open_memstream(&printed, &size);
+
+	(void)state;
+	assert_non_null(file);
+	error_print_lines(file, "warning", "one\ntwo");
+	error_print_lines(file, "warning", "three\n");
+	error_print_lines(file, "warning", "");
+	fclose(file);
+	assert_string_equal(printed, "warning: one\nwarning: two\nwarning: three\n");
+	free(printed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -61,6 +78,7 @@ int main(void)
 		cmocka_unit_test(wrap_puts_context_in_front),
 		cmocka_unit_test(what_is_too_long_loses_its_end),
 		cmocka_unit_test(nobody_reading_is_allowed),
+		cmocka_unit_test(every_line_is_printed_behind_its_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
