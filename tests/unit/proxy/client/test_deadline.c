@@ -87,6 +87,32 @@ static void an_edit_counts_from_then_on(void **state)
 	assert_due(50, FW_HEADER_TIMEOUT);
 }
 
+/* Under overload a quarter: of those that a client can use up at leisure. */
+static void overload_shortens_them(void **state)
+{
+	(void)state;
+	listener.overload.stage = OVERLOAD_CLOSE;
+	client.phase = CLIENT_IDLE;
+	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
+	listener.overload.stage = OVERLOAD_SHORTEN;
+	assert_due(15000, FW_KEEPALIVE_TIMEOUT);
+	client.phase = CLIENT_HEAD;
+	assert_due(2500, FW_HEADER_TIMEOUT);
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.request_body.done = false;
+	listener.live.value[FW_SET_TIMEOUT_FIRST_BYTE] = 3600000;
+	assert_due(75000, FW_BODY_TIMEOUT);
+	exchange.request_body.done = exchange.answered = true;
+	assert_due(150000, FW_IDLE_TIMEOUT);
+	/* The thread's stage counts for every listener of it. */
+	listener.overload.stage = OVERLOAD_NONE;
+	worker.overload.stage = OVERLOAD_EVICT;
+	assert_due(150000, FW_IDLE_TIMEOUT);
+	worker.overload.stage = OVERLOAD_NONE;
+	assert_due(600000, FW_IDLE_TIMEOUT);
+}
+
 static void an_exchange_waits_for_one_after_the_other(void **state)
 {
 	(void)state;
@@ -150,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_phase_has_its_own, begin),
+		cmocka_unit_test_setup(overload_shortens_them, begin),
 		cmocka_unit_test_setup(a_proxy_that_drains_waits_for_no_newcomer, begin),
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),

@@ -115,6 +115,26 @@ static void a_reserve_is_kept_of_any_limit(void **state)
 	assert_false(reserve_permits(&reserve, 512, 65536));
 }
 
+static void a_lower_descriptor_is_taken_when_there_is_one(void **state)
+{
+	struct reserve reserve;
+	int low, high, moved;
+
+	(void)state;
+	assert_int_equal(reserve_init(&reserve), 0);
+	low = dup(0);
+	high = dup(0);
+	assert_true(reserve_used(&reserve) > (uint64_t)high);
+	assert_int_equal(reserve_lower(high), high); /* nothing below it is free */
+	close(low);
+	assert_int_equal(reserve_used(&reserve), low);
+	moved = reserve_lower(high);
+	assert_int_equal(moved, low);
+	assert_int_equal(fcntl(high, F_GETFD), -1);
+	close(moved);
+	reserve_destroy(&reserve);
+}
+
 static void the_spare_frees_a_descriptor(void **state)
 {
 	struct reserve reserve;
@@ -140,6 +160,7 @@ int main(void)
 		cmocka_unit_test(slow_is_slow_after_the_grace),
 		cmocka_unit_test(only_waiting_counts),
 		cmocka_unit_test(a_reserve_is_kept_of_any_limit),
+		cmocka_unit_test(a_lower_descriptor_is_taken_when_there_is_one),
 		cmocka_unit_test(the_spare_frees_a_descriptor),
 	};
 

@@ -232,6 +232,32 @@ static void errors(void **state)
 	assert_int_equal(http_error_write(out, 0, FW_BLOCKED, false), 0);
 }
 
+static void excesses(void **state)
+{
+	static const char expected[] =
+		"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"
+		"Cache-Control: no-store\r\nRetry-After: 3\r\n"
+		"RateLimit-Policy: \"source\";q=200;w=2\r\nRateLimit: \"source\";r=0;t=3\r\n"
+		"Content-Length: 52\r\n\r\nsource_request_rate: source makes requests too fast\n";
+	struct http_excess excess = {"source", 200, 2, 3, true};
+	int length;
+
+	(void)state;
+	length = http_excess_write(out, sizeof(out), FW_SOURCE_REQUEST_RATE, &excess, false);
+	assert_true(length > 0);
+	out[length] = 0;
+	assert_string_equal(out, expected);
+	excess.keep_alive = false;
+	length = http_excess_write(out, sizeof(out), FW_SOURCE_REQUEST_RATE, &excess, true);
+	assert_true(length > 0);
+	out[length] = 0;
+	assert_non_null(strstr(out, "\r\nConnection: close\r\nContent-Length: 52\r\n\r\n"));
+	assert_int_equal(strlen(strstr(out, "\r\n\r\n")), 4);
+	assert_int_equal(
+		http_excess_write(out, (size_t)length - 1, FW_SOURCE_REQUEST_RATE, &excess, true),
+		-ENOSPC);
+}
+
 static void continues(void **state)
 {
 	(void)state;
@@ -246,10 +272,11 @@ static void continues(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests),       cmocka_unit_test(request_hops),
-		cmocka_unit_test(request_bodies), cmocka_unit_test(request_upgrades),
-		cmocka_unit_test(responses),      cmocka_unit_test(response_fields),
-		cmocka_unit_test(errors),         cmocka_unit_test(continues),
+		cmocka_unit_test(excesses),         cmocka_unit_test(requests),
+		cmocka_unit_test(request_hops),     cmocka_unit_test(request_bodies),
+		cmocka_unit_test(request_upgrades), cmocka_unit_test(responses),
+		cmocka_unit_test(response_fields),  cmocka_unit_test(errors),
+		cmocka_unit_test(continues),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
