@@ -102,7 +102,7 @@ static bool parse(struct client *client)
 	int result;
 
 	if (!client->exchange && awaits_preface(client))
-		return client->phase != CLIENT_HTTP2;
+		return client->phase == CLIENT_HEAD;
 	if (!client->exchange && !open_exchange(client)) {
 		client_refuse(client, FW_MEMORY);
 		return false;

@@ -272,7 +272,7 @@ static enum fw_verdict judge_end(const struct http2 *http2)
 		return FW_NONE;
 	if (client_worker(client)->draining)
 		return FW_DRAINED;
-	if (!http2->told_last)
+	if (!http2->told_last && !http2->heard_last)
 		return FW_HTTP2_PROTOCOL; /* nghttp2 has said why */
 	return allowed && client->requests >= allowed ? FW_CONNECTION_REQUESTS : FW_DONE;
 }

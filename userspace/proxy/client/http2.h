@@ -52,10 +52,10 @@ struct http2 {
 	struct uptake send; /* of `out` */
 	uint64_t notice_ns; /* when the client was told that it ends (graceful) */
 	struct patience patience;
-	int32_t last_stream; /* that was opened */
-	uint32_t updates;    /* WINDOW_UPDATEs that are due for the DATA we sent */
-	uint8_t verdict;     /* why the connection ends; FW_NONE: it goes on */
-	bool told_last;
+	int32_t last_stream;        /* that was opened */
+	uint32_t updates;           /* WINDOW_UPDATEs that are due for the DATA we sent */
+	uint8_t verdict;            /* why the connection ends; FW_NONE: it goes on */
+	bool told_last, heard_last; /* GOAWAY was said: by us, by the client */
 };
 
 /* A request's stream; it outlives its exchange for as long as frames are to be sent. */

@@ -123,6 +123,9 @@ static int note_complete_frame(nghttp2_session *session, const nghttp2_frame *fr
 		if (stream && stream->exchange)
 			http2_abuse_note_reset(http2);
 		return go_on(http2);
+	case NGHTTP2_GOAWAY:
+		http2->heard_last = true;
+		return 0;
 	default:
 		return 0;
 	}
@@ -137,6 +140,18 @@ static int note_invalid_frame(nghttp2_session *session, const nghttp2_frame *fra
 	(void)code;
 	http2_abuse_note_error(user);
 	return 0;
+}
+
+/* Frames of types that we do not know are to be ignored (RFC 9113 section 5.5); asked to unpack
+ * them, we have at least seen them begin. */
+static int skip_unknown_frame(nghttp2_session *session, void **payload,
+			      const nghttp2_frame_hd *head, void *user)
+{
+	(void)session;
+	(void)payload;
+	(void)head;
+	(void)user;
+	return NGHTTP2_ERR_CANCEL;
 }
 
 /* --- what the client is told -------------------------------------------------------------------
@@ -198,6 +213,7 @@ bool http2_engine_init(struct http2_engine *engine, struct pool_budget *budget)
 	if (nghttp2_option_new(&engine->options))
 		return false;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(to, note_frame);
+	nghttp2_session_callbacks_set_unpack_extension_callback(to, skip_unknown_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(to, note_headers);
 	nghttp2_session_callbacks_set_on_header_callback2(to, note_field);
 	nghttp2_session_callbacks_set_on_invalid_header_callback2(to, note_bad_field);
@@ -207,6 +223,8 @@ bool http2_engine_init(struct http2_engine *engine, struct pool_budget *budget)
 	nghttp2_session_callbacks_set_on_frame_send_callback(to, note_sent_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(to, note_closed_stream);
 	nghttp2_session_callbacks_set_send_data_callback(to, http2_response_put);
+	for (int type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+		nghttp2_option_set_user_recv_extension_type(engine->options, (uint8_t)type);
 	nghttp2_option_set_no_auto_window_update(engine->options, 1);
 	nghttp2_option_set_max_outbound_ack(engine->options, ACKS_MOST);
 	nghttp2_option_set_max_settings(engine->options, SETTINGS_MOST);

@@ -67,8 +67,12 @@ int http2_stream_open(struct http2 *http2, int32_t id, bool has_body)
 	struct http2_stream *stream = NULL;
 	enum fw_verdict verdict;
 
-	if (http2->stream_count < live[FW_SET_HTTP2_STREAMS])
+	if (http2->stream_count < live[FW_SET_HTTP2_STREAMS]) {
 		stream = create(http2, id);
+		if (!stream)
+			report_request(http2->client, NULL, 0,
+				       client_explain(http2->client, FW_MEMORY));
+	}
 	if (!stream) {
 		/* Nothing was done: the client may try again (RFC 9113 section 8.7). */
 		http2_block_drop(http2);
