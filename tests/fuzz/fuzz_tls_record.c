@@ -51,8 +51,8 @@ static void open_stream(struct stream *stream, int fd, bool is_13)
 	    tls_begin(stream, engine, &account, NULL) < 0)
 		abort();
 	stream->tls->open = true;
-	if (!(is_13 ? records_begin_13(&stream->tls->records, RECORD_AES_128_GCM, secret, secret,
-				       32)
+	if (!(is_13 ? records_begin_13(other, &stream->tls->records, RECORD_AES_128_GCM, secret,
+				       secret, 32)
 		    : records_begin_12(&stream->tls->records, RECORD_AES_128_GCM, secret, 48,
 				       random, random)))
 		abort();

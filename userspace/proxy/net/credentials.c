@@ -19,8 +19,11 @@ struct credentials {
 /* --- memory of the library ---------------------------------------------------------------------
  *
  * Decoding a private key leaves copies of it in what the library frees on its way. All processes
- * descend from the one that does it; so whatever the library frees is wiped first.
+ * descend from the one that does it; so whatever the library frees meanwhile is wiped first. Of what
+ * it frees later it wipes the secrets by itself.
  */
+
+static bool reads_keys;
 
 static void *take_memory(size_t size, const char *file, int line)
 {
@@ -33,7 +36,7 @@ static void give_memory(void *memory, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	if (memory)
+	if (memory && reads_keys)
 		explicit_bzero(memory, malloc_usable_size(memory));
 	free(memory);
 }
@@ -92,10 +95,12 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 		return error_set(error, -ENOMEM, "certificates: out of memory");
 	credentials->first = config->services;
 	credentials->count = count;
+	reads_keys = true;
 	for (size_t i = 0; i < count; i++)
 		if (config->services[i].tls.enabled)
 			load_site(&config->services[i], tickets, &credentials->sites[i], &faults,
 				  &soon);
+	reads_keys = false;
 	warnings->text[0] = '\0';
 	if (soon.count)
 		complaints_render(&soon, config->path, warnings);
@@ -113,9 +118,11 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 
 void credentials_free(struct credentials *credentials)
 {
+	reads_keys = true;
 	for (size_t i = 0; credentials && i < credentials->count; i++)
 		site_free(credentials->sites[i]);
 	free(credentials);
+	reads_keys = false;
 }
 
 const struct tls_site *credentials_site(const struct credentials *credentials,

@@ -286,15 +286,15 @@ static bool harvest_12(SSL *ssl, int cipher, struct records *records)
 	return done;
 }
 
-static bool harvest_13(const struct handshake *handshake, int cipher, struct records *records)
+static bool harvest_13(const struct handshake *handshake, int cipher, struct tls *tls)
 {
 	const struct secret *client = &handshake->client, *server = &handshake->server;
 
 	if (!client->size || client->size != server->size ||
-	    !records_begin_13(records, (enum record_cipher)cipher, client->data, server->data,
-			      client->size))
+	    !records_begin_13(tls->engine->records, &tls->records, (enum record_cipher)cipher,
+			      client->data, server->data, client->size))
 		return false;
-	records->out.sequence = handshake->sent;
+	tls->records.out.sequence = handshake->sent;
 	return true;
 }
 
@@ -345,8 +345,7 @@ int handshake_harvest(struct handshake *handshake, struct tls *tls)
 	/* The BIO gave it no byte beyond Finished; what it holds all the same is out of order. */
 	if (SSL_has_pending(ssl) || cipher < 0)
 		return -FW_BAD_HANDSHAKE;
-	if (!(is_13 ? harvest_13(handshake, cipher, &tls->records)
-		    : harvest_12(ssl, cipher, &tls->records)))
+	if (!(is_13 ? harvest_13(handshake, cipher, tls) : harvest_12(ssl, cipher, &tls->records)))
 		return -FW_MEMORY;
 	tls->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl));
 	tls->resumed = SSL_session_reused(ssl);

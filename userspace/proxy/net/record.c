@@ -28,7 +28,21 @@ struct context {
 
 struct record_engine {
 	struct context seal[RECORD_CIPHERS], open[RECORD_CIPHERS];
+	EVP_KDF_CTX *expand[RECORD_CIPHERS]; /* HKDF-Expand-Label with the cipher's digest */
 };
+
+/* --- contexts ----------------------------------------------------------------------------------
+ */
+
+static OSSL_PARAM octets(const char *name, const void *data, size_t size)
+{
+	return OSSL_PARAM_construct_octet_string(name, (void *)data, size);
+}
+
+static OSSL_PARAM text(const char *name, const char *value)
+{
+	return OSSL_PARAM_construct_utf8_string(name, (char *)value, 0);
+}
 
 static bool context_init(struct context *context, const EVP_CIPHER *cipher, bool seal)
 {
@@ -37,16 +51,38 @@ static bool context_init(struct context *context, const EVP_CIPHER *cipher, bool
 	       EVP_CipherInit_ex2(context->evp, cipher, NULL, NULL, seal, NULL) == 1;
 }
 
+/* What is the same in every derivation is said once: to look a digest up by its name takes longer
+ * than to use it. NULL: no memory. */
+static EVP_KDF_CTX *make_expand(EVP_KDF *kdf, const char *digest)
+{
+	EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		text(OSSL_KDF_PARAM_DIGEST, digest),
+		octets(OSSL_KDF_PARAM_PREFIX, "tls13 ", 6),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (context && EVP_KDF_CTX_set_params(context, params) == 1)
+		return context;
+	EVP_KDF_CTX_free(context);
+	return NULL;
+}
+
 struct record_engine *record_engine_create(void)
 {
 	struct record_engine *engine = calloc(1, sizeof(*engine));
 
 	for (int i = 0; engine && i < RECORD_CIPHERS; i++) {
 		EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, ciphers[i].name, NULL);
-		bool ready = cipher && context_init(&engine->seal[i], cipher, true) &&
-			     context_init(&engine->open[i], cipher, false);
+		EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, NULL);
+		bool ready = cipher && kdf && context_init(&engine->seal[i], cipher, true) &&
+			     context_init(&engine->open[i], cipher, false) &&
+			     (engine->expand[i] = make_expand(kdf, ciphers[i].digest));
 
 		EVP_CIPHER_free(cipher);
+		EVP_KDF_free(kdf);
 		if (!ready) {
 			record_engine_free(engine);
 			return NULL;
@@ -62,6 +98,7 @@ void record_engine_free(struct record_engine *engine)
 	for (int i = 0; i < RECORD_CIPHERS; i++) {
 		EVP_CIPHER_CTX_free(engine->seal[i].evp);
 		EVP_CIPHER_CTX_free(engine->open[i].evp);
+		EVP_KDF_CTX_free(engine->expand[i]);
 	}
 	OPENSSL_cleanse(engine, sizeof(*engine));
 	free(engine);
@@ -81,42 +118,32 @@ static bool derive(const char *function, const OSSL_PARAM *params, uint8_t *out,
 	return done;
 }
 
-static OSSL_PARAM octets(const char *name, const void *data, size_t size)
-{
-	return OSSL_PARAM_construct_octet_string(name, (void *)data, size);
-}
-
-static OSSL_PARAM text(const char *name, const char *value)
-{
-	return OSSL_PARAM_construct_utf8_string(name, (char *)value, 0);
-}
-
 /* HKDF-Expand-Label with an empty context (RFC 8446 section 7.1). */
-static bool expand(const struct records *records, const uint8_t *secret, const char *label,
-		   uint8_t *out, size_t size)
+static bool expand(struct record_engine *engine, const struct records *records,
+		   const uint8_t *secret, const char *label, uint8_t *out, size_t size)
 {
-	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
 	const OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
-		text(OSSL_KDF_PARAM_DIGEST, ciphers[records->cipher].digest),
 		octets(OSSL_KDF_PARAM_KEY, secret, ciphers[records->cipher].secret_size),
-		octets(OSSL_KDF_PARAM_PREFIX, "tls13 ", 6),
 		octets(OSSL_KDF_PARAM_LABEL, label, strlen(label)),
 		OSSL_PARAM_construct_end(),
 	};
 
-	return derive(OSSL_KDF_NAME_TLS1_3_KDF, params, out, size);
+	return EVP_KDF_derive(engine->expand[records->cipher], out, size, params) == 1;
 }
 
 /* What follows from key->secret. */
-static bool set_key(const struct records *records, struct record_key *key)
+static bool set_key(struct record_engine *engine, const struct records *records,
+		    struct record_key *key)
 {
+	size_t size = ciphers[records->cipher].key_size;
+
 	key->sequence = 0;
-	return expand(records, key->secret, "key", key->key, ciphers[records->cipher].key_size) &&
-	       expand(records, key->secret, "iv", key->nonce, RECORD_NONCE_SIZE);
+	return expand(engine, records, key->secret, "key", key->key, size) &&
+	       expand(engine, records, key->secret, "iv", key->nonce, RECORD_NONCE_SIZE);
 }
 
-bool records_begin_13(struct records *records, enum record_cipher cipher, const uint8_t *in_secret,
+bool records_begin_13(struct record_engine *engine, struct records *records,
+		      enum record_cipher cipher, const uint8_t *in_secret,
 		      const uint8_t *out_secret, size_t size)
 {
 	*records = (struct records){.cipher = (uint8_t)cipher, .is_13 = true};
@@ -124,19 +151,20 @@ bool records_begin_13(struct records *records, enum record_cipher cipher, const 
 		return false;
 	memcpy(records->in.secret, in_secret, size);
 	memcpy(records->out.secret, out_secret, size);
-	return set_key(records, &records->in) && set_key(records, &records->out);
+	return set_key(engine, records, &records->in) && set_key(engine, records, &records->out);
 }
 
-bool record_update_key(const struct records *records, struct record_key *key)
+bool record_update_key(struct record_engine *engine, const struct records *records,
+		       struct record_key *key)
 {
 	uint8_t next[RECORD_SECRET_SIZE];
 	size_t size = ciphers[records->cipher].secret_size;
 
-	if (!expand(records, key->secret, "traffic upd", next, size))
+	if (!expand(engine, records, key->secret, "traffic upd", next, size))
 		return false;
 	memcpy(key->secret, next, size);
 	OPENSSL_cleanse(next, sizeof(next));
-	return set_key(records, key);
+	return set_key(engine, records, key);
 }
 
 /* Of the nonce, what the key block gives. */

@@ -64,7 +64,8 @@ struct record_engine *record_engine_create(void); /* NULL: no memory */
 void record_engine_free(struct record_engine *engine);
 
 /* TLS 1.3: keys of both application traffic secrets, @size bytes each. False: no memory. */
-bool records_begin_13(struct records *records, enum record_cipher cipher, const uint8_t *in_secret,
+bool records_begin_13(struct record_engine *engine, struct records *records,
+		      enum record_cipher cipher, const uint8_t *in_secret,
 		      const uint8_t *out_secret, size_t size);
 /* TLS 1.2: keys of the master secret, for the server's side; both Finished have been sent. */
 bool records_begin_12(struct records *records, enum record_cipher cipher, const uint8_t *master,
@@ -100,6 +101,7 @@ bool record_open(struct record_engine *engine, struct records *records, uint8_t 
 		 size_t size, struct record_content *content);
 
 /* TLS 1.3: on to the next key (RFC 8446 section 7.2). False: no memory. */
-bool record_update_key(const struct records *records, struct record_key *key);
+bool record_update_key(struct record_engine *engine, const struct records *records,
+		       struct record_key *key);
 
 #endif

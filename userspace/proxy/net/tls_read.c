@@ -113,7 +113,7 @@ static int take_key_update(struct stream *stream, const struct record_content *c
 	asks = content->data[sizeof(message)];
 	if (asks > 1)
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_ILLEGAL_PARAMETER);
-	if (!record_update_key(&tls->records, &tls->records.in))
+	if (!record_update_key(tls->engine->records, &tls->records, &tls->records.in))
 		return -ENOMEM;
 	/* However many ask before we have something to say, one answer does. */
 	tls->owes_key_update |= asks == 1;

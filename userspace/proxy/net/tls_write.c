@@ -164,7 +164,7 @@ static int update_key(struct stream *stream)
 	if (code < 0)
 		return code;
 	tls->owes_key_update = false;
-	if (!record_update_key(&tls->records, &tls->records.out))
+	if (!record_update_key(tls->engine->records, &tls->records, &tls->records.out))
 		return -ENOMEM;
 	return tls->out ? -EAGAIN : 0;
 }

@@ -46,7 +46,7 @@ static void test_the_trace_of_rfc_8448(void **state)
 	unhex(server_secret, out);
 	for (size_t i = 0; i < sizeof(expected); i++)
 		expected[i] = (uint8_t)i;
-	assert_true(records_begin_13(&server, RECORD_AES_128_GCM, in, out, 32));
+	assert_true(records_begin_13(engine, &server, RECORD_AES_128_GCM, in, out, 32));
 	assert_int_equal(record_size(wire), size);
 	assert_true(record_open(engine, &server, wire, size, &content));
 	assert_int_equal(content.type, RECORD_DATA);
@@ -78,8 +78,8 @@ static struct ends ends_of(enum record_cipher cipher, bool is_13)
 	memset(secret[1], 2, sizeof(secret[1]));
 	memset(random, 3, sizeof(random));
 	if (is_13)
-		assert_true(records_begin_13(&ends.server, cipher, secret[0], secret[1],
-					     cipher == RECORD_AES_256_GCM ? 48 : 32));
+		assert_true(records_begin_13(ends.engine, &ends.server, cipher, secret[0],
+					     secret[1], cipher == RECORD_AES_256_GCM ? 48 : 32));
 	else
 		assert_true(records_begin_12(&ends.server, cipher, secret[0], 48, random[0],
 					     random[1]));
@@ -198,14 +198,14 @@ static void test_keys_move_on_together(void **state)
 		size_t size;
 
 		for (int turn = 0; turn < 3; turn++) {
-			assert_true(record_update_key(&ends.server, &ends.server.out));
+			assert_true(record_update_key(ends.engine, &ends.server, &ends.server.out));
 			assert_int_equal(ends.server.out.sequence, 0);
 			assert_memory_not_equal(ends.server.out.key, old.key, 16);
 			assert_memory_not_equal(ends.server.out.nonce, old.nonce, 12);
 			size = record_seal(ends.engine, &ends.server, RECORD_DATA, &part, 1, wire);
 			memcpy(copy, wire, size);
 			assert_false(record_open(ends.engine, &ends.client, copy, size, &content));
-			assert_true(record_update_key(&ends.client, &ends.client.in));
+			assert_true(record_update_key(ends.engine, &ends.client, &ends.client.in));
 			assert_true(record_open(ends.engine, &ends.client, wire, size, &content));
 		}
 		record_engine_free(ends.engine);

@@ -54,8 +54,8 @@ static void open_pair(bool is_13)
 	assert_int_equal(tls_begin(&stream, engine, &account, NULL), 0);
 	stream.tls->open = true;
 	if (is_13)
-		assert_true(records_begin_13(&stream.tls->records, RECORD_AES_128_GCM, secret[0],
-					     secret[1], 32));
+		assert_true(records_begin_13(other, &stream.tls->records, RECORD_AES_128_GCM,
+					     secret[0], secret[1], 32));
 	else
 		assert_true(records_begin_12(&stream.tls->records, RECORD_AES_128_GCM, secret[0],
 					     48, random, random));
@@ -285,7 +285,7 @@ static void update_client_key(char asks)
 	const char message[] = {KEY_UPDATE, 0, 0, 1, asks};
 
 	say(RECORD_HANDSHAKE, message, sizeof(message));
-	assert_true(record_update_key(&client, &client.out));
+	assert_true(record_update_key(other, &client, &client.out));
 }
 
 static void test_one_answer_to_many_key_updates(void **state)
@@ -303,7 +303,7 @@ static void test_one_answer_to_many_key_updates(void **state)
 	heard = hear();
 	assert_int_equal(heard.type, RECORD_HANDSHAKE);
 	assert_memory_equal(heard.data, "\x18\0\0\1\0", 5);
-	assert_true(record_update_key(&client, &client.in));
+	assert_true(record_update_key(other, &client, &client.in));
 	heard = hear();
 	assert_memory_equal(heard.data, "answer", 6);
 	assert_int_equal(hear().type, 0);
