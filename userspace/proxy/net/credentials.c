@@ -19,8 +19,8 @@ struct credentials {
 /* --- memory of the library ---------------------------------------------------------------------
  *
  * Decoding a private key leaves copies of it in what the library frees on its way. All processes
- * descend from the one that does it; so whatever the library frees meanwhile is wiped first. Of what
- * it frees later it wipes the secrets by itself.
+ * descend from the one that does it; so whatever the library frees meanwhile is wiped first. Of
+ * what it frees later it wipes the secrets by itself.
  */
 
 static bool reads_keys;

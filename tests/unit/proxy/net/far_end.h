@@ -65,17 +65,20 @@ static bool reluctant; /* the stream's socket takes nothing at every first attem
 /* @kernel: "auto" or "off". */
 static inline void make_world(const char *kernel)
 {
-	char text[1024];
+	char text[1024], ca[128];
 
 	assert_non_null(mkdtemp(folder));
+	snprintf(ca, sizeof(ca), "%s/ca.pem", folder);
 	write_pair("web", "DNS:web.test", false, 90 * DAY);
 	write_pair("rsa", "DNS:web.test", true, 90 * DAY);
+	write_pair("ca", NULL, false, 90 * DAY);
 	snprintf(text, sizeof(text),
 		 "listener a { bind = \"127.0.0.1:1\" upstream = app tls { ktls = %s\n"
-		 "certificate = {\"%s\", \"%s\"}\n key = {\"%s\", \"%s\"} } }\n"
+		 "certificate = {\"%s\", \"%s\"}\n key = {\"%s\", \"%s\"}\n"
+		 "client_ca = \"%s\" client_certificate = optional } }\n"
 		 "upstream app { server { address = \"127.0.0.1:8000\" } }\n",
 		 kernel, path_of("web.pem"), path_of("rsa.pem"), path_of("web.key"),
-		 path_of("rsa.key"));
+		 path_of("rsa.key"), ca);
 	if (config_parse(text, "f", &config, &error) < 0)
 		fail_msg("%s", error.text);
 	tickets = tickets_create(0, &error);

@@ -31,19 +31,20 @@ static inline const char *path_of(const char *name)
 	return path[next];
 }
 
-static inline void add_names(X509 *certificate, const char *names)
+static inline void add_extension(X509 *certificate, int kind, const char *text)
 {
 	X509V3_CTX context;
 	X509_EXTENSION *extension;
 
 	X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
-	extension = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, names);
+	extension = X509V3_EXT_conf_nid(NULL, &context, kind, text);
 	assert_non_null(extension);
 	X509_add_ext(certificate, extension, -1);
 	X509_EXTENSION_free(extension);
 }
 
-/* NAME.pem and NAME.key, for @names ("DNS:a.test,DNS:b.test"), for @seconds from now. */
+/* NAME.pem and NAME.key, for @names ("DNS:a.test,DNS:b.test"), for @seconds from now; without
+ * names, an authority's. */
 static inline void write_pair(const char *name, const char *names, bool rsa, long seconds)
 {
 	EVP_PKEY *key = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
@@ -62,7 +63,9 @@ static inline void write_pair(const char *name, const char *names, bool rsa, lon
 	X509_set_issuer_name(certificate, subject);
 	X509_set_pubkey(certificate, key);
 	if (names)
-		add_names(certificate, names);
+		add_extension(certificate, NID_subject_alt_name, names);
+	else
+		add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
 	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
 
 	snprintf(file, sizeof(file), "%s.pem", name);

@@ -117,29 +117,89 @@ static int keep_ticket(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
+/* The next connection of a client that keeps tickets, and comes back with one or without. */
+static void come_with_ticket(const struct suite *suite, bool comes_back)
+{
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(context, keep_ticket);
+	client = SSL_new(context);
+	if (comes_back)
+		SSL_set_session(client, ticket);
+	meet(false);
+	assert_string_equal(SSL_get_cipher(client), suite->name);
+	send_out(content, 3000);
+	send_in(content, 3000, 500);
+}
+
+static void forget_ticket(void)
+{
+	SSL_SESSION_free(ticket);
+	ticket = NULL;
+}
+
+/* TLS 1.3 uses each ticket once: that the third is resumed shows that the second got another. */
 static void test_a_resumed_session_of_every_suite(void **state)
 {
 	(void)state;
 	for (int i = 0; i < SUITES; i++) {
 		for (int turn = 0; turn < 3; turn++) {
 			prepare_client(&suites[i]);
-			SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
-									SSL_SESS_CACHE_NO_INTERNAL);
-			SSL_CTX_sess_set_new_cb(context, keep_ticket);
-			client = SSL_new(context);
-			if (turn)
-				SSL_set_session(client, ticket);
 			reluctant = turn == 2;
-			meet(false);
+			come_with_ticket(&suites[i], turn > 0);
 			assert_int_equal(stream.tls->resumed, turn > 0);
-			send_out(content, 3000);
-			send_in(content, 3000, 500);
 			part();
 		}
-		SSL_SESSION_free(ticket);
-		ticket = NULL;
+		forget_ticket();
 	}
 	reluctant = false;
+}
+
+/* A certificate of the authority's, good for @seconds, for the client's next connections. */
+static void issue_to_client(X509 **certificate, EVP_PKEY **key, long seconds)
+{
+	FILE *file = fopen(path_of("ca.key"), "r");
+	EVP_PKEY *signer = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	X509_NAME *issuer;
+
+	fclose(file);
+	*key = EVP_EC_gen("P-256");
+	*certificate = X509_new();
+	issuer = X509_get_issuer_name(*certificate);
+	X509_NAME_add_entry_by_txt(issuer, "CN", MBSTRING_ASC, (const unsigned char *)"ca", -1, -1,
+				   0);
+	X509_gmtime_adj(X509_getm_notBefore(*certificate), -DAY);
+	X509_gmtime_adj(X509_getm_notAfter(*certificate), seconds);
+	X509_set_pubkey(*certificate, *key);
+	assert_true(X509_sign(*certificate, signer, EVP_sha256()) > 0);
+	EVP_PKEY_free(signer);
+}
+
+/* While a client's certificate is good its ticket is; not a moment longer. */
+static void test_a_ticket_dies_with_its_certificate(void **state)
+{
+	EVP_PKEY *key;
+	X509 *certificate;
+
+	(void)state;
+	for (int i = 0; i <= SUITES_13; i += SUITES_13) { /* of TLS 1.3 and of 1.2 */
+		issue_to_client(&certificate, &key, 2);
+		for (int turn = 0; turn < 2; turn++) {
+			prepare_client(&suites[i]);
+			SSL_CTX_use_certificate(context, certificate);
+			SSL_CTX_use_PrivateKey(context, key);
+			come_with_ticket(&suites[i], turn > 0);
+			assert_int_equal(stream.tls->resumed, turn > 0);
+			part();
+		}
+		usleep(2100000);
+		prepare_client(&suites[i]); /* it shows no certificate, if it is asked anew */
+		come_with_ticket(&suites[i], true);
+		assert_false(stream.tls->resumed);
+		part();
+		forget_ticket();
+		X509_free(certificate);
+		EVP_PKEY_free(key);
+	}
 }
 
 /* --- keys --------------------------------------------------------------------------------------
@@ -395,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_a_client_asked_again_for_its_group),
 		cmocka_unit_test(test_a_client_may_want_small_records),
 		cmocka_unit_test(test_a_resumed_session_of_every_suite),
+		cmocka_unit_test(test_a_ticket_dies_with_its_certificate),
 		cmocka_unit_test(test_keys_change_both_ways),
 		cmocka_unit_test(test_the_old_key_opens_nothing),
 		cmocka_unit_test(test_key_updates_have_a_budget),
