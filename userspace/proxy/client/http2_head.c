@@ -248,8 +248,12 @@ static bool judge_size(struct http2 *http2, uint32_t size)
 		refuse(block, FW_HEADER_TOO_LARGE);
 		http2_abuse_note_bomb(http2);
 	}
-	if (block->decoded > live[FW_SET_LIMIT_HEADER])
+	if (block->decoded > live[FW_SET_LIMIT_HEADER]) {
 		refuse(block, FW_HEADER_TOO_LARGE);
+		/* nghttp2 looks at every byte of what is still to come: 30 MB in a frame. */
+		if (block->is_bomb && http2->verdict == FW_NONE)
+			http2->verdict = FW_HTTP2_BOMB;
+	}
 	return block->verdict == FW_NONE;
 }
 
