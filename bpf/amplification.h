@@ -27,6 +27,9 @@ const volatile __u32 fw_notes_questions = 1;
 enum amplification_kind {
 	AMPLIFICATION_ANSWER,
 	AMPLIFICATION_UNSOLICITED,
+	AMPLIFICATION_LATE,   /* the same from who was once asked */
+	AMPLIFICATION_CALL,   /* a question from a reflector's port */
+	AMPLIFICATION_CALLER, /* who called, or spoke unasked, and was answered */
 	AMPLIFICATION_FRAGMENT,
 	AMPLIFICATION_UDP,
 	AMPLIFICATION_ICMP,
@@ -59,14 +62,20 @@ static __always_inline enum amplification_kind amplification_udp(struct xdp_md *
 								 const struct packet *packet)
 {
 	enum question_form form = questions_form(packet->source_port);
+	enum question_answer answer;
 
 	if (form == QUESTION_FOREIGN || amplification_is_group(&packet->destination.addr))
 		return AMPLIFICATION_UDP;
-	if (questions_are_answered(packet))
+	answer = questions_answer(packet);
+	if (answer == QUESTION_ANSWERED)
 		return AMPLIFICATION_ANSWER;
-	if (!fw_notes_questions || amplification_is_question(ctx, packet, form))
+	if (answer == QUESTION_CALLED)
+		return AMPLIFICATION_CALLER;
+	if (!fw_notes_questions)
 		return AMPLIFICATION_UDP;
-	return AMPLIFICATION_UNSOLICITED;
+	if (amplification_is_question(ctx, packet, form))
+		return answer == QUESTION_NEVER_PUT ? AMPLIFICATION_CALL : AMPLIFICATION_UDP;
+	return answer == QUESTION_NEVER_PUT ? AMPLIFICATION_UNSOLICITED : AMPLIFICATION_LATE;
 }
 
 /* Of a packet that is no TCP segment. A global function: what is rare takes no stack from what is

@@ -17,6 +17,7 @@
 #include "listed.h"
 #include "sanity.h"
 #include "questions.h"
+#include "callers.h"
 #include "amplification.h"
 #include "icmp.h"
 #include "service.h"
@@ -237,7 +238,7 @@ static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct 
 static __always_inline enum fw_verdict judge_syn_ack(struct xdp_md *ctx,
 						     const struct packet *packet)
 {
-	if (!sockets_are_connected(ctx, packet) && !questions_are_answered(packet))
+	if (!sockets_are_connected(ctx, packet) && questions_answer(packet) != QUESTION_ANSWERED)
 		JUDGE(HOST_RATE(SYN_ACK));
 	return FW_PASS_ESTABLISHED;
 }
@@ -283,26 +284,37 @@ static __always_inline enum fw_verdict judge_icmp(struct xdp_md *ctx, const stru
 static __always_inline enum fw_verdict judge_datagram(struct xdp_md *ctx,
 						      const struct packet *packet)
 {
+	int kind;
+
 	if (packet_has_ports(packet))
 		JUDGE(sanity_land(packet));
-	switch (amplification_kind(ctx, packet)) {
+	kind = amplification_kind(ctx, packet);
+	switch (kind) {
 	case AMPLIFICATION_ANSWER:
 		return FW_PASS_ANSWER;
 	case AMPLIFICATION_UNSOLICITED:
+	case AMPLIFICATION_LATE:
 		JUDGE(HOST_RATE(UNSOLICITED));
-		JUDGE(HOST_RATE(UDP));
 		break;
+	case AMPLIFICATION_CALLER:
+		JUDGE(HOST_RATE(CALLER));
+		break;
+	case AMPLIFICATION_CALL:
 	case AMPLIFICATION_UDP:
-		JUDGE(HOST_RATE(UDP));
 		break;
 	case AMPLIFICATION_FRAGMENT:
 		JUDGE(HOST_RATE(FRAGMENT));
-		break;
+		return FW_PASS_OTHER;
 	case AMPLIFICATION_ICMP:
 		return judge_icmp(ctx, packet);
 	default:
 		JUDGE(HOST_RATE(OTHER));
+		return FW_PASS_OTHER;
 	}
+	JUDGE(HOST_RATE(UDP));
+	if (kind == AMPLIFICATION_UNSOLICITED || kind == AMPLIFICATION_CALL)
+		callers_note(callers_place(&packet->source.addr, packet->source_port,
+					   packet->destination.port));
 	return FW_PASS_OTHER;
 }
 

@@ -63,6 +63,7 @@ enum {
 	FW_SECRETS = 4,            /* the current one and those before */
 	FW_HOMES = 16,             /* of the host's addresses; a power of two */
 	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
+	FW_CALLERS = 16384,        /* peers that spoke before they were asked; a power of two */
 };
 
 #define FW_HOST_SERVICE 0
@@ -274,6 +275,12 @@ struct fw_question {
 	__be16 local_port, remote_port;
 	__u8 proto; /* IPPROTO_UDP, IPPROTO_ICMP (for both families) or IPPROTO_TCP */
 	__u8 zero[3];
+};
+
+struct fw_asked {
+	__u64 asked_ns; /* CLOCK_MONOTONIC: when it was put last */
+	__s32 answers;  /* that may still come */
+	__u32 called;   /* 1: the other side spoke first, so it was rather an answer */
 };
 
 /*

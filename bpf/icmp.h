@@ -58,7 +58,7 @@ static __always_inline bool icmp_answers(const struct packet *packet,
 		.proto = IPPROTO_ICMP,
 	};
 
-	return questions_were_put(&question);
+	return questions_take(&question) == QUESTION_ANSWERED;
 }
 
 static __always_inline enum icmp_kind icmp_kind_v4(const struct packet *packet,

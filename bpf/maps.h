@@ -117,14 +117,21 @@ struct {
 	__type(value, struct fw_source);
 } sources SEC(".maps");
 
-/* What this host asked, and when last (CLOCK_MONOTONIC). Sized at load; the oldest questions give
- * way. */
+/* What this host asked. Sized at load; the oldest questions give way. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct fw_question);
-	__type(value, __u64);
+	__type(value, struct fw_asked);
 } questions SEC(".maps");
+
+/* Who spoke to this host from a reflector's port before it was asked: callers.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_CALLERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} callers SEC(".maps");
 
 /* Services that others answer for through this host, and when they last did (CLOCK_MONOTONIC):
  * behind.h. */

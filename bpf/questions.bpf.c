@@ -18,6 +18,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "behind.h"
+#include "callers.h"
 #include "questions.h"
 #include "service.h"
 
@@ -131,13 +132,21 @@ static __always_inline bool read_question(struct __sk_buff *skb, struct fw_quest
 	}
 }
 
+/* Whether the other side began, by a datagram that nobody had asked it for. */
+static __always_inline bool was_called(const struct fw_question *question)
+{
+	return question->proto == IPPROTO_UDP &&
+	       callers_know(callers_place(&question->remote, question->remote_port,
+					  question->local_port));
+}
+
 SEC("tc")
 int floodwall_questions(struct __sk_buff *skb)
 {
 	struct fw_question question = {};
 
 	if (read_question(skb, &question))
-		questions_note(&question);
+		questions_note(&question, was_called(&question));
 	return TC_ACT_UNSPEC; /* whoever else is attached comes next */
 }
 

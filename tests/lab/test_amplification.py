@@ -284,6 +284,32 @@ for i in range(50):
     assert lab.drops() == {}
 
 
+def test_a_forger_opens_no_door(lab):
+    """A server here is made to answer a reflector, and goes on answering whatever is reflected: it comes within
+    a rate, while the edge's own questions to the same port are answered as ever."""
+    protect(lab, unsolicited=100, caller=200)
+    name_server(lab)
+    server = lab.edge.start("/usr/bin/python3", "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 4433))
+while True:
+    data, who = s.recvfrom(2048)
+    s.sendto(b"?", who)
+""", name="server")
+    wait_until(lambda: not server.running() or
+               lab.edge("ss", "-Hlun", "sport", "=", ":4433").stdout, "the server listens")
+    flood = lab.flood(destination=at(EDGE_V4, 4433), source_prefix="10.77.0.0/16", sources=1, kind="udp",
+                      source_port=53, rate=RATE, seconds=4)
+    wait_until(lambda: lab.drops().get("caller_rate", 0) > RATE / 2, "the flood is dropped")
+    for _ in range(10):
+        assert len(dig(lab, INTERNET_V4)) > 1000
+    result = flood.result()
+    drops = lab.drops()
+    passed = result["sent"] - sum(drops.values())
+    assert 0 <= passed <= 300 * (result["seconds"] + 2), (result, drops)
+
+
 def test_detach_takes_it_along(lab):
     protect(lab)
     pins = lab.edge("ls", "/sys/fs/bpf/floodwall").stdout

@@ -27,6 +27,10 @@ static int setup(void **state)
 		filter_set(filter, FW_HOST_SERVICE, i, 1);
 	egress = questions_bpf__open();
 	assert_non_null(egress);
+	memcpy((void *)egress->rodata->fw_seed, filter_seed, sizeof(filter_seed));
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.callers, filter_map(filter, "callers")), 0);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.settings, filter_map(filter, "settings")),
+			 0);
 	assert_int_equal(bpf_map__reuse_fd(egress->maps.questions, filter_map(filter, "questions")),
 			 0);
 	assert_int_equal(bpf_map__reuse_fd(egress->maps.behind, filter_map(filter, "behind")), 0);
@@ -90,6 +94,25 @@ static void exhaust(struct filter *filter, const struct frame *packet)
 		;
 }
 
+/* A datagram between a port of the server and the reflector, either way. */
+static struct frame outgoing(const struct family *family, uint16_t port, uint16_t reflector)
+{
+	return frame(.source = family->server, .destination = family->client, .proto = IPPROTO_UDP,
+		     .source_port = port, .destination_port = reflector, .payload = 30);
+}
+
+static struct frame incoming(const struct family *family, uint16_t reflector, uint16_t port)
+{
+	struct frame answer =
+		frame(.source = family->client, .destination = family->server, .proto = IPPROTO_UDP,
+		      .source_port = reflector, .destination_port = port, .payload = 1200);
+	uint8_t *message = answer.data + answer.transport + sizeof(struct udphdr);
+
+	message[0] = 0x24; /* by which NTP tells an answer, … */
+	message[2] = 0x84; /* … and DNS */
+	return answer;
+}
+
 static void the_answer_to_a_datagram_passes(void **state)
 {
 	struct filter *filter = *state;
@@ -103,9 +126,10 @@ static void the_answer_to_a_datagram_passes(void **state)
 		struct frame answer = frame(.source = family->client, .destination = family->server,
 					    .proto = IPPROTO_UDP, .source_port = 53,
 					    .destination_port = 50000, .payload = 300);
+		struct frame other = incoming(family, 53, 50001);
 
 		answer.data[answer.transport + 10] = 0x81;
-		exhaust(filter, &answer);
+		exhaust(filter, &other);
 		leave(&question);
 		filter_expect_frame(filter, 0, FW_PASS_ANSWER, &answer);
 	}
@@ -204,6 +228,98 @@ static void a_question_put_again_is_a_young_one(void **state)
 	assert_int_equal(noted(filter), 2);
 }
 
+/* So many of them come as answers; what comes then, comes unasked. */
+static void expect_answers(struct filter *filter, const struct frame *answer, int count)
+{
+	for (int i = 0; i < count; i++)
+		filter_expect_frame(filter, 0, FW_PASS_ANSWER, answer);
+	exhaust(filter, answer);
+	filter_expect_frame(filter, 0, FW_UNSOLICITED_RATE, answer);
+}
+
+static void a_question_has_so_many_answers(void **state)
+{
+	struct filter *filter = *state;
+
+	filter_set(filter, FW_HOST_SERVICE, FW_SET_ANSWERS, 16);
+	for_each_family(family)
+	{
+		struct frame question = outgoing(family, 50000, 11211);
+		struct frame answer = incoming(family, 11211, 50000);
+
+		leave(&question);
+		expect_answers(filter, &answer, 16);
+		/* Asked again, and having waited for no answer. */
+		leave(&question);
+		leave(&question);
+		expect_answers(filter, &answer, 32);
+		/* Nothing is saved up for ever … */
+		for (int i = 0; i < 100; i++)
+			leave(&question);
+		expect_answers(filter, &answer, 256);
+		/* … nor beyond the window. */
+		for (int i = 0; i < 100; i++)
+			leave(&question);
+		filter_age(filter, 40 * FILTER_SECOND);
+		leave(&question);
+		expect_answers(filter, &answer, 16);
+		filter_set(filter, FW_HOST_SERVICE, FW_SET_ANSWERS, 0);
+		for (int i = 0; i < 300; i++)
+			filter_expect_frame(filter, 0, FW_PASS_ANSWER, &answer);
+		filter_set(filter, FW_HOST_SERVICE, FW_SET_ANSWERS, 16);
+	}
+}
+
+/* Who forges a reflector's address can make a server here speak to it: that is no question, and
+ * what comes then has a rate, however much the server goes on answering. */
+static void who_spoke_first_is_not_answering(void **state)
+{
+	static const uint16_t ports[] = {53, 123, 389, 11211};
+	struct filter *filter = *state;
+
+	for_each_family(family) for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+	{
+		struct frame forged = incoming(family, ports[i], 443);
+		struct frame reply = outgoing(family, 443, ports[i]);
+
+		filter_age(filter, 2 * FILTER_SECOND);
+		filter_expect_frame(filter, 0, FW_PASS_OTHER, &forged);
+		for (int round = 0; round < 3; round++) {
+			for (int j = 0; j < 10; j++)
+				leave(&reply);
+			filter_age(filter, 2 * FILTER_SECOND);
+			filter_expect_frame(filter, 0, FW_PASS_OTHER, &forged);
+			filter_expect_frame(filter, 0, FW_CALLER_RATE, &forged);
+			filter_age(filter, 10 * FILTER_SECOND);
+		}
+		/* Another port was not spoken to. */
+		reply = outgoing(family, 50000, ports[i]);
+		forged = incoming(family, ports[i], 50000);
+		leave(&reply);
+		expect_answers(filter, &forged, 64);
+	}
+}
+
+/* An answer that came too late, or once too often, is none who speaks first. */
+static void who_was_asked_before_is_no_caller(void **state)
+{
+	struct filter *filter = *state;
+
+	for_each_family(family)
+	{
+		struct frame question = outgoing(family, 50000, 53);
+		struct frame answer = incoming(family, 53, 50000);
+
+		leave(&question);
+		filter_age(filter, 40 * FILTER_SECOND);
+		filter_expect_frame(filter, 0, FW_PASS_OTHER, &answer);
+		leave(&question);
+		expect_answers(filter, &answer, 64);
+		leave(&question);
+		expect_answers(filter, &answer, 64);
+	}
+}
+
 static void who_serves_behind_is_known(void **state)
 {
 	struct filter *filter = *state;
@@ -235,8 +351,13 @@ static void who_serves_behind_is_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(the_answer_to_a_datagram_passes), test(the_answer_to_an_echo_request_passes),
-		test(nothing_else_is_noted),           test(a_question_put_again_is_a_young_one),
+		test(the_answer_to_a_datagram_passes),
+		test(the_answer_to_an_echo_request_passes),
+		test(nothing_else_is_noted),
+		test(a_question_put_again_is_a_young_one),
+		test(a_question_has_so_many_answers),
+		test(who_spoke_first_is_not_answering),
+		test(who_was_asked_before_is_no_caller),
 		test(who_serves_behind_is_known),
 	};
 

@@ -123,7 +123,7 @@ int wall_usage(struct wall *wall, struct wall_usage list[WALL_USAGE_COUNT], stru
 		size_t key_size, value_size;
 	} tables[] = {
 		{MAP_SOURCES, sizeof(struct fw_source_key), sizeof(struct fw_source)},
-		{MAP_QUESTIONS, sizeof(struct fw_question), sizeof(uint64_t)},
+		{MAP_QUESTIONS, sizeof(struct fw_question), sizeof(struct fw_asked)},
 		{MAP_BLOCK_HOSTS, sizeof(struct fw_addr), sizeof(struct fw_list_entry)},
 		{MAP_BLOCK_PREFIXES, sizeof(struct fw_prefix), sizeof(struct fw_list_entry)},
 		{MAP_ALLOW, sizeof(struct fw_prefix), sizeof(struct fw_list_entry)},

@@ -26,6 +26,7 @@
 	MAP(LIST_PACKETS, list_packets)                                                            \
 	MAP(SOURCES, sources)                                                                      \
 	MAP(QUESTIONS, questions)                                                                  \
+	MAP(CALLERS, callers)                                                                      \
 	MAP(BEHIND, behind)                                                                        \
 	MAP(RATES, rates)                                                                          \
 	MAP(SKETCH, sketch)                                                                        \

@@ -37,6 +37,8 @@ struct questions *questions_load(struct wall *wall)
 		snprintf(questions->why, sizeof(questions->why), "%s", strerror(errno));
 		return questions;
 	}
+	questions->skeleton->rodata->fw_seed[0] = wall->seed[0];
+	questions->skeleton->rodata->fw_seed[1] = wall->seed[1];
 	result = wall_maps_reuse(wall, questions->skeleton->obj);
 	if (result == 0)
 		result = bpf_object__load(questions->skeleton->obj);

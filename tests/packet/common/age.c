@@ -116,11 +116,11 @@ static void age_questions(struct filter *filter, int64_t ns)
 {
 	int fd = filter_map(filter, "questions");
 	struct fw_question key, *previous = NULL;
-	uint64_t asked;
+	struct fw_asked asked;
 
 	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
 		if (bpf_map_lookup_elem(fd, &key, &asked) == 0) {
-			asked = age_word(asked, ns);
+			asked.asked_ns = age_word(asked.asked_ns, ns);
 			bpf_map_update_elem(fd, &key, &asked, BPF_EXIST);
 		}
 		previous = &key;

@@ -20,7 +20,7 @@ struct filter {
 	uint64_t ran_ns; /* when the last packet came: the present, to a story */
 };
 
-static const __u64 filter_seed[2] = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
+const __u64 filter_seed[2] = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
 
 static void filter_require(bool good, const char *what)
 {
@@ -393,8 +393,9 @@ void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_
 		.remote_port = htons(remote_port),
 		.proto = proto,
 	};
+	struct fw_asked asked = {.asked_ns = filter->ran_ns, .answers = FILTER_ANSWERS};
 
-	filter_write(filter, "questions", &key, &filter->ran_ns);
+	filter_write(filter, "questions", &key, &asked);
 }
 
 void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,

@@ -20,12 +20,15 @@
 #define FILTER_SECOND  1000000000ULL
 #define FILTER_SCALE   7
 #define FILTER_BUCKETS 4096
+#define FILTER_ANSWERS 64 /* the default of host.answers */
 
 /* Ids of services that tests use: nothing else is filled in or looked at, which saves seconds on
  * slow machines. */
 enum { FILTER_SERVICES = 8 };
 
 struct filter;
+
+extern const __u64 filter_seed[2]; /* the key of its hashes */
 
 /* Settings are their defaults, no service is bound, lists are empty, hashing has a fixed key. */
 struct filter *filter_load(void);
@@ -93,7 +96,7 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 /* As if nobody had ever brought a cookie back. */
 void filter_forget_proofs(struct filter *filter);
 
-/* What questions.bpf.c would have noted: @local asked @remote just now. */
+/* What questions.bpf.c would have noted: @local asked @remote just now, for the first time. */
 void filter_ask(struct filter *filter, uint8_t proto, const char *local, uint16_t local_port,
 		const char *remote, uint16_t remote_port);
 
