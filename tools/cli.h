@@ -87,9 +87,13 @@ struct column {
 
 /* Prints and releases an answer. */
 void output_json(json_t *answer);
-/* Prints an array of objects as a table, numbers to the right; columns end with a NULL key. @indent
- * is put in front of each line. Nothing is printed for no rows. */
-void output_table(const char *indent, const struct column *columns, const json_t *rows);
+/* Prints an array of objects as a table, numbers to the right; columns end with a NULL key. Nothing
+ * is printed for no rows. */
+void output_table(const struct column *columns, const json_t *rows);
+/* The answer of a verb that lists things: JSON if that was asked for, else a table, or @none for no
+ * rows. Releases @rows; returns STATUS_OK. */
+int output_rows(const struct cli *cli, const struct column *columns, json_t *rows,
+		const char *none);
 /* "2 days", "3 h", "10 s": about how long, for people. */
 const char *output_duration(uint64_t ns, char buffer[32]);
 /* "2026-03-01T12:00:00.123Z" of nanoseconds since 1970. */

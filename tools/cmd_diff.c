@@ -141,7 +141,7 @@ int cmd_diff(struct cli *cli)
 			output_json(json_pack("{s:s, s:O}", "config", config->path, "differences",
 					      rows));
 		else if (differs)
-			output_table("", columns, rows);
+			output_table(columns, rows);
 		else
 			printf("what is live is what %s says\n", config->path);
 	}

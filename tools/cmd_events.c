@@ -123,12 +123,9 @@ int cmd_events(struct cli *cli)
 	read_events(cli, &sequence, reason, rows);
 	while (json_array_size(rows) > (size_t)most)
 		json_array_remove(rows, 0);
-	if (cli_option(cli, "follow"))
-		status = follow(cli, sequence, reason, rows);
-	else if (cli->json)
-		output_json(json_incref(rows));
-	else
-		output_table("", columns, rows);
+	if (!cli_option(cli, "follow"))
+		return output_rows(cli, columns, rows, "");
+	status = follow(cli, sequence, reason, rows);
 	json_decref(rows);
 	return status;
 }

@@ -86,10 +86,8 @@ int cmd_get(struct cli *cli)
 		return status;
 	rows = json_array();
 	status = list(cli, rows);
-	if (status == STATUS_OK && cli->json)
-		output_json(json_incref(rows));
-	else if (status == STATUS_OK)
-		output_table("", columns, rows);
+	if (status == STATUS_OK)
+		return output_rows(cli, columns, rows, "");
 	json_decref(rows);
 	return status;
 }

@@ -174,7 +174,7 @@ static int show_all(struct cli *cli)
 	} else if (listing->count == 0) {
 		printf("there are no lists: floodwall list load NAME FILE\n");
 	} else {
-		output_table("", columns, rows);
+		output_table(columns, rows);
 		printf("%.1f MiB of kernel memory\n", (double)listing->bytes / (1 << 20));
 		if (listing->granularity_s > 1)
 			printf("entries last up to %u s longer than they say: there are too many "
@@ -350,7 +350,7 @@ static int show_address(struct cli *cli, const char *name)
 	} else if (json_array_size(rows) == 0) {
 		printf("%s is on no list\n", name);
 	} else {
-		output_table("", columns, rows);
+		output_table(columns, rows);
 		printf("%s is %s by the lists\n", name,
 		       strcmp(decide(rows), "allow") == 0 ? "allowed" : "blocked");
 	}

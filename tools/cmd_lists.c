@@ -173,6 +173,7 @@ static int show(struct cli *cli, enum wall_list list)
 	};
 	struct error error;
 	json_t *rows;
+	char none[32];
 	int status;
 
 	if (cli->argc)
@@ -181,16 +182,12 @@ static int show(struct cli *cli, enum wall_list list)
 	if (status != STATUS_OK)
 		return status;
 	rows = json_array();
-	if (wall_list_each(cli->wall, list, describe, rows, &error) < 0)
-		status = cli_fail(cli, "%s", error.text);
-	else if (cli->json)
-		output_json(json_incref(rows));
-	else if (json_array_size(rows) == 0)
-		printf("the %s list is empty\n", list_names[list]);
-	else
-		output_table("", columns, rows);
-	json_decref(rows);
-	return status;
+	if (wall_list_each(cli->wall, list, describe, rows, &error) < 0) {
+		json_decref(rows);
+		return cli_fail(cli, "%s", error.text);
+	}
+	snprintf(none, sizeof(none), "the %s list is empty\n", list_names[list]);
+	return output_rows(cli, columns, rows, none);
 }
 
 int cmd_block(struct cli *cli)

@@ -16,22 +16,10 @@ static json_t *describe(struct wall *wall, enum fw_verdict verdict)
 			 modes[wall_rule_mode(wall, verdict)], "text", verdict_rows[verdict].text);
 }
 
-static int print(struct cli *cli, json_t *rows)
+int cmd_rule(struct cli *cli)
 {
 	static const struct column columns[] = {
 		{"reason", "RULE"}, {"mode", "MODE"}, {"text", "DROPS"}, {NULL, NULL}};
-
-	if (cli->json) {
-		output_json(rows);
-		return STATUS_OK;
-	}
-	output_table("", columns, rows);
-	json_decref(rows);
-	return STATUS_OK;
-}
-
-int cmd_rule(struct cli *cli)
-{
 	json_t *rows;
 	struct error error;
 	int verdict = -1, status;
@@ -56,7 +44,7 @@ int cmd_rule(struct cli *cli)
 	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++)
 		if (verdict_rows[i].action == FW_ACTION_DROP && (verdict < 0 || verdict == i))
 			json_array_append_new(rows, describe(cli->wall, i));
-	return print(cli, rows);
+	return output_rows(cli, columns, rows, "");
 }
 
 int cmd_reasons(struct cli *cli)
@@ -80,11 +68,5 @@ int cmd_reasons(struct cli *cli)
 					row->status ? json_integer(row->status) : json_null(),
 					"text", row->text));
 	}
-	if (cli->json) {
-		output_json(rows);
-		return STATUS_OK;
-	}
-	output_table("", columns, rows);
-	json_decref(rows);
-	return STATUS_OK;
+	return output_rows(cli, columns, rows, "");
 }

@@ -97,15 +97,8 @@ static int list(struct cli *cli)
 	rows = json_array();
 	for (uint32_t id = 1; id < FW_SERVICES_MAX; id++)
 		cli_describe_service(cli, id, rows);
-	if (cli->json) {
-		output_json(rows);
-		return STATUS_OK;
-	}
-	if (json_array_size(rows) == 0)
-		printf("nothing is protected: floodwall service add NAME BINDING\n");
-	output_table("", columns, rows);
-	json_decref(rows);
-	return STATUS_OK;
+	return output_rows(cli, columns, rows,
+			   "nothing is protected: floodwall service add NAME BINDING\n");
 }
 
 int cmd_service(struct cli *cli)

@@ -341,7 +341,7 @@ static void print_services(const json_t *rows)
 	const json_t *row;
 	size_t index;
 
-	output_table("", columns, rows);
+	output_table(columns, rows);
 	json_array_foreach(rows, index, row)
 	{
 		const char *name = json_string_value(json_object_get(row, "name"));
@@ -382,15 +382,15 @@ static void print(const json_t *said)
 		{"name", "TABLE"}, {"used", "USED"}, {"size", "OF"}, {NULL, NULL}};
 
 	print_alarms(said);
-	output_table("", interface_columns, json_object_get(said, "interfaces"));
+	output_table(interface_columns, json_object_get(said, "interfaces"));
 	print_secret(json_object_get(said, "secret"));
 	printf("\n");
 	print_services(json_object_get(said, "services"));
 	printf("\n");
-	output_table("", list_columns, json_object_get(said, "lists"));
+	output_table(list_columns, json_object_get(said, "lists"));
 	if (json_array_size(json_object_get(said, "lists")))
 		printf("\n");
-	output_table("", table_columns, json_object_get(said, "tables"));
+	output_table(table_columns, json_object_get(said, "tables"));
 }
 
 int cmd_status(struct cli *cli)

@@ -188,11 +188,11 @@ static void print(struct cli *cli, const char *by, json_t *held, json_t *lost, b
 	printf("%s by %s\n\n", output_time(clock_read_ns(CLOCK_REALTIME), time), by);
 	if (json_array_size(held) == 0)
 		printf("nobody holds a connection to a protected service\n");
-	output_table("", held_columns, held);
+	output_table(held_columns, held);
 	printf("\n");
 	if (json_array_size(lost) == 0)
 		printf("nothing was dropped or refused\n");
-	output_table("", lost_columns, lost);
+	output_table(lost_columns, lost);
 	fflush(stdout);
 	json_decref(held);
 	json_decref(lost);

@@ -98,7 +98,7 @@ static void print_cell(const char *text, int columns, bool right, bool last)
 	fputs(last ? "\n" : "  ", stdout);
 }
 
-void output_table(const char *indent, const struct column *columns, const json_t *rows)
+void output_table(const struct column *columns, const json_t *rows)
 {
 	int widths[COLUMNS_MAX];
 	bool numeric[COLUMNS_MAX];
@@ -109,17 +109,26 @@ void output_table(const char *indent, const struct column *columns, const json_t
 	if (json_array_size(rows) == 0)
 		return;
 	measure(columns, rows, widths, numeric);
-	fputs(indent, stdout);
 	for (int i = 0; columns[i].key; i++)
 		print_cell(columns[i].heading, widths[i], numeric[i], !columns[i + 1].key);
-	json_array_foreach(rows, index, row)
+	json_array_foreach(rows, index, row) for (int i = 0; columns[i].key; i++)
 	{
-		fputs(indent, stdout);
-		for (int i = 0; columns[i].key; i++) {
-			cell(json_object_get(row, columns[i].key), text);
-			print_cell(text, widths[i], numeric[i], !columns[i + 1].key);
-		}
+		cell(json_object_get(row, columns[i].key), text);
+		print_cell(text, widths[i], numeric[i], !columns[i + 1].key);
 	}
+}
+
+int output_rows(const struct cli *cli, const struct column *columns, json_t *rows, const char *none)
+{
+	if (cli->json) {
+		output_json(rows);
+		return STATUS_OK;
+	}
+	if (json_array_size(rows) == 0)
+		fputs(none, stdout);
+	output_table(columns, rows);
+	json_decref(rows);
+	return STATUS_OK;
 }
 
 const char *output_duration(uint64_t ns, char buffer[32])
