@@ -22,29 +22,12 @@ static void limit_service(struct filter *filter, uint64_t rate, uint64_t burst)
 static void a_verified_source_has_its_burst_and_then_its_rate(void **state)
 {
 	struct filter *filter = *state;
-	int i;
 
 	limit_source(filter, 1, 5);
 	for_each_family(family)
 	{
 		filter_verify(filter, family->client, SERVICE);
-		for (i = 0; i < 5; i++)
-			attempt(PASS_VERIFIED, family->client);
-		attempt(VERIFIED_SYN_RATE, family->client);
-		filter_age(filter, FILTER_SECOND / 2);
-		attempt(VERIFIED_SYN_RATE, family->client);
-		filter_age(filter, FILTER_SECOND / 2);
-		attempt(PASS_VERIFIED, family->client);
-		attempt(VERIFIED_SYN_RATE, family->client);
-		filter_age(filter, 2 * FILTER_SECOND);
-		attempt(PASS_VERIFIED, family->client);
-		attempt(PASS_VERIFIED, family->client);
-		attempt(VERIFIED_SYN_RATE, family->client);
-		/* However long it rests, it saves up no more than the burst. */
-		filter_age(filter, 1000 * FILTER_SECOND);
-		for (i = 0; i < 5; i++)
-			attempt(PASS_VERIFIED, family->client);
-		attempt(VERIFIED_SYN_RATE, family->client);
+		rates_expect_burst(filter, family, 5, FW_PASS_VERIFIED, FW_VERIFIED_SYN_RATE);
 	}
 }
 

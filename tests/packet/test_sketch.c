@@ -18,24 +18,10 @@
 static void an_unverified_source_has_its_burst_and_then_its_rate(void **state)
 {
 	struct filter *filter = *state;
-	int i;
 
 	limit(SOURCE, 5);
 	for_each_family(family)
-	{
-		for (i = 0; i < 5; i++)
-			attempt(PASS_SYN, family->client);
-		attempt(SOURCE_SYN_RATE, family->client);
-		filter_age(filter, FILTER_SECOND / 2);
-		attempt(SOURCE_SYN_RATE, family->client);
-		filter_age(filter, FILTER_SECOND / 2);
-		attempt(PASS_SYN, family->client);
-		attempt(SOURCE_SYN_RATE, family->client);
-		filter_age(filter, 1000 * FILTER_SECOND);
-		for (i = 0; i < 5; i++)
-			attempt(PASS_SYN, family->client);
-		attempt(SOURCE_SYN_RATE, family->client);
-	}
+		rates_expect_burst(filter, family, 5, FW_PASS_SYN, FW_SOURCE_SYN_RATE);
 }
 
 static void sources_and_services_do_not_share(void **state)

@@ -22,3 +22,31 @@ int rates_setup(void **state)
 	}
 	return 0;
 }
+
+static void rates_expect(struct filter *filter, const struct family *family, int attempts,
+			 enum fw_verdict verdict)
+{
+	struct frame syn =
+		frame(.source = family->client, .destination = family->server, .flags = FRAME_SYN);
+
+	while (attempts--)
+		filter_expect_frame(filter, SERVICE, verdict, &syn);
+}
+
+void rates_expect_burst(struct filter *filter, const struct family *family, int burst,
+			enum fw_verdict passed, enum fw_verdict refused)
+{
+	rates_expect(filter, family, burst, passed);
+	rates_expect(filter, family, 1, refused);
+	filter_age(filter, FILTER_SECOND / 2);
+	rates_expect(filter, family, 1, refused);
+	filter_age(filter, FILTER_SECOND / 2);
+	rates_expect(filter, family, 1, passed);
+	rates_expect(filter, family, 1, refused);
+	filter_age(filter, 2 * FILTER_SECOND);
+	rates_expect(filter, family, 2, passed);
+	rates_expect(filter, family, 1, refused);
+	filter_age(filter, 1000 * FILTER_SECOND);
+	rates_expect(filter, family, burst, passed);
+	rates_expect(filter, family, 1, refused);
+}

@@ -17,4 +17,9 @@ int rates_setup(void **state);
 	filter_expect(filter, SERVICE, verdict, .source = from, .destination = family->server,     \
 		      .flags = FRAME_SYN)
 
+/* With a rate of one a second the family's client gets its burst, then one a second, and however
+ * long it rests it saves up no more than the burst. */
+void rates_expect_burst(struct filter *filter, const struct family *family, int burst,
+			enum fw_verdict passed, enum fw_verdict refused);
+
 #endif
