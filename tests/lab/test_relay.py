@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TCP as it is relayed: every byte, both ends told apart, and nothing held that nobody needs.
+"""TCP as it is relayed: every byte, both ends told apart, and nothing held that nobody needs; and large bodies.
 
 What two ends say to each other is in test_proxy.py; here are amounts, numbers and the ends of things.
 """
@@ -11,13 +11,15 @@ import time
 
 import pytest
 
-from edge import RELAY, Counted, Edge
+from edge import RELAY, WEB, Counted, Edge
 from lab import Lab, wait_until
 from origin import Client, Origin, inside
 
 MEGABYTE = 1 << 20
 CONFIG = f"""
 filter {{{{ cgroup = "@CGROUP@" }}}}
+listener web {{{{ bind = "127.0.0.1:{WEB}" upstream = "origin"
+	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}} }}}}
 listener relay {{{{ bind = "127.0.0.1:{RELAY}" protocol = "tcp" upstream = "origin"
 	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}} }}}}
 upstream origin {{{{ server {{{{ address = "127.0.0.1:8000" }}}} max_connections = 0 }}}}
@@ -30,7 +32,7 @@ admin {{{{ address = "127.0.0.1:9180" }}}}
 def edge():
     """One thread, and room for many connections."""
     with Lab() as made, inside(made.edge):
-        yield Edge(made, command=("prlimit", "--nofile=20000"), text=CONFIG, ports=(RELAY,))
+        yield Edge(made, command=("prlimit", "--nofile=20000"), text=CONFIG, ports=(WEB, RELAY))
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def everything(connection):
 
 
 def pipes(edge):
-    return edge._metric("proxy_relay_pipes", service="host")
+    return edge._metric("proxy_pipes", service="host")
 
 
 def wait_settled(edge):
@@ -69,7 +71,7 @@ def wait_settled(edge):
 def test_much_passes_both_ways_at_once_and_ends_with_the_last_byte(edge):
     """Most of it is not even copied."""
     up, down = os.urandom(100 * MEGABYTE), os.urandom(100 * MEGABYTE)
-    received, before = [], edge._metric("proxy_relay_spliced_bytes_total", service="relay")
+    received, before = [], edge._metric("proxy_spliced_bytes_total", service="relay")
 
     def answer(peer):
         sender = threading.Thread(target=peer.send, args=(down,))
@@ -88,8 +90,45 @@ def test_much_passes_both_ways_at_once_and_ends_with_the_last_byte(edge):
         sender.join()
         wait_until(lambda: received, "the server has read up to the end")
     assert received[0] == up
-    assert edge._metric("proxy_relay_spliced_bytes_total", service="relay") - before > 150 * MEGABYTE
+    assert edge._metric("proxy_spliced_bytes_total", service="relay") - before > 150 * MEGABYTE
     wait_settled(edge)
+
+
+def test_a_body_whose_length_is_known_is_not_copied_either(edge):
+    """And ends where it ends: the next request follows on the same connections."""
+    body, before = os.urandom(32 * MEGABYTE), edge._metric("proxy_spliced_bytes_total", service="web")
+
+    def answer(peer):
+        for size in (len(body), 3, 0, 100000, len(body)):
+            peer.head()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body[:size])
+
+    with Origin(8000, answer) as origin, Client(WEB, seconds=30) as client:
+        for size in (len(body), 3, 0, 100000, len(body)):
+            client.get()
+            _, fields = client.head()
+            assert int(fields["content-length"]) == size
+            received = bytearray(client.take(min(size, len(client.buffer))))
+            while len(received) < size:
+                received += client.socket.recv(min(MEGABYTE, size - len(received)))
+            assert received == body[:size]
+        assert origin.connections == 1
+    assert edge._metric("proxy_spliced_bytes_total", service="web") - before > 48 * MEGABYTE
+    wait_until(lambda: pipes(edge) == 0, "no pipe is left open")
+
+
+def test_a_body_that_breaks_off_in_the_middle_is_not_taken_for_whole(edge, counted):
+    counted.expect("upstream_bad_response")
+
+    def answer(peer):
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (8 * MEGABYTE) + bytes(6 * MEGABYTE))
+
+    with Origin(8000, answer), Client(WEB, seconds=30) as client:
+        client.get()
+        with pytest.raises(ConnectionResetError):
+            client.response()
+    counted("upstream_bad_response", 1)
 
 
 def test_a_server_may_speak_first_and_alone(edge):
@@ -185,7 +224,7 @@ def test_whoever_reads_nothing_makes_the_server_wait(edge, counted):
 
 def test_a_server_that_takes_nothing_makes_the_client_wait(edge):
     """And gets every byte when it goes on."""
-    data, go_on, received = os.urandom(16 * MEGABYTE), threading.Event(), []
+    data, go_on, received = os.urandom(64 * MEGABYTE), threading.Event(), []
 
     def answer(peer):
         go_on.wait(20)

@@ -96,9 +96,10 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	if (relay->link->connecting)
 		consider(judgement, relay->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
-	if (!relay_has_begun(relay))
-		consider_optional(judgement, live, FW_SET_TIMEOUT_FIRST_WORD, relay->begun_ns,
-				  FW_FIRST_WORD_TIMEOUT);
+	if (!relay_has_begun(relay) && live->value[FW_SET_TIMEOUT_FIRST_WORD])
+		consider(judgement,
+			 relay->begun_ns + granted_ns(client->listener, FW_SET_TIMEOUT_FIRST_WORD),
+			 FW_FIRST_WORD_TIMEOUT);
 	consider_uptake(judgement, live, &relay->send);
 	consider_rate(judgement, &relay->pace, live->value[FW_SET_MIN_RATE_RELAY],
 		      relay->up.sent + relay->down.sent, FW_RELAY_RATE);

@@ -47,6 +47,7 @@ void exchange_free(struct exchange *exchange)
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
+	pipes_give(&client_worker(exchange->client)->pipes, &exchange->pipe);
 	account_give(&exchange->client->account, &client_worker(exchange->client)->exchanges,
 		     exchange);
 }

@@ -27,6 +27,7 @@ enum flow {
 /* How an exchange speaks with its client. */
 struct front {
 	const char *protocol; /* for the log */
+	bool plain_bodies;    /* bodies go into the client's stream as they are */
 	bool bare_bodies;     /* chunked responses are to be unwrapped: it has framing of its own */
 
 	/* More of the request's body: takes it into *exchange->incoming and has it checked. */
@@ -73,6 +74,8 @@ struct exchange {
 	struct buffer *to_client;   /* heads, and bodies that fit behind */
 	struct buffer *from_server; /* as received */
 	uint32_t answer_ready;      /* bytes at the start of from_server that were checked */
+	struct pipe *pipe;          /* holds bytes of the body, behind all that; NULL: none do */
+	bool busy;                  /* so much of it comes that pipes are worth it */
 	struct body response_body;
 
 	/* For deadlines; CLOCK_MONOTONIC, ns. */

@@ -335,7 +335,7 @@ static void refuse(struct exchange *exchange, enum fw_verdict verdict)
 static bool waits_for_client(const struct exchange *exchange)
 {
 	return !stream_is(&exchange->client->stream, STREAM_WRITABLE) &&
-	       (buffer_length(exchange->to_client) || exchange->answer_ready);
+	       (buffer_length(exchange->to_client) || exchange->answer_ready || exchange->pipe);
 }
 
 static uint64_t taken(const struct exchange *exchange)
@@ -345,6 +345,7 @@ static uint64_t taken(const struct exchange *exchange)
 
 const struct front http1_front = {
 	.protocol = "HTTP/1.1",
+	.plain_bodies = true,
 	.read_body = read_body,
 	.send_continue = send_continue,
 	.write_head = write_head,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pipes for relayed bytes, through which they go from one socket to the other without being copied
- * (splice(2)). A pipe is borrowed while bytes are in it, and takes two descriptors: so a thread has
- * a limited number of them, never out of those that clients may not use, and gives free ones back
- * to the system when none has been needed for a while.
+ * Pipes through which bytes go from one socket to the other without being copied (splice(2)). A
+ * pipe is borrowed while bytes are in it, and takes two descriptors: so a thread has a limited
+ * number of them, never out of those that clients may not use, and gives free ones back to the
+ * system when none has been needed for a while.
  */
 #ifndef PROXY_CLIENT_PIPES_H
 #define PROXY_CLIENT_PIPES_H
@@ -13,8 +13,9 @@
 #include "proxy/guard/reserve.h"
 
 enum {
-	PIPES_MAX = 256,      /* of all threads */
-	PIPE_SIZE = 256 << 10 /* bytes, and what one may hold at most */
+	PIPES_MAX = 256,       /* of all threads */
+	PIPE_SIZE = 256 << 10, /* bytes, and what one may hold at most */
+	WORTH_A_PIPE = 16384,  /* bytes that must come in one go: fewer are copied faster */
 };
 
 struct pipe {

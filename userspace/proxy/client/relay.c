@@ -9,9 +9,6 @@
 /* What one relay may move before others have their turn. */
 enum { STEPS_PER_TURN = 16, BYTES_PER_TURN = 1 << 20 };
 
-/* What a pipe must bring in one go to be worth its calls: less is copied faster. */
-enum { WORTH_A_PIPE = 16384 };
-
 static void handle_server(struct source *source, uint32_t events);
 
 /* --- beginning and end -------------------------------------------------------------------------
@@ -246,7 +243,7 @@ static int splice_out(struct relay *relay, struct way *way)
 
 	if (count > 0) {
 		way->pipe->held -= (uint32_t)count;
-		board_add(relay->client->listener->board, METRIC_RELAY_SPLICED, (uint64_t)count);
+		board_add(relay->client->listener->board, METRIC_SPLICED, (uint64_t)count);
 		if (!way->pipe->held)
 			pipes_give(&worker->pipes, &way->pipe);
 	}

@@ -154,10 +154,78 @@ static enum flow read_server(struct exchange *exchange)
 		return count == -EAGAIN ? FLOW_STUCK : end_of_server(exchange, count);
 	}
 	in->end += (uint32_t)count;
+	exchange->busy = count >= WORTH_A_PIPE;
 	exchange->touched_ns = client_now(exchange->client);
 	if (!exchange->answered)
 		return read_head(exchange);
 	return check_body(exchange, (uint32_t)count) ? FLOW_MOVED : refuse(exchange);
+}
+
+/* --- a body that nobody need look at ------------------------------------------------------------
+ */
+
+/* Its length is known, so is where it ends, whatever its bytes are. Nothing of it waits. */
+static bool may_splice(const struct exchange *exchange)
+{
+	return exchange->busy && exchange->front->plain_bodies && exchange->answered &&
+	       exchange->response_body.framing == HTTP_LENGTH &&
+	       exchange->response_body.left >= WORTH_A_PIPE &&
+	       stream_splices_in(&exchange->link->stream) &&
+	       stream_splices_out(&exchange->client->stream);
+}
+
+static enum flow splice_in(struct exchange *exchange)
+{
+	struct pipes *pipes = &client_worker(exchange->client)->pipes;
+	struct body *body = &exchange->response_body;
+	size_t most = body->left < PIPE_SIZE ? (size_t)body->left : PIPE_SIZE;
+	ssize_t count = stream_splice_in(&exchange->link->stream, exchange->pipe->in, most);
+
+	if (count <= 0) {
+		pipes_give(pipes, &exchange->pipe);
+		return count == -EAGAIN ? FLOW_STUCK : end_of_server(exchange, count);
+	}
+	exchange->pipe->held = (uint32_t)count;
+	exchange->busy = count >= WORTH_A_PIPE;
+	exchange->touched_ns = client_now(exchange->client);
+	body->left -= (uint64_t)count;
+	body->done = body->left == 0;
+	/* Else the link would be taken for one on which somebody goes on talking. */
+	if (body->done)
+		stream_look(&exchange->link->stream);
+	return FLOW_MOVED;
+}
+
+static enum flow splice_out(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	struct pipe *pipe = exchange->pipe;
+	ssize_t count = stream_splice_out(&client->stream, pipe->out, pipe->held);
+
+	if (count == -EAGAIN)
+		return FLOW_STUCK;
+	if (count < 0) {
+		client_close(client, FW_CLIENT_CLOSED);
+		return FLOW_OVER;
+	}
+	exchange_count_sent(exchange, (uint64_t)count);
+	board_add(client->listener->board, METRIC_SPLICED, (uint64_t)count);
+	exchange->touched_ns = client_now(client);
+	pipe->held -= (uint32_t)count;
+	if (!pipe->held)
+		pipes_give(&client_worker(client)->pipes, &exchange->pipe);
+	return FLOW_MOVED;
+}
+
+/* More of the body, or the head. */
+static enum flow read_on(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	uint64_t kept = client->listener->live.value[FW_SET_HOST_DESCRIPTOR_RESERVE];
+
+	if (may_splice(exchange) && stream_is(&exchange->link->stream, STREAM_READABLE))
+		exchange->pipe = pipes_take(&client_worker(client)->pipes, kept);
+	return exchange->pipe ? splice_in(exchange) : read_server(exchange);
 }
 
 void response_finish(struct exchange *exchange)
@@ -174,11 +242,13 @@ enum flow response_forward(struct exchange *exchange)
 {
 	if (exchange->answer_ready || buffer_length(exchange->to_client))
 		return exchange->front->send(exchange);
+	if (exchange->pipe)
+		return splice_out(exchange);
 	if (exchange->answered && exchange->response_body.done) {
 		response_finish(exchange);
 		return FLOW_OVER;
 	}
 	if (!exchange->link || exchange->link->connecting)
 		return FLOW_STUCK;
-	return read_server(exchange);
+	return read_on(exchange);
 }

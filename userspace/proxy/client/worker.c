@@ -82,11 +82,11 @@ static void tick(struct timer *timer)
 		idle += upstream_idle(worker->pools[i]);
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
 	pipes_trim(&worker->pipes);
-	board_set(worker->board, METRIC_RELAY_PIPES, worker->pipes.open);
+	board_set(worker->board, METRIC_PIPES, worker->pipes.open);
 	/* Added, not set: a row outlives the proxy that wrote it last. */
 	board_add(worker->board, METRIC_LOOP_TURNS, worker->loop.turns);
 	board_add(worker->board, METRIC_LOOP_BUSY, worker->loop.busy_ns);
-	board_add(worker->board, METRIC_RELAY_PIPES_LACKED, worker->pipes.lacked);
+	board_add(worker->board, METRIC_PIPES_LACKED, worker->pipes.lacked);
 	worker->loop.turns = worker->loop.busy_ns = worker->pipes.lacked = 0;
 	access_log_flush(&worker->log);
 	timer_arm(&worker->loop.wheel, timer, worker->loop.now_ns + TICK_NS);

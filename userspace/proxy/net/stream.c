@@ -141,6 +141,12 @@ bool stream_is_silent(const struct stream *stream)
 	return recv(stream->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+void stream_look(struct stream *stream)
+{
+	if (stream_is_silent(stream))
+		stream->state &= (uint8_t)~STREAM_READABLE;
+}
+
 /* --- with TLS or without -----------------------------------------------------------------------
  */
 
