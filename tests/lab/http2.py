@@ -64,8 +64,8 @@ def block(fields, index=False):
 class Client2(Client):
     """A connection in plain text: what is said is up to the story."""
 
-    def __init__(self, port=WEB, seconds=10, settings=b"", receive_buffer=None):
-        super().__init__(port, seconds, receive_buffer)
+    def __init__(self, port=WEB, seconds=10, settings=b"", receive_buffer=None, source=None):
+        super().__init__(port, seconds, receive_buffer, source)
         self.next, self.got = 1, []
         self.send(PREFACE + frame(SETTINGS, payload=settings))
 

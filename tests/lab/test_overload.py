@@ -13,6 +13,7 @@ import time
 import pytest
 
 from edge import PAGE, WEB, Edge, answer_simply
+from http2 import Client2, Http2Edge
 from lab import BUILD, Lab, wait_until
 from origin import Client, Origin, inside
 
@@ -358,3 +359,25 @@ def test_a_greedy_pipeliner_waits_his_turn(edge):
         assert rest == total - 1
         assert edge.metric("proxy_requests_total", "page") > answered, "the others had to wait for all of his"
         sender.join()
+
+
+def test_http2_is_held_to_the_same_rate():
+    """Streams are requests: refused one by one, and the flood's connection ends."""
+    with Lab() as lab, inside(lab.edge):
+        edge = Http2Edge(lab)
+        for name, value in (("rate", "1"), ("burst", "3")):
+            lab.floodwall("set", f"page.source.request_{name}", value)
+        time.sleep(0.6)
+        said = lab.edge("nghttp", "-nv", "--no-dep", *[f"http://127.0.0.1:{PAGE}/?{n}" for n in range(5)]).stdout
+        assert said.count(":status: 200") == 3 and said.count(":status: 429") == 2, said
+        assert said.count('ratelimit-policy: "source";q=3;w=3') == 2
+        assert said.count('ratelimit: "source";r=0;t=1') == said.count("retry-after: 1") == 2
+        with Client2(PAGE, source="127.6.6.6") as client:
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    client.request()
+            client.farewell()
+        refused = edge.count("source_request_rate", "page")
+        wait_until(lambda: edge.count("request_flood", "page") >= 1,
+                   f"the flood was cut off: {refused} refused, {edge.count('request_flood', 'page')}")
+        assert 14 <= refused <= 20

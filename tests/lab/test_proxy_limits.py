@@ -115,6 +115,25 @@ def test_an_idle_connection_is_closed_in_silence(edge, counted):
     counted("keepalive_timeout", 1)
 
 
+def test_a_request_has_one_deadline_however_it_moves(edge, counted):
+    """From its header on, with all that server and client do: the answer trickles, and is cut off."""
+    def answer(peer):
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            peer.send(b"x")
+            time.sleep(0.05)
+
+    counted.expect("request_timeout")
+    with edge.tuned(timeouts__request="400ms"), Origin(8000, answer), Client(WEB) as client:
+        begun = time.monotonic()
+        client.get()
+        with pytest.raises(ConnectionResetError):
+            client.response()
+        assert 0.3 < time.monotonic() - begun < 3
+    counted("request_timeout", 1)
+
+
 def test_a_live_edit_acts_on_a_connection_that_waits_already(edge, counted):
     counted.expect("keepalive_timeout")
     with Origin(8000, answer_simply), Client(WEB) as client:
