@@ -115,7 +115,9 @@ def test_a_hoard_has_to_go_and_clients_are_served(edge, counted):
         assert edge.metric("proxy_connections_active") <= 100
         assert hoard.opened > 100
     counted("listener_connections", 0)
-    assert edge.wait_logged(reason="evicted_new")["source"].startswith("127.")
+    edge.wait_logged(reason="evicted_new")
+    told = [line for line in edge.log() if line.get("reason") == "evicted_new" and "source" in line]
+    assert told and len(told) < hoard.opened / 2, "some are told one by one, the rest as a number"
 
 
 def test_who_trickles_a_header_goes_before_who_is_idle(edge, counted):

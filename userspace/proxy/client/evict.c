@@ -134,7 +134,8 @@ void evict_place(struct client *client)
 {
 	enum ward ward = ward_of(client);
 
-	if (ward == client->ward && client->since_ns != client_now(client))
+	if (client_worker(client)->walking ||
+	    (ward == client->ward && client->since_ns != client_now(client)))
 		return;
 	list_remove(&client->node);
 	list_append(&client->listener->wards[ward], &client->node);
@@ -244,6 +245,8 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 static bool free_memory(struct worker *worker, size_t wanted, const struct account *asking,
 			uint64_t score, int most)
 {
+	if (worker->walking)
+		return false;
 	while (!account_budget_has(&worker->budget, wanted)) {
 		struct search search = {
 			.now_ns = worker->loop.now_ns,

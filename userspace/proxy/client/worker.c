@@ -55,9 +55,11 @@ static bool refresh(struct listener *listener)
 /* Calls @each for every client of a listener; it may close that one, and no other. */
 static void each_client(struct listener *listener, void (*each)(struct client *client))
 {
+	listener->worker->walking = true;
 	for (int ward = 0; ward < WARDS; ward++)
 		list_for_each_safe (node, next, &listener->wards[ward])
 			each(container_of(node, struct client, node));
+	listener->worker->walking = false;
 }
 
 void worker_review_clients(struct listener *listener)

@@ -86,6 +86,7 @@ struct worker {
 	struct acceptor *acceptors;
 	size_t acceptor_count;
 	uint32_t clients_open;
+	bool walking;             /* through the wards: nobody is moved or evicted meanwhile */
 	size_t evict_next;        /* listener whose turn it is to give one up */
 	struct overload overload; /* of what all listeners share */
 	uint64_t latency_ns;      /* longest turn in the tick before this one */
