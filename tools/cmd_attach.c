@@ -151,19 +151,27 @@ static int set_and_attach(struct cli *cli, const struct config *config, struct w
 	return status;
 }
 
+static json_t *describe_interface(const struct wall_interface *interface)
+{
+	const char *fallback = interface->fallback, *tier_why = interface->tier_why;
+	const char *asks_why = interface->asks_why;
+	char vlan[16];
+	bool hides = wall_hides_vlan(interface->name, vlan);
+
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:b, s:s?, s:s?}", "name", interface->name,
+			 "mode", interface->native ? "native" : "generic", "fallback",
+			 fallback[0] ? fallback : NULL, "tier", tier_names[interface->tier],
+			 "tier_why", tier_why[0] ? tier_why : NULL, "asks", interface->asks,
+			 "asks_why", asks_why[0] ? asks_why : NULL, "hidden_vlan",
+			 hides ? vlan : NULL);
+}
+
 static json_t *describe(const struct wall_interface *list, size_t count)
 {
 	json_t *rows = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(
-			rows, json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:b, s:s?}", "name",
-					list[i].name, "mode", list[i].native ? "native" : "generic",
-					"fallback", list[i].fallback[0] ? list[i].fallback : NULL,
-					"tier", tier_names[list[i].tier], "tier_why",
-					list[i].tier_why[0] ? list[i].tier_why : NULL, "asks",
-					list[i].asks, "asks_why",
-					list[i].asks_why[0] ? list[i].asks_why : NULL));
+		json_array_append_new(rows, describe_interface(&list[i]));
 	return rows;
 }
 
@@ -173,6 +181,7 @@ static void print_interface(const struct wall_interface *interface)
 		[FW_TIER_DROP] = "are dropped",
 		[FW_TIER_KERNEL] = "get a SYN cookie of the kernel's, which keeps their MSS alone",
 		[FW_TIER_OWN] = "get a SYN cookie, which keeps all their options"};
+	char vlan[16];
 
 	printf("%s: filtering in %s mode\n", interface->name,
 	       interface->native ? "native" : "generic");
@@ -185,6 +194,10 @@ static void print_interface(const struct wall_interface *interface)
 	if (!interface->asks)
 		printf("    what leaves is not noted, so unsolicited answers pass: %s\n",
 		       interface->asks_why);
+	if (wall_hides_vlan(interface->name, vlan))
+		printf("    its driver takes VLAN tags off, so who comes by %s is answered without "
+		       "one, in vain:\n        ethtool -K %s rxvlan off\n",
+		       vlan, interface->name);
 }
 
 static void print(const struct cli *cli, const struct config *config,

@@ -272,6 +272,11 @@ static void print_alarms(const json_t *said)
 			       "floodwall attach %s says why\n",
 			       json_string_value(json_object_get(interface, "name")),
 			       json_string_value(json_object_get(interface, "name")));
+		if (json_is_string(json_object_get(interface, "hidden_vlan")))
+			printf("!! %s: its driver hides the tags of %s: ethtool -K %s rxvlan off\n",
+			       json_string_value(json_object_get(interface, "name")),
+			       json_string_value(json_object_get(interface, "hidden_vlan")),
+			       json_string_value(json_object_get(interface, "name")));
 	}
 	if (!json_is_true(json_object_get(said, "tracking")))
 		printf("!! connections are not tracked, so caps on them don't hold: floodwall "

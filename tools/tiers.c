@@ -87,13 +87,15 @@ void tiers_print_changes(const json_t *changes)
 
 static json_t *describe_interface(const struct wall_interface *interface)
 {
-	char lacks[WALL_WHYS_SIZE];
+	char lacks[WALL_WHYS_SIZE], vlan[16];
+	bool hides = wall_hides_vlan(interface->name, vlan);
 
 	wall_tier_lacks(interface->tier, lacks);
-	return json_pack("{s:s, s:s, s:s, s:s?, s:b, s:b}", "name", interface->name, "mode",
+	return json_pack("{s:s, s:s, s:s, s:s?, s:b, s:b, s:s?}", "name", interface->name, "mode",
 			 interface->native ? "native" : "generic", "tier",
 			 tier_names[interface->tier], "tier_lacks", lacks[0] ? lacks : NULL,
-			 "admission", interface->admits, "asks", interface->asks);
+			 "admission", interface->admits, "asks", interface->asks, "hidden_vlan",
+			 hides ? vlan : NULL);
 }
 
 json_t *tiers_describe(struct wall *wall, struct error *error)

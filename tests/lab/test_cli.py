@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -78,7 +79,8 @@ def test_attach_and_remove(lab, cli, mode):
     """The filter runs in the mode asked for; removing leaves no program, pin, or sock_ops behind."""
     answer = attach(lab, cli, "--mode", mode, "--tier", "drop")
     assert answer["interfaces"] == [{"name": "eth0", "mode": mode, "fallback": None, "tier": "drop",
-                                     "tier_why": "it was asked for", "asks": True, "asks_why": None}]
+                                     "tier_why": "it was asked for", "asks": True, "asks_why": None,
+                                     "hidden_vlan": None}]
     assert answer["tracking"]
     assert xdp(lab)[0] == mode
     assert {"meta", "settings", "connections", "link_track"} <= set(pins(lab))
@@ -92,6 +94,46 @@ def test_attach_and_remove(lab, cli, mode):
     assert not bpftool(lab, "cgroup", "show", lab.edge.cgroup)
     cli("detach", "--all", status=NO)
     assert "floodwall attach" in cli("status", status=FAILED)["error"]
+
+
+def test_vlans_that_a_driver_hides_are_told(lab, cli):
+    """And how to have their tags; where no VLAN is on the interface, nobody need know."""
+    lab.edge("ethtool", "-K", "eth0", "rxvlan", "on")
+    assert attach(lab, cli)["interfaces"][0]["hidden_vlan"] is None
+    made = lab.edge("ip", "link", "add", "link", "eth0", "name", "eth0.5", "type", "vlan", "id", 5, check=False)
+    if "Unknown device type" in made.stderr:
+        pytest.skip("this kernel has no VLANs (8021q)")
+    assert cli("status")["interfaces"][0]["hidden_vlan"] == "eth0.5"
+    for verb in (["status"], ["attach", "eth0"]):
+        assert "ethtool -K eth0 rxvlan off" in lab.edge(BUILD / "floodwall", *verb).stdout
+    lab.edge("ethtool", "-K", "eth0", "rxvlan", "off")
+    assert cli("status")["interfaces"][0]["hidden_vlan"] is None
+
+
+def test_who_changes_the_same_waits_its_turn(lab, cli):
+    """While another holds the lock nothing is taken away; what is gone when it is one's turn is told."""
+    def later(*arguments):
+        return lab.edge.start(BUILD / "floodwall", *arguments, "--json")
+
+    for verb in (["detach"], ["detach", "--all"]):
+        attach(lab, cli)
+        holder = lab.edge.start("flock", PINS, "sh", "-c", "echo held; exec sleep 2")
+        wait_until(lambda: holder.out.read_text(), "the lock is held")
+        waits = later(*verb)
+        time.sleep(0.5)
+        assert xdp(lab) is not None and waits.running()
+        waits.popen.wait(20)
+        assert waits.popen.returncode == 0 and xdp(lab) is None
+    attach(lab, cli)
+    holder = lab.edge.start("flock", PINS, "sh", "-c", "echo held; exec sleep 2")
+    wait_until(lambda: holder.out.read_text(), "the lock is held")
+    removes = later("detach", "--all")
+    time.sleep(0.5)
+    attaches = later("attach", "eth0", "--cgroup", lab.edge.cgroup)
+    for process in (removes, attaches):
+        process.popen.wait(20)
+    # Whoever comes second has the whole of it, or says that there is nothing left.
+    assert (xdp(lab) is not None) == bool(pins(lab)), (attaches.out.read_text(), attaches.err.read_text())
 
 
 def test_auto_takes_generic_and_says_why(lab, cli):

@@ -350,9 +350,11 @@ int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t cou
 	for (size_t i = 0; i < count; i++)
 		places[i].interface = &interfaces[i];
 	wall_words_forget();
-	wall_lock(wall);
-	result = attach_places(wall, places, count, mode, tier, error);
-	wall_unlock(wall);
+	result = wall_lock_pinned(wall, error);
+	if (result == 0) {
+		result = attach_places(wall, places, count, mode, tier, error);
+		wall_unlock(wall);
+	}
 	for (size_t i = 0; i < count; i++)
 		close_place(&places[i]);
 	free(places);
@@ -520,19 +522,17 @@ int attach_remove_all(const struct pins *pins, struct error *error)
 
 int wall_detach(struct wall *wall, const char *const *interfaces, size_t count, struct error *error)
 {
-	struct wall_interface *found;
+	struct wall_interface *found = calloc(count ? count : 1, sizeof(*found));
 	struct pins pins;
-	int result = pins_read(&pins, error);
+	int result;
 
-	if (result < 0)
-		return result;
-	if (count == 0)
-		return attach_remove_all(&pins, error);
-	found = calloc(count, sizeof(*found));
 	if (!found)
 		return error_set(error, -ENOMEM, "out of memory");
 	wall_words_forget();
 	wall_lock(wall);
+	result = pins_read(&pins, error);
+	if (result == 0 && count == 0)
+		result = attach_remove_all(&pins, error);
 	for (size_t i = 0; i < count && result == 0; i++) {
 		snprintf(found[i].name, sizeof(found[i].name), "%s", interfaces[i]);
 		result = find_interface(&found[i], error);

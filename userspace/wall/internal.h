@@ -84,6 +84,9 @@ struct wall {
 /* Serialises what reads, decides and then writes, between processes that opened the wall
  * themselves; a forked child shares its parent's lock. */
 void wall_lock(const struct wall *wall);
+/* The same for whoever adds to what is pinned; −ENOENT: it was removed meanwhile, and nothing is
+ * locked. */
+int wall_lock_pinned(const struct wall *wall, struct error *error);
 void wall_unlock(const struct wall *wall);
 
 /* bpf(2) on one map; 0 or −errno, with a text that names the map. */

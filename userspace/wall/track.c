@@ -192,7 +192,9 @@ int wall_track(struct wall *wall, const char *cgroup, struct error *error)
 	int result;
 
 	wall_words_forget();
-	wall_lock(wall);
+	result = wall_lock_pinned(wall, error);
+	if (result < 0)
+		return result;
 	result = track(wall, cgroup, error);
 	wall_unlock(wall);
 	return result;

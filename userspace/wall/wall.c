@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "wall/internal.h"
 #include "wall/pins.h"
@@ -47,6 +48,18 @@ void wall_lock(const struct wall *wall)
 void wall_unlock(const struct wall *wall)
 {
 	flock(wall->directory, LOCK_UN);
+}
+
+int wall_lock_pinned(const struct wall *wall, struct error *error)
+{
+	struct stat status;
+
+	wall_lock(wall);
+	if (fstat(wall->directory, &status) == 0 && status.st_nlink > 0)
+		return 0;
+	wall_unlock(wall);
+	return error_set(error, -ENOENT,
+			 "Floodwall was removed meanwhile (floodwall detach --all); try again");
 }
 
 static int open_map(struct wall *wall, enum wall_map map, struct error *error)
@@ -218,12 +231,21 @@ int wall_remove(struct wall *wall, struct error *error)
 
 int wall_discard(struct error *error)
 {
+	const struct wall any = {.directory = open_directory(error)}; /* of whatever layout */
 	struct pins pins;
-	int result = pins_read(&pins, error);
+	int result = any.directory;
 
+	if (result < 0)
+		return result;
+	result = wall_lock_pinned(&any, error);
+	if (result == 0)
+		result = pins_read(&pins, error);
 	if (result == 0)
 		result = attach_remove_all(&pins, error);
-	return result < 0 ? result : pins_remove(error);
+	if (result == 0)
+		result = pins_remove(error);
+	close(any.directory); /* and lets go of the lock */
+	return result;
 }
 
 void wall_close(struct wall *wall)

@@ -62,6 +62,10 @@ struct wall_interface {
 	char asks_why[120]; /* why not; only from wall_attach() */
 };
 
+/* Whether the interface's driver takes VLAN tags off before the filter sees them, and a VLAN device
+ * is on it: @vlan becomes its name. */
+bool wall_hides_vlan(const char *interface, char vlan[16]);
+
 /*
  * Loads the filter against the wall's maps and attaches it. All or nothing: if one interface
  * refuses, none is changed. Where the filter runs already its program is replaced. A program that
