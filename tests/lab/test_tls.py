@@ -389,6 +389,36 @@ def test_each_side_of_a_relay_ends_alone(edge, version):
         assert said == b"and " * 50_000 + b"goodbye"
 
 
+# --- long responses -------------------------------------------------------------------------------
+
+def sealed_by_kernel(edge):
+    """Connections so far that the kernel has taken over, in this namespace."""
+    stat = edge.lab.edge("cat", "/proc/net/tls_stat", check=False).stdout
+    return int(re.search(r"TlsTxSw\s+(\d+)", stat).group(1)) if stat else None
+
+
+@pytest.mark.parametrize("port", [WEB, RELAY])
+def test_the_kernel_seals_what_is_long(edge, port):
+    """A short response never meets it; a long one is handed over on its way, and is what it was."""
+    body = os.urandom(1 << 16) * 80
+
+    def answer(peer):
+        line, _ = peer.head()
+        sent = body if "long" in line else b"short"
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
+        peer.rest()
+
+    before = sealed_by_kernel(edge)
+    if before is None:
+        pytest.skip("this kernel has no TLS (CONFIG_TLS, module tls)")
+    for target, sealed in (("/short", 0), ("/long", 1)):
+        with Origin(8000, answer), Secure(edge.context(), port) as client:
+            client.get(target)
+            status, _, received = client.response()
+            assert status == 200 and received == (body if sealed else b"short")
+            assert sealed_by_kernel(edge) == before + sealed
+
+
 # --- reloads --------------------------------------------------------------------------------------
 
 def test_a_reload_with_a_wrong_file_keeps_everything(edge):

@@ -37,7 +37,12 @@ static const struct suite {
 	{TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384"},
 	{TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305"},
 };
-enum { SUITES = sizeof(suites) / sizeof(suites[0]), SUITES_13 = 3, WIRE_MAX = 1 << 18 };
+enum {
+	SUITES = sizeof(suites) / sizeof(suites[0]),
+	SUITES_13 = 3,
+	WIRE_MAX = 1 << 18,
+	TURNS_MAX = 5000
+};
 
 static struct loop loop;
 static struct pool_budget budget;
@@ -237,14 +242,15 @@ static inline void meet(bool tcp)
 		client = SSL_new(context);
 	SSL_set_bio(client, to_client, from_client);
 	SSL_set_connect_state(client);
-	for (turn = 0; turn < 50 && !(done && SSL_is_init_finished(client)); turn++) {
+	for (turn = 0; turn < TURNS_MAX && !(done && SSL_is_init_finished(client)); turn++) {
 		SSL_do_handshake(client);
 		carry_in();
 		stream_note(&stream, EPOLLIN);
 		done = done || shake(turn);
-		carry_out();
+		if (carry_out() == 0 && tcp)
+			usleep(1000);
 	}
-	if (turn == 50) {
+	if (turn == TURNS_MAX) {
 		ERR_print_errors_fp(stderr);
 		fail_msg("the handshake does not end");
 	}
