@@ -400,7 +400,7 @@ def sealed_by_kernel(edge):
 @pytest.mark.parametrize("port", [WEB, RELAY])
 def test_the_kernel_seals_what_is_long(edge, port):
     """A short response never meets it; a long one is handed over on its way, and is what it was."""
-    body = os.urandom(1 << 16) * 80
+    body = os.urandom(1 << 16) * 40
 
     def answer(peer):
         line, _ = peer.head()
