@@ -24,7 +24,7 @@ static int parse(const uint8_t *data, size_t size, struct proxy_header *header)
 
 static void check_again(const struct proxy_header *header)
 {
-	static const struct proxy_attributes attributes = {"h2", "a.test", "TLSv1.3", "C", true};
+	static const struct proxy_attributes attributes = {"a.test", "TLSv1.3", "C", true};
 	uint8_t out[PROXY_HEADER_WRITE_MAX];
 	struct proxy_header again;
 

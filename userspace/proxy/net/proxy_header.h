@@ -27,9 +27,9 @@ struct proxy_header {
 	bool local; /* the balancer speaks for itself, or can't say for whom: no addresses */
 };
 
-/* What version 2 may tell of the client besides; NULL: nothing. */
+/* What version 2 may tell of the client besides; NULL: nothing. Not which protocol was agreed on by
+ * ALPN: a server could take that for what it is being spoken to in. */
 struct proxy_attributes {
-	const char *alpn;      /* application protocol agreed on */
 	const char *authority; /* host that the client asked for */
 	const char *tls;       /* version, "TLSv1.3"; NULL: no TLS, and none of the following */
 	const char *cipher;

@@ -121,7 +121,6 @@ size_t proxy_header_write_v2(uint8_t out[PROXY_HEADER_WRITE_MAX], const struct p
 	if (!header->local)
 		put_addresses(&writer, header);
 	if (attributes) {
-		put_text(&writer, PROXY_TLV_ALPN, attributes->alpn);
 		if (attributes->tls)
 			put_tls(&writer, attributes);
 		put_text(&writer, PROXY_TLV_AUTHORITY, attributes->authority);

@@ -21,7 +21,6 @@ enum {
 	PROXY_TCP4_SIZE = 12, /* two addresses, two ports */
 	PROXY_TCP6_SIZE = 36,
 	PROXY_TLV_HEAD = 3, /* type, length */
-	PROXY_TLV_ALPN = 0x01,
 	PROXY_TLV_AUTHORITY = 0x02,
 	PROXY_TLV_CRC32C = 0x03,
 	PROXY_TLV_TLS = 0x20,

@@ -358,28 +358,24 @@ static void test_as_the_specification_writes_them(void **state)
 static void test_attributes_are_written(void **state)
 {
 	struct proxy_header header = header_of("192.168.0.1", "192.168.0.11"), read;
-	struct proxy_attributes attributes = {.alpn = "h2",
-					      .authority = "a.test",
-					      .tls = "TLSv1.3",
-					      .cipher = "C",
-					      .certificate = true};
+	struct proxy_attributes attributes = {
+		.authority = "a.test", .tls = "TLSv1.3", .cipher = "C", .certificate = true};
 	uint8_t out[PROXY_HEADER_WRITE_MAX];
 	size_t size = proxy_header_write_v2(out, &header, &attributes);
 
 	(void)state;
-	assert_int_equal(size, 28 + 5 + (3 + 5 + 10 + 4) + 9);
+	assert_int_equal(size, 28 + (3 + 5 + 10 + 4) + 9);
 	assert_memory_equal(out + 28,
-			    "\x01\0\x02h2"
 			    "\x20\0\x13\x07\0\0\0\0\x21\0\x07TLSv1.3\x23\0\x01"
 			    "C"
 			    "\x02\0\x06"
 			    "a.test",
-			    36);
+			    31);
 	assert_int_equal(parse(out, size, &read), size);
 
 	attributes.certificate = false;
 	proxy_header_write_v2(out, &header, &attributes);
-	assert_memory_equal(out + 36, "\x01\0\0\0\x01", 5); /* TLS, and nothing verified */
+	assert_memory_equal(out + 31, "\x01\0\0\0\x01", 5); /* TLS, and nothing verified */
 }
 
 static void test_attributes_that_do_not_fit_are_left_out(void **state)
