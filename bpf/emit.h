@@ -4,6 +4,9 @@
  * one may also become an event, so that a flood of millions a second tells a few stories a second
  * and the counts stay exact.
  *
+ * Counters never go back, so what admission (admit.bpf.c) drops later counts twice: as the packet
+ * that the filter passed, pass_established or pass_cookie, and as the handshake that was refused.
+ *
  * Monitor mode is decided here: a rule in monitor mode counts and samples what it would have done,
  * and the packet goes on as if the rule did not exist.
  */
