@@ -33,28 +33,27 @@ table ip lab {{
 
 class Attack:
     """@kind: of attack.c, or arguments of slowhttptest. @reasons: what Floodwall answers it with, one
-    of them at least. @share: of a hoard, what a small one needs. @floods: bound by CPU time."""
+    of them at least. @floods: bound by CPU time. @whole: what it is about is how many there are."""
 
-    def __init__(self, name, kind, *reasons, tls=False, floods=False, text="", **options):
+    def __init__(self, name, kind, *reasons, tls=False, floods=False, whole=False, text="", **options):
         self.name, self.kind, self.reasons, self.text = name, kind, set(reasons), text
-        self.tls, self.floods, self.options = tls, floods, options
+        self.tls, self.floods, self.whole, self.options = tls, floods, whole, options
         self.target = TLS if tls else PLAIN
 
     def __repr__(self):
         return self.name
 
-    def start(self, lab, seconds, scale=1.0, rate=0, verse_rate=0):
-        """@scale: of the number of connections, if it is a hoard. @rate, @verse_rate: attempts and
-        verses a second at most."""
+    def start(self, lab, seconds, scale=1.0, **limits):
+        """@scale: of the catalogue's numbers of connections and sources. @limits: of attack.c, for who
+        wants less than all it can."""
         if isinstance(self.kind, list):
             lab.spread()
             count = int(HOARD["connections"] * scale)
             return lab.internet.start(SLOW, *self.kind, "-c", count, "-r", count, "-l", int(seconds + 1),
                                       "-u", f"http://{EDGE_V4}{self.options['path']}", name=SLOW)
-        options = {"rate": rate, "verse_rate": verse_rate, "retry": 0.2, "spread": True, **self.options}
-        if not self.floods:
-            options["connections"] = int(options["connections"] * scale)
-            options["sources"] = int(options["sources"] * scale)
+        options = {"rate": 0, "retry": 0.2, "spread": True, **limits, **self.options}
+        for name in ("connections", "sources"):
+            options[name] = int(options[name] * scale)
         covered = self.tls and self.kind != "hold" and not self.kind.startswith("tls-")
         return lab.attack(kind=self.kind, destination=self.target, source_prefix=ATTACKERS, tls=covered,
                           seconds=seconds, **options)
@@ -72,32 +71,35 @@ def over_tls(name, kind, *reasons, **options):
     return Attack(name, kind, *reasons, tls=True, **options)
 
 
+# At a cap somebody makes room, long before a deadline comes.
+NEW, IDLE, BUSY = "evicted_new", "evicted_idle", "evicted_slow"
+
 CATALOGUE = [
     # Holding what others need.
-    Attack("hold", "hold", "header_timeout", **HOARD, text="connects and says nothing"),
-    Attack("idle_hoard", "idle", "keepalive_timeout", **HOARD, text="one request, then silence"),
-    over_tls("idle_hoard_tls", "idle", "keepalive_timeout", **HOARD, text="the same over TLS"),
-    Attack("slow_header", "slow-header", "header_timeout", interval=0.1, **HOARD,
+    Attack("hold", "hold", NEW, "header_timeout", **HOARD, text="connects and says nothing"),
+    Attack("idle_hoard", "idle", IDLE, "keepalive_timeout", **HOARD, text="one request, then silence"),
+    over_tls("idle_hoard_tls", "idle", IDLE, "keepalive_timeout", **HOARD, text="the same over TLS"),
+    Attack("slow_header", "slow-header", NEW, "header_timeout", interval=0.1, **HOARD,
            text="a byte of header every 100 ms"),
-    Attack("slow_body", "slow-body", "body_timeout", "receive_rate", interval=0.1, path="/upload", **HOARD,
-           text="a byte of body every 100 ms"),
-    Attack("slow_read", "slow-read", "write_timeout", "send_rate", path="/large", **HOARD,
+    Attack("slow_body", "slow-body", BUSY, "body_timeout", "receive_rate", interval=0.1,
+           path="/upload", **HOARD, text="a byte of body every 100 ms"),
+    Attack("slow_read", "slow-read", BUSY, "write_timeout", "send_rate", path="/large", **HOARD,
            text="asks for a large answer and takes nothing of it"),
-    Attack("sources_5000", "hold-request", "header_timeout", connections=10000, sources=5000,
-           text="5,000 sources at once, half a request each, twice"),
-    Attack("slowhttptest_header", ["-H", "-i", 1], "header_timeout", path="/", text="slowhttptest -H"),
-    Attack("slowhttptest_body", ["-B", "-i", 1, "-s", 8192], "body_timeout", "receive_rate",
+    Attack("sources_5000", "hold-request", NEW, "header_timeout", connections=10000, sources=5000,
+           whole=True, text="5,000 sources at once, half a request each, twice"),
+    Attack("slowhttptest_header", ["-H", "-i", 1], NEW, "header_timeout", path="/", text="slowhttptest -H"),
+    Attack("slowhttptest_body", ["-B", "-i", 1, "-s", 8192], BUSY, "body_timeout", "receive_rate",
            path="/upload", text="slowhttptest -B"),
     Attack("slowhttptest_read", ["-X", "-n", 1, "-w", 1, "-y", 64, "-z", 5, "-k", 3],
-           "write_timeout", "send_rate", path="/large", text="slowhttptest -X"),
+           BUSY, "write_timeout", "send_rate", path="/large", text="slowhttptest -X"),
     Attack("slowhttptest_range", ["-R"], path="/large", text="slowhttptest -R"),
     # TLS, stopped at each message.
-    over_tls("tls_silent", "hold", "handshake_timeout", **HOARD, text="connects, and no ClientHello"),
-    over_tls("tls_half_hello", "tls-half-hello", "handshake_timeout", **HOARD,
+    over_tls("tls_silent", "hold", NEW, "handshake_timeout", **HOARD, text="connects, and no ClientHello"),
+    over_tls("tls_half_hello", "tls-half-hello", NEW, "handshake_timeout", **HOARD,
              text="half a ClientHello"),
-    over_tls("tls_no_answer", "tls-hello", "handshake_timeout", **HOARD,
+    over_tls("tls_no_answer", "tls-hello", NEW, "handshake_timeout", **HOARD,
              text="takes the server's flight, and answers nothing"),
-    over_tls("tls_unfinished", "tls-unfinished", "handshake_timeout", **HOARD,
+    over_tls("tls_unfinished", "tls-unfinished", NEW, "handshake_timeout", **HOARD,
              text="all but the last bytes of Finished"),
     # Asking for too much.
     over_tls("tls_handshakes", "tls-handshakes", "source_handshake_rate", floods=True, **FLOOD,
@@ -106,9 +108,9 @@ CATALOGUE = [
              abort=True, **FLOOD, text="handshakes that end after the server's part"),
     Attack("connections", "churn", "source_syn_rate", "verified_syn_rate", "cookie_sent", floods=True,
            abort=True, **FLOOD, text="connects and resets, over and over"),
-    Attack("requests", "requests", "source_request_rate", floods=True, **FLOOD,
+    Attack("requests", "requests", "source_request_rate", "request_flood", floods=True, **FLOOD,
            text="the next request as soon as one is answered"),
-    Attack("pipelining", "pipeline", "source_request_rate", floods=True, **FLOOD,
+    Attack("pipelining", "pipeline", "source_request_rate", "request_flood", floods=True, **FLOOD,
            text="requests as fast as the socket takes them"),
     # Too large.
     Attack("big_target", "big-target", "target_too_long", floods=True, **FLOOD,
@@ -126,15 +128,15 @@ CATALOGUE = [
     Attack("big_body", "big-body", "body_too_large", path="/upload", floods=True, **FLOOD,
            text="a body larger than any"),
     # HTTP/2, over TLS.
-    over_tls("h2_hoard", "h2-idle", "keepalive_timeout", "header_timeout", **HOARD,
+    over_tls("h2_hoard", "h2-idle", NEW, "keepalive_timeout", "header_timeout", **HOARD,
              text="begins a connection and asks nothing"),
-    over_tls("h2_requests", "h2-requests", "source_request_rate", "http2_resets", floods=True, **FLOOD,
-             text="requests as fast as the socket takes them"),
-    over_tls("h2_rapid_reset", "h2-rapid-reset", "http2_resets", floods=True, **FLOOD,
+    over_tls("h2_requests", "h2-requests", "source_request_rate", "http2_errors", "http2_protocol",
+             floods=True, **FLOOD, text="requests as fast as the socket takes them"),
+    over_tls("h2_rapid_reset", "h2-rapid-reset", "http2_resets", "request_flood", floods=True, **FLOOD,
              text="asks and takes it back (CVE-2023-44487)"),
-    over_tls("h2_provoked_reset", "h2-provoked-reset", "http2_errors", "http2_resets", floods=True, **FLOOD,
+    over_tls("h2_provoked_reset", "h2-provoked-reset", "http2_errors", "http2_protocol", floods=True, **FLOOD,
              text="asks, and makes the server take it back (MadeYouReset, CVE-2025-8671)"),
-    over_tls("h2_continuation", "h2-continuation", "header_too_large", "http2_protocol", "too_many_fields",
+    over_tls("h2_continuation", "h2-continuation", "http2_empty", "header_too_large", "too_many_fields",
              floods=True, **FLOOD, text="a header of CONTINUATION frames without end (CVE-2024-27316)"),
     over_tls("h2_settings", "h2-settings", "http2_control", floods=True, **FLOOD,
              text="SETTINGS without end (CVE-2019-9515)"),
@@ -144,12 +146,13 @@ CATALOGUE = [
              text="DATA frames with nothing in them (CVE-2019-9518)"),
     over_tls("h2_priority", "h2-priority", "http2_control", floods=True, **FLOOD,
              text="priorities, rearranged without end (CVE-2019-9513)"),
-    over_tls("h2_bomb", "h2-bomb", "http2_bomb", "write_timeout", "header_too_large", connections=1000,
+    over_tls("h2_bomb", "h2-bomb", BUSY, "http2_bomb", "write_timeout", "header_too_large", connections=1000,
              sources=100, text="requests that are small on the wire and large in memory, answers kept waiting"),
     over_tls("h2_bomb_large", "h2-bomb-large", "http2_bomb", "header_too_large", "too_many_fields",
              floods=True, **FLOOD, text="headers of thirty megabytes in eight kilobytes"),
-    over_tls("h2_drip", "h2-drip", "send_rate", "write_timeout", path="/large", interval=0.1,
-             connections=500, sources=100, text="large answers, a byte of window at a time (CVE-2019-9511)"),
+    over_tls("h2_drip", "h2-drip", BUSY, "http2_control", "http2_protocol", "send_rate", path="/large",
+             interval=0.1, connections=500, sources=100,
+             text="large answers, a byte of window at a time (CVE-2019-9511)"),
 ]
 
 
