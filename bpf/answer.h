@@ -3,7 +3,10 @@
  * The answer to a SYN, from its IP header on: a SYN-ACK whose numbers are a cookie. It has an
  * option only where the SYN had it, and no data.
  *
- * Pure: no map, no packet, no clock. What challenge.h writes.
+ * Written by whole words, each of which is added up as it is written: bytes that were just written
+ * one by one, and are read back as a word, make the processor wait.
+ *
+ * No map, no clock. What challenge.h puts in the place of a SYN.
  */
 #ifndef FLOODWALL_ANSWER_H
 #define FLOODWALL_ANSWER_H
@@ -16,9 +19,10 @@
 
 enum {
 	ANSWER_HOPS = 64,
-	ANSWER_WINDOW = 29200,   /* twenty segments; the socket's first segment opens it */
-	ANSWER_OPTION_WORDS = 5, /* MSS 1, SACK and timestamps 3, window scale 1 */
+	ANSWER_WINDOW = 29200, /* twenty segments; the socket's first segment opens it */
 	ANSWER_DONT_FRAGMENT = 0x4000,
+	ANSWER_SYN_ACK = 0x12, /* flags of TCP */
+	ANSWER_ECE = 0x40,
 };
 
 /* What goes into it: what the SYN says, and what we say to it. */
@@ -30,24 +34,19 @@ struct challenge {
 	bool is_stacks; /* the cookie is one of the stack's */
 };
 
-/* What is not written yet is zero. */
-union answer {
-	struct segment_v4 v4;
-	struct segment_v6 v6;
-	__be32 word[sizeof(struct segment_v6) / 4 + ANSWER_OPTION_WORDS];
+/* Where it goes. */
+struct answer {
+	__be32 *at;
+	void *end; /* of the packet: for the verifier */
+	__u64 sum; /* of the words that were written, for a checksum */
 };
 
-/* The sum of @count words, for a checksum. */
-static __always_inline __u64 answer_add(const void *words, __u32 count)
+static __always_inline void answer_put(struct answer *answer, __be32 word)
 {
-	const __be32 *word = words;
-	__u64 sum = 0;
-	__u32 i;
-
-#pragma unroll
-	for (i = 0; i < count; i++)
-		sum += word[i];
-	return sum;
+	if ((void *)(answer->at + 1) > answer->end)
+		return;
+	*answer->at++ = word;
+	answer->sum += word;
 }
 
 /* The Internet checksum (RFC 1071) of what was added; the order of bytes doesn't matter to it. */
@@ -59,94 +58,116 @@ static __always_inline __u16 answer_checksum(__u64 sum)
 	return ~(sum + (sum >> 16));
 }
 
-/* The options in the kernel's order, each on a word's boundary. How many words they take. */
-static __always_inline __u32 answer_put_options(__be32 *to, const struct challenge *challenge)
+static __always_inline bool answer_scales(const struct cookie_options *options)
+{
+	return options->window_scale != COOKIE_NO_SCALE;
+}
+
+/* The options in the kernel's order, each on a word's boundary. */
+static __always_inline void answer_put_options(struct answer *answer,
+					       const struct challenge *challenge)
 {
 	const struct cookie_options *options = &challenge->segment.options;
-	__u32 words = 0;
 
 	if (options->mss)
-		to[words++] = bpf_htonl(COOKIE_WORD_MSS << 16 | challenge->mss);
+		answer_put(answer, bpf_htonl(COOKIE_WORD_MSS << 16 | challenge->mss));
 	if (options->timestamps) {
-		to[words++] =
-			bpf_htonl(options->sack ? COOKIE_WORD_SACK_STAMPS : COOKIE_WORD_STAMPS);
-		to[words++] = bpf_htonl(challenge->cookie.tsval);
-		to[words++] = bpf_htonl(options->tsval);
+		answer_put(answer, options->sack ? bpf_htonl(COOKIE_WORD_SACK_STAMPS)
+						 : bpf_htonl(COOKIE_WORD_STAMPS));
+		answer_put(answer, bpf_htonl(challenge->cookie.tsval));
+		answer_put(answer, bpf_htonl(options->tsval));
 	} else if (options->sack) {
-		to[words++] = bpf_htonl(COOKIE_WORD_SACK);
+		answer_put(answer, bpf_htonl(COOKIE_WORD_SACK));
 	}
-	if (options->window_scale != COOKIE_NO_SCALE)
-		to[words++] = bpf_htonl(COOKIE_WORD_SCALE << 8 | challenge->window_scale);
-	return words;
+	if (answer_scales(options))
+		answer_put(answer, bpf_htonl(COOKIE_WORD_SCALE << 8 | challenge->window_scale));
 }
 
-/* The TCP header, with its options. @addresses: their sum, which the checksum covers too. The
- * length of both. */
-static __always_inline __u32 answer_put_tcp(struct tcphdr *tcp, const struct packet *packet,
-					    const struct challenge *challenge, __u64 addresses)
+/* Bytes of the TCP header with these options. */
+static __always_inline __u32 answer_tcp_length(const struct cookie_options *options)
 {
-	__u32 length = sizeof(*tcp) + 4 * answer_put_options((__be32 *)(tcp + 1), challenge);
-
-	tcp->source = packet->destination.port;
-	tcp->dest = packet->source_port;
-	tcp->seq = bpf_htonl(challenge->cookie.isn);
-	tcp->ack_seq = bpf_htonl(challenge->segment.seq + 1);
-	tcp->doff = length / 4;
-	tcp->syn = 1;
-	tcp->ack = 1;
-	tcp->ece = challenge->segment.options.ecn;
-	tcp->window = bpf_htons(ANSWER_WINDOW);
-	tcp->check = answer_checksum(addresses + bpf_htonl(IPPROTO_TCP << 16 | length) +
-				     answer_add(tcp, sizeof(*tcp) / 4 + ANSWER_OPTION_WORDS));
-	return length;
+	return sizeof(struct tcphdr) +
+	       4 * ((options->mss != 0) + (options->timestamps ? 3 : options->sack != 0) +
+		    answer_scales(options));
 }
 
-static __always_inline __u32 answer_put_v4(struct segment_v4 *answer, const struct packet *packet,
+/* The TCP header, of @length bytes; what has been written are the addresses, which its checksum
+ * covers too. */
+static __always_inline void answer_put_tcp(struct answer *answer, const struct packet *packet,
+					   const struct challenge *challenge, __u32 length)
+{
+	const struct cookie_options *options = &challenge->segment.options;
+	__u32 flags = ANSWER_SYN_ACK | (options->ecn ? ANSWER_ECE : 0);
+	struct tcphdr *tcp = (void *)answer->at;
+
+	if ((void *)(tcp + 1) > answer->end)
+		return;
+	answer->sum += bpf_htonl(IPPROTO_TCP << 16 | length);
+	answer_put(answer, packet->destination.port | (__be32)packet->source_port << 16);
+	answer_put(answer, bpf_htonl(challenge->cookie.isn));
+	answer_put(answer, bpf_htonl(challenge->segment.seq + 1));
+	answer_put(answer, bpf_htonl(length / 4 << 28 | flags << 16 | ANSWER_WINDOW));
+	answer_put(answer, 0); /* the checksum, and no urgent data */
+	answer_put_options(answer, challenge);
+	tcp->check = answer_checksum(answer->sum);
+}
+
+static __always_inline void answer_put_v4(struct answer *answer, const struct packet *packet,
+					  const struct challenge *challenge, __u32 tcp_length)
+{
+	__be32 from = packet->destination.addr.word[3], to = packet->source.addr.word[3];
+	__be32 length = bpf_htonl(4 << 28 | sizeof(struct iphdr) / 4 << 24 |
+				  (sizeof(struct iphdr) + tcp_length));
+	__be32 fragment = bpf_htonl(ANSWER_DONT_FRAGMENT);
+	__be32 hops = bpf_htonl(ANSWER_HOPS << 24 | IPPROTO_TCP << 16);
+	__u64 sum = (__u64)length + fragment + hops + from + to;
+
+	answer_put(answer, length);
+	answer_put(answer, fragment);
+	answer_put(answer, hops | (__be32)answer_checksum(sum) << 16);
+	answer->sum = 0;
+	answer_put(answer, from);
+	answer_put(answer, to);
+	answer_put_tcp(answer, packet, challenge, tcp_length);
+}
+
+static __always_inline void answer_put_v6(struct answer *answer, const struct packet *packet,
+					  const struct challenge *challenge, __u32 tcp_length)
+{
+	int i;
+
+	answer_put(answer, bpf_htonl(6u << 28));
+	answer_put(answer, bpf_htonl(tcp_length << 16 | IPPROTO_TCP << 8 | ANSWER_HOPS));
+	answer->sum = 0;
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		answer_put(answer, packet->destination.addr.word[i]);
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		answer_put(answer, packet->source.addr.word[i]);
+	answer_put_tcp(answer, packet, challenge, tcp_length);
+}
+
+/* Bytes of the whole answer. */
+static __always_inline __u32 answer_length(const struct packet *packet,
 					   const struct challenge *challenge)
 {
-	struct iphdr *ip = &answer->ip;
-	__u32 length;
-
-	ip->saddr = packet->destination.addr.word[3];
-	ip->daddr = packet->source.addr.word[3];
-	length = sizeof(*ip) +
-		 answer_put_tcp(&answer->tcp, packet, challenge, answer_add(&ip->saddr, 2));
-	ip->version = 4;
-	ip->ihl = sizeof(*ip) / 4;
-	ip->tot_len = bpf_htons(length);
-	ip->frag_off = bpf_htons(ANSWER_DONT_FRAGMENT);
-	ip->ttl = ANSWER_HOPS;
-	ip->protocol = IPPROTO_TCP;
-	ip->check = answer_checksum(answer_add(ip, sizeof(*ip) / 4));
-	return length;
+	return answer_tcp_length(&challenge->segment.options) + (fw_addr_is_v4(&packet->source.addr)
+									 ? sizeof(struct iphdr)
+									 : sizeof(struct ipv6hdr));
 }
 
-static __always_inline __u32 answer_put_v6(struct segment_v6 *answer, const struct packet *packet,
-					   const struct challenge *challenge)
+/* Writes the answer to @at, where there is room for it before @end. */
+static __always_inline void answer_write(void *at, void *end, const struct packet *packet,
+					 const struct challenge *challenge)
 {
-	struct ipv6hdr *ip = &answer->ip;
-	__u32 length;
+	struct answer answer = {.at = at, .end = end};
+	__u32 tcp_length = answer_tcp_length(&challenge->segment.options);
 
-	__builtin_memcpy(&ip->saddr, &packet->destination.addr, sizeof(ip->saddr));
-	__builtin_memcpy(&ip->daddr, &packet->source.addr, sizeof(ip->daddr));
-	length = answer_put_tcp(&answer->tcp, packet, challenge, answer_add(&ip->saddr, 8));
-	ip->version = 6;
-	ip->payload_len = bpf_htons(length);
-	ip->nexthdr = IPPROTO_TCP;
-	ip->hop_limit = ANSWER_HOPS;
-	return sizeof(*ip) + length;
-}
-
-/* Puts the answer together; its length. A global function, so that the verifier looks at its
- * branches apart from those of the caller. */
-__noinline int answer_compose(union answer *answer, const struct packet *packet,
-			      const struct challenge *challenge)
-{
-	if (!answer || !packet || !challenge)
-		return 0;
 	if (fw_addr_is_v4(&packet->source.addr))
-		return answer_put_v4(&answer->v4, packet, challenge);
-	return answer_put_v6(&answer->v6, packet, challenge);
+		answer_put_v4(&answer, packet, challenge, tcp_length);
+	else
+		answer_put_v6(&answer, packet, challenge, tcp_length);
 }
 
 #endif

@@ -59,14 +59,32 @@ static __always_inline __u32 challenge_ip_offset(struct xdp_md *ctx, bool is_v4)
 	return *tagged_twice == expected ? CHALLENGE_TAGGED_TWICE : 0;
 }
 
+/* A header of a size that is known, or options, which are some words. */
 static __always_inline long challenge_load(void *ctx, __u32 offset, void *to, __u32 size)
 {
-	return bpf_xdp_load_bytes(ctx, offset, to, size);
+	struct xdp_md *xdp = ctx;
+	void *from = (void *)(long)xdp->data + offset, *end = (void *)(long)xdp->data_end;
+	__be32 *word = to;
+	__u32 i;
+
+	if (__builtin_constant_p(size)) {
+		if (from + size > end)
+			return -1;
+		__builtin_memcpy(to, from, size);
+		return 0;
+	}
+	for (i = 0; i < COOKIE_OPTIONS_SIZE / 4 && i < size / 4; i++) {
+		if (from + 4 > end)
+			return -1;
+		word[i] = *(__be32 *)from;
+		from += 4;
+	}
+	return 0;
 }
 
 /*
  * Reads what the segment says about cookies. Where its IP header is; 0: its headers are out of the
- * ordinary. Global, as answer_compose().
+ * ordinary. A global function, so that the verifier looks at it once.
  */
 __noinline int challenge_read(struct xdp_md *ctx, const struct packet *packet,
 			      struct cookie_segment *segment)
@@ -127,7 +145,7 @@ static __always_inline int challenge_make_cookie(struct xdp_md *ctx, const struc
 }
 
 /* Reads the SYN and makes its cookie at @now. Where its IP header is, or enum challenge_refusal.
- * Global, as answer_compose(). */
+ * A global function, so that the verifier looks at it once. */
 __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet,
 				 struct challenge *challenge, __u64 now)
 {
@@ -152,25 +170,23 @@ __noinline int challenge_prepare(struct xdp_md *ctx, const struct packet *packet
 __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 			       const struct challenge *challenge, __u32 offset)
 {
-	union answer answer = {};
-	__u32 last, size;
-	void *data;
+	__u32 length;
+	void *data, *end;
 
 	if (!packet || !challenge)
 		return 0;
 	if (offset != ETH_HLEN && offset != CHALLENGE_TAGGED && offset != CHALLENGE_TAGGED_TWICE)
 		return 0;
-	last = (answer_compose(&answer, packet, challenge) - 1) & 127; /* for the verifier */
-	if (last >= sizeof(answer))
-		return 0;
-	size = last + 1;
-	if (offset + size > packet->length || !challenge_cut(ctx, packet->length, offset + size))
+	length = offset + answer_length(packet, challenge);
+	if (length > packet->length || !challenge_cut(ctx, packet->length, length))
 		return 0;
 	data = (void *)(long)ctx->data;
-	if (data + ETH_HLEN > (void *)(long)ctx->data_end)
+	end = (void *)(long)ctx->data_end;
+	if (data + ETH_HLEN > end)
 		return 0;
 	challenge_swap_ethernet(data);
-	return bpf_xdp_store_bytes(ctx, offset, &answer, size) == 0;
+	answer_write(data + offset, end, packet, challenge);
+	return 1;
 }
 
 /* Whether the segment brings back a cookie of ours. Global for the same reason. */

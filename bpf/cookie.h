@@ -243,8 +243,8 @@ static __always_inline __u32 cookie_choices(const struct cookie_options *options
 		v0 ^= word_;                                                                       \
 	} while (0)
 
-/* SipHash-1-3, as fw_hash(), over 48 bytes: six words, the last one with their length. @said: what
- * else the cookie says, beyond the packet. */
+/* SipHash-1-3, as fw_hash(), over six words; of IPv4 three, as its addresses are but one. They are
+ * whole, so no length needs to be said. @said: what else the cookie says, beyond the packet. */
 static __always_inline __u64 cookie_mac(const struct fw_secret *secret, const struct packet *packet,
 					__u32 client_isn, __u64 slot, __u32 said)
 {
@@ -256,14 +256,18 @@ static __always_inline __u64 cookie_mac(const struct fw_secret *secret, const st
 	const __be32 *destination = packet->destination.addr.word;
 	int i;
 
-	COOKIE_ABSORB((__u64)source[1] << 32 | source[0]);
-	COOKIE_ABSORB((__u64)source[3] << 32 | source[2]);
-	COOKIE_ABSORB((__u64)destination[1] << 32 | destination[0]);
-	COOKIE_ABSORB((__u64)destination[3] << 32 | destination[2]);
+	if (fw_addr_is_v4(&packet->source.addr)) {
+		COOKIE_ABSORB((__u64)destination[3] << 32 | source[3]);
+	} else {
+		COOKIE_ABSORB((__u64)source[1] << 32 | source[0]);
+		COOKIE_ABSORB((__u64)source[3] << 32 | source[2]);
+		COOKIE_ABSORB((__u64)destination[1] << 32 | destination[0]);
+		COOKIE_ABSORB((__u64)destination[3] << 32 | destination[2]);
+	}
 	COOKIE_ABSORB((__u64)client_isn << 32 | (__u32)packet->source_port << 16 |
 		      packet->destination.port);
-	COOKIE_ABSORB(48ULL << 56 | (secret->window_scale & 15ULL) << 52 |
-		      (secret->offers & 15ULL) << 48 | slot << 16 | said);
+	COOKIE_ABSORB((secret->window_scale & 15ULL) << 52 | (secret->offers & 15ULL) << 48 |
+		      slot << 16 | said);
 	v2 ^= 0xff;
 	for (i = 0; i < 3; i++)
 		FW_SIP_ROUND(v0, v1, v2, v3);

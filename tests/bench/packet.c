@@ -83,8 +83,10 @@ static int programs[SUBJECT_COUNT];
 static void lift_limits(const struct ours *ours, __u32 service)
 {
 	static const enum fw_setting rates[] = {
-		FW_SET_SOURCE_SYN_RATE,  FW_SET_SOURCE_SYN_BURST,  FW_SET_PREFIX_SYN_RATE,
-		FW_SET_PREFIX_SYN_BURST, FW_SET_CHALLENGE_ANSWERS, FW_SET_CHALLENGE_PREFIX_ANSWERS};
+		FW_SET_SOURCE_SYN_RATE,        FW_SET_SOURCE_SYN_BURST,
+		FW_SET_PREFIX_SYN_RATE,        FW_SET_PREFIX_SYN_BURST,
+		FW_SET_CHALLENGE_ANSWERS,      FW_SET_CHALLENGE_PREFIX_ANSWERS,
+		FW_SET_PREFIX_CONNECTION_RATE, FW_SET_PREFIX_CONNECTION_BURST};
 
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
 		ours_set(ours, service, rates[i], 10000000);
