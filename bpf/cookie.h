@@ -245,8 +245,8 @@ static __always_inline __u32 cookie_choices(const struct cookie_options *options
 
 /* SipHash-1-3, as fw_hash(), over six words; of IPv4 three, as its addresses are but one. They are
  * whole, so no length needs to be said. @said: what else the cookie says, beyond the packet. */
-static __always_inline __u64 cookie_mac(const struct fw_secret *secret, const struct packet *packet,
-					__u32 client_isn, __u64 slot, __u32 said)
+APART __u64 cookie_mac(const struct fw_secret *secret, const struct packet *packet,
+		       __u32 client_isn, __u64 slot, __u32 said)
 {
 	__u64 v0 = secret->key[0] ^ 0x736f6d6570736575ULL;
 	__u64 v1 = secret->key[1] ^ 0x646f72616e646f6dULL;
