@@ -97,11 +97,12 @@ static void close_idle(struct upstream_link *link)
 	upstream_close(link);
 }
 
-/* Whatever an idle server says, or that it closes: the link is of no more use. */
+/* Whatever an idle server says, or that it closes: the link is of no more use. That there is room
+ * to write may be reported late, along with what was read meanwhile. */
 static void handle_idle(struct source *source, uint32_t events)
 {
-	(void)events;
-	close_idle(link_of(source));
+	if (events & ~(uint32_t)EPOLLOUT)
+		close_idle(link_of(source));
 }
 
 static bool met_cap_lately(const struct upstream_pool *pool)
