@@ -127,7 +127,7 @@ EXTRA = {
 @pytest.mark.parametrize("name", EXTRA)
 def test_what_follows_an_answer_reaches_nobody(edge, name, late):
     method, raw = EXTRA[name]
-    end = raw.index(b"\r\n\r\n") + 4
+    end, ended = raw.index(b"\r\n\r\n") + 4, []
 
     def answer(peer):
         _, fields = peer.head()
@@ -141,15 +141,18 @@ def test_what_follows_an_answer_reaches_nobody(edge, name, late):
             peer.send(EVIL)
         else:
             peer.send(raw)
-        peer.rest()
+        try:
+            peer.rest()
+        finally:
+            ended.append(peer)
 
     with Origin(8000, answer) as origin, Client(WEB) as first, Client(WEB) as second:
-        for client in (first, second):
+        for number, client in enumerate((first, second), 1):
             client.get(method=method)
             status, _, body = client.response(to_head=method == "HEAD")
             assert status == int(raw[9:12]) and body in (b"ok", b"")
             if late:
-                time.sleep(0.1)
+                wait_until(lambda: len(ended) == number, "the proxy has let go of the link")
         first.get(method=method)
         assert first.response(to_head=method == "HEAD")[0] == int(raw[9:12])
         assert origin.connections == 3 and b"evil" not in first.buffer + second.buffer
