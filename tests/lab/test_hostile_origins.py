@@ -129,7 +129,7 @@ def test_what_follows_an_answer_reaches_nobody(edge, name, late):
     method, raw = EXTRA[name]
     end, ended = raw.index(b"\r\n\r\n") + 4, []
 
-    def answer(peer):
+    def speak(peer):
         _, fields = peer.head()
         if late and (method == "HEAD" or raw[9:12] in (b"204", b"304")):
             peer.send(raw[:end])
@@ -141,8 +141,11 @@ def test_what_follows_an_answer_reaches_nobody(edge, name, late):
             peer.send(EVIL)
         else:
             peer.send(raw)
+        peer.rest()
+
+    def answer(peer):
         try:
-            peer.rest()
+            speak(peer)
         finally:
             ended.append(peer)
 
