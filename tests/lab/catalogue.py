@@ -71,14 +71,14 @@ def over_tls(name, kind, *reasons, **options):
     return Attack(name, kind, *reasons, tls=True, **options)
 
 
-# At a cap somebody makes room, long before a deadline comes.
-NEW, IDLE, BUSY = "evicted_new", "evicted_idle", "evicted_slow"
+# At a cap somebody makes room, long before a deadline comes; near it nobody is kept who is DONE.
+NEW, IDLE, BUSY, DONE = "evicted_new", "evicted_idle", "evicted_slow", "done"
 
 CATALOGUE = [
     # Holding what others need.
     Attack("hold", "hold", NEW, "header_timeout", **HOARD, text="connects and says nothing"),
-    Attack("idle_hoard", "idle", IDLE, "keepalive_timeout", **HOARD, text="one request, then silence"),
-    over_tls("idle_hoard_tls", "idle", IDLE, "keepalive_timeout", **HOARD, text="the same over TLS"),
+    Attack("idle_hoard", "idle", IDLE, DONE, "keepalive_timeout", **HOARD, text="one request, then silence"),
+    over_tls("idle_hoard_tls", "idle", IDLE, DONE, "keepalive_timeout", **HOARD, text="the same over TLS"),
     Attack("slow_header", "slow-header", NEW, "header_timeout", interval=0.1, **HOARD,
            text="a byte of header every 100 ms"),
     Attack("slow_body", "slow-body", BUSY, "body_timeout", "receive_rate", interval=0.1,

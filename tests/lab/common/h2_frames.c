@@ -21,7 +21,7 @@ enum {
 
 static void add(struct h2_text *text, const void *bytes, size_t length)
 {
-	if (length > text->size - text->length)
+	if (!length || length > text->size - text->length)
 		return;
 	memcpy(text->bytes + text->length, bytes, length);
 	text->length += length;
