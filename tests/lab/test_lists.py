@@ -241,7 +241,7 @@ def test_the_daemon_keeps_the_lists(lab, cli):
         found = re.search(rf"^floodwall_{name}{labels} (\d+)$", page, re.M)
         return found and int(found[1])
 
-    assert "list good stays as it is" in daemon.err.read_text()
+    wait_until(lambda: "list good stays as it is" in daemon.err.read_text(), "the missing list is told of")
     assert names(cli) == {"bad": 1}
     bad = '{list="bad",action="block"}'
     wait_until(lambda: metric("list_entries", bad) == 1, "the list is among the metrics")
