@@ -44,6 +44,12 @@ static int end(void **state)
 	return 0;
 }
 
+static void begin_anew(void)
+{
+	end(NULL);
+	begin(NULL);
+}
+
 static void add(const char *name, const char *value)
 {
 	http2_block_add(&http2, (struct http_slice){name, (uint32_t)strlen(name)},
@@ -86,7 +92,7 @@ static void a_body_of_unknown_length_goes_in_chunks(void **state)
 	add_line();
 	assert_written(true, "GET /a?b HTTP/1.1\r\nHost: web.test\r\n"
 			     "Transfer-Encoding: chunked\r\n\r\n");
-	begin(NULL);
+	begin_anew();
 	add_line();
 	add("content-length", "5");
 	assert_written(true, "GET /a?b HTTP/1.1\r\nHost: web.test\r\ncontent-length: 5\r\n\r\n");
@@ -110,7 +116,7 @@ static void host_goes_if_it_says_the_same(void **state)
 	add_line();
 	add("host", "WEB.test");
 	assert_written(false, "GET /a?b HTTP/1.1\r\nHost: web.test\r\n\r\n");
-	begin(NULL);
+	begin_anew();
 	add_line();
 	add("host", "other"); /* for the parser to refuse: a second one */
 	assert_written(false, "GET /a?b HTTP/1.1\r\nHost: web.test\r\nhost: other\r\n\r\n");
