@@ -87,19 +87,24 @@ class Client2(Client):
             if found[0] == kind and stream in (None, found[2]):
                 return found
 
-    def answer(self, stream):
-        """What the stream got: its body, and the flags or the code that it ended with."""
-        body = b""
-        while True:
-            kind, flags, of, payload = self.frame()
-            if of != stream:
+    def answers(self, *streams):
+        """What each of the streams got, in whatever order: its body, and the code that it was reset with."""
+        bodies, ends = dict.fromkeys(streams, b""), {}
+        while len(ends) < len(streams):
+            kind, flags, stream, payload = self.frame()
+            if stream not in bodies or stream in ends:
                 continue
-            if kind == RST_STREAM:
-                return body, int.from_bytes(payload, "big")
             if kind == DATA:
-                body += payload
-            if kind in (DATA, HEADERS) and flags & END_STREAM:
-                return body, None
+                bodies[stream] += payload
+            if kind == RST_STREAM:
+                ends[stream] = int.from_bytes(payload, "big")
+            elif kind in (DATA, HEADERS) and flags & END_STREAM:
+                ends[stream] = None
+        return [(bodies[stream], ends[stream]) for stream in streams]
+
+    def answer(self, stream):
+        """The same of one stream; what others get meanwhile is lost."""
+        return self.answers(stream)[0]
 
     def farewell(self):
         """The code of the GOAWAY that the connection ends with."""
