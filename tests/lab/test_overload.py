@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from edge import PAGE, WEB, Edge, answer_simply
+from edge import LONELY, PAGE, WEB, Edge, answer_simply
 from http2 import Client2, Http2Edge
 from lab import BUILD, Lab, wait_until
 from origin import Client, Origin, inside
@@ -163,6 +163,36 @@ def test_slow_bodies_make_room_for_others(edge, counted):
         assert edge.metric("proxy_memory_used_bytes", "host") <= 2 << 20
     counted("memory", 0)
     counted("overload", 0)
+
+
+def test_who_holds_a_server_and_is_slow_makes_room(edge, counted):
+    """All connections that an upstream may have are held: by who is slow, then by who is served."""
+    wait_calm(edge)
+    counted.expect("evicted_slow", "upstream_busy", service="lonely")
+    hold = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if "hold" in line or "POST" in line:
+            hold.wait(20)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    with Origin(8002, answer), Client(LONELY, source="127.1.1.1") as slow:
+        slow.send(b"POST /there HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        time.sleep(0.5)
+        with Client(LONELY) as client:
+            client.get("/there")
+            assert client.response()[0] == 200
+        assert slow.ended() == "reset"
+        with Client(LONELY) as served, Client(LONELY) as other:
+            served.get("/there/hold")
+            time.sleep(0.5)
+            other.get("/there")
+            assert other.response()[0] == 503
+            hold.set()
+            assert served.response()[0] == 200
+    counted("evicted_slow", 1, service="lonely")
+    counted("upstream_busy", 1, service="lonely")
 
 
 def test_a_source_has_a_ceiling_of_its_own(edge, counted):

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/evict.h"
+#include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 
 enum {
-	LOOKED_AT = 8,             /* at the front of a ward … */
-	LOOKED_AT_FOR_MEMORY = 64, /* … where many hold none */
+	LOOKED_AT = 8,       /* at the front of a ward, if one of them is bad enough … */
+	LOOKED_AT_MOST = 64, /* … and if none is */
 	LISTENERS_LOOKED_AT = 8,
 	EVICTIONS_PER_CHARGE = 8,
 	EVICTIONS_AHEAD = 128,
@@ -14,7 +15,6 @@ enum {
 	AHEAD_TO = 85,       /* … down to which room is made */
 	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
 	NEWCOMER_MS = 50,    /* that a newcomer counts as having been waited for */
-	SCORE_RATE = 16,     /* bytes that pay for a millisecond */
 };
 
 enum weight { WEIGHT_IDLE = 1, WEIGHT_SLOW = 2, WEIGHT_NEW = 4, WEIGHT_TURNED_AWAY = 8 };
@@ -37,13 +37,7 @@ static uint64_t ms_since(uint64_t since_ns, uint64_t now_ns)
 /* Milliseconds that a body owes. */
 static uint64_t owed_ms(const struct rate *rate, uint64_t count, uint64_t now_ns)
 {
-	uint64_t waited_ms, paid_ms;
-
-	if (!rate_is_waiting(rate))
-		return 0;
-	waited_ms = rate_waited_ns(rate, now_ns) / CLOCK_MS;
-	paid_ms = (count - rate->base) / SCORE_RATE;
-	return waited_ms > paid_ms ? waited_ms - paid_ms : 0;
+	return rate_is_waiting(rate) ? rate_owes_ns(rate, count, now_ns) / CLOCK_MS : 0;
 }
 
 static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_ns)
@@ -56,7 +50,8 @@ static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_n
 static uint64_t http2_owes_ms(const struct client *client, uint64_t now_ns)
 {
 	const struct list *streams = &client->http2->streams;
-	uint64_t sum_ms = 0;
+	const struct uptake *send = &client->http2->send;
+	uint64_t sum_ms = owed_ms(&send->rate, send->taken, now_ns);
 
 	if (!client->http2->stream_count)
 		return ms_since(client->since_ns, now_ns) *
@@ -110,6 +105,26 @@ uint64_t evict_score(const struct client *client, uint64_t now_ns)
 	return weighed ? weighed * crowding(client->listener, &client->source) : 0;
 }
 
+bool evict_has_spoken(const struct client *client)
+{
+	return client->ward != WARD_BUSY && client->phase != CLIENT_LINGER &&
+	       (stream_is(&client->stream, STREAM_READABLE) || !stream_is_silent(&client->stream));
+}
+
+/* What the kernel knows and we have not seen yet speaks for a client, too. */
+static uint64_t score_in_full(struct client *client, uint64_t now_ns)
+{
+	if (evict_has_spoken(client))
+		return 0;
+	if (client->exchange)
+		deadline_look(client->exchange, now_ns);
+	if (client->relay)
+		relay_look(client->relay, now_ns);
+	if (client->http2)
+		http2_look(client->http2, now_ns);
+	return evict_score(client, now_ns);
+}
+
 /* --- wards -------------------------------------------------------------------------------------
  */
 
@@ -147,11 +162,32 @@ void evict_place(struct client *client)
 
 struct search {
 	uint64_t now_ns;
-	uint32_t holds;               /* bytes at least */
-	const struct account *asking; /* who is not to be found */
+	uint32_t holds;                   /* bytes at least */
+	const struct account *asking;     /* who is not to be found */
+	const struct upstream_pool *pool; /* only who holds a link of it; NULL: anybody */
 	struct client *worst;
 	uint64_t score; /* of the worst; before that, what it has to exceed */
 };
+
+static bool holds_link(const struct client *client, const struct upstream_pool *pool)
+{
+	const struct http2 *http2 = client->http2;
+
+	if (client->relay)
+		return client->relay->link && client->relay->link->pool == pool;
+	if (!http2)
+		return client->exchange && client->exchange->link &&
+		       client->exchange->link->pool == pool;
+	for (const struct list *node = http2->streams.next; node != &http2->streams;
+	     node = node->next) {
+		const struct exchange *exchange =
+			container_of(node, struct http2_stream, node)->exchange;
+
+		if (exchange && exchange->link && exchange->link->pool == pool)
+			return true;
+	}
+	return false;
+}
 
 static void look_at(struct search *search, struct client *client)
 {
@@ -159,25 +195,36 @@ static void look_at(struct search *search, struct client *client)
 
 	if (client->account.held < search->holds || &client->account == search->asking)
 		return;
-	score = evict_score(client, search->now_ns);
+	if (search->pool && !holds_link(client, search->pool))
+		return;
+	if (evict_score(client, search->now_ns) <= search->score)
+		return;
+	score = score_in_full(client, search->now_ns);
 	if (score > search->score) {
 		search->score = score;
 		search->worst = client;
 	}
 }
 
+static bool looks_on(const struct search *search, int looked_at)
+{
+	return looked_at < LOOKED_AT ||
+	       (looked_at < LOOKED_AT_MOST && (search->holds || !search->worst));
+}
+
 static void look_at_ward(struct search *search, struct list *ward)
 {
-	int left = search->holds ? LOOKED_AT_FOR_MEMORY : LOOKED_AT;
+	int i = 0;
 
-	for (struct list *node = ward->next; node != ward && left--; node = node->next)
+	for (struct list *node = ward->next; node != ward && looks_on(search, i++);
+	     node = node->next)
 		look_at(search, container_of(node, struct client, node));
 }
 
 /* Their order says little: who was looked at goes to the end, so that soon everybody is. */
 static void look_at_busy(struct search *search, struct list *ward)
 {
-	for (int i = 0; i < LOOKED_AT && !list_is_empty(ward); i++) {
+	for (int i = 0; looks_on(search, i) && !list_is_empty(ward); i++) {
 		struct list *node = ward->next;
 
 		look_at(search, container_of(node, struct client, node));
@@ -235,6 +282,27 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 		look_at_listener(&search, listener);
 	else
 		look_at_worker(&search, listener->worker);
+	if (search.worst)
+		evict(search.worst);
+	return search.worst;
+}
+
+bool evict_for_link(struct client *asking, const struct upstream_pool *pool)
+{
+	struct worker *worker = client_worker(asking);
+	uint64_t newcomer = NEWCOMER_MS * WEIGHT_NEW * crowding(asking->listener, &asking->source);
+	struct search search = {
+		.now_ns = worker->loop.now_ns,
+		.asking = &asking->account,
+		.pool = pool,
+		.score = evict_score(asking, worker->loop.now_ns),
+	};
+
+	if (worker->walking)
+		return false;
+	if (search.score < newcomer)
+		search.score = newcomer;
+	look_at_worker(&search, worker);
 	if (search.worst)
 		evict(search.worst);
 	return search.worst;

@@ -9,8 +9,8 @@
  *     1  he has, and is idle
  *
  * times one more than the logarithm of how many connections his prefix has (IPv4 /24, IPv6 /48). A
- * body that moves pays its waiting off, SCORE_RATE bytes a millisecond. Who waits for a server has
- * a score of 0, and is never evicted.
+ * body that moves pays its waiting off (guard/rate.h), never ahead. Who waits for a server, or has
+ * said something that we have not read yet, has a score of 0, and is never evicted.
  *
  * Nobody is searched for. Clients stand in three wards, each in the order in which waiting for them
  * began; a few at the front of each are looked at.
@@ -25,12 +25,19 @@ void evict_place(struct client *client);
 
 uint64_t evict_score(const struct client *client, uint64_t now_ns);
 
+/* What he was waited for has come: it is he who waits now. Asks the kernel. */
+bool evict_has_spoken(const struct client *client);
+
 /* Whose clients may have to go: a listener's, or all of the thread. */
 enum evict_scope { EVICT_OF_LISTENER, EVICT_OF_WORKER };
 
 /* Evicts the worst of them, if he is worse than a newcomer from @source. False: nobody is. */
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source);
+
+/* At the cap of an upstream's connections: evicts a client who holds one and is worse than @asking,
+ * or than a newcomer would be. False: nobody is. */
+bool evict_for_link(struct client *asking, const struct upstream_pool *pool);
 
 /* A ledger's relieve(): evicts clients that hold memory and are worse than the account's, until
  * @bytes more are free. */

@@ -371,6 +371,14 @@ void http2_drain(struct client *client)
 	client_run(client);
 }
 
+void http2_look(struct http2 *http2, uint64_t now_ns)
+{
+	const struct client *client = http2->client;
+
+	if (rate_is_waiting(&http2->send.rate))
+		uptake_look(&http2->send, stream_taken(&client->stream, client->sent), now_ns);
+}
+
 void http2_expire(struct client *client)
 {
 	struct http2 *http2 = client->http2;
@@ -378,8 +386,7 @@ void http2_expire(struct client *client)
 	uint64_t now_ns = client_now(client), next_ns;
 	enum fw_verdict verdict;
 
-	if (rate_is_waiting(&http2->send.rate))
-		uptake_look(&http2->send, stream_taken(&client->stream, client->sent), now_ns);
+	http2_look(http2, now_ns);
 	verdict = deadline_judge(client, now_ns, &next_ns);
 	if (verdict != FW_NONE) {
 		http2_end(client, verdict);

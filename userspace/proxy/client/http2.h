@@ -94,6 +94,8 @@ void http2_end(struct client *client, enum fw_verdict verdict);
 void http2_drain(struct client *client);
 /* Time has passed: whatever is late is turned away. */
 void http2_expire(struct client *client);
+/* Looks at what the client's host has taken of what was sent. */
+void http2_look(struct http2 *http2, uint64_t now_ns);
 void http2_free(struct http2 *http2); /* NULL is allowed */
 
 /* http2_memory.c: where nghttp2 has its memory from. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/reach.h"
 #include <errno.h>
+#include "proxy/client/evict.h"
 #include "proxy/net/proxy_header.h"
 #include "proxy/net/socket.h"
 #include "proxy/net/tls.h"
 
-enum fw_verdict reach_server(const struct client *client, struct upstream_pool *pool,
+enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 			     struct upstream_wish *wish, enum fw_verdict nobody,
 			     struct upstream_link **link)
 {
@@ -14,6 +15,10 @@ enum fw_verdict reach_server(const struct client *client, struct upstream_pool *
 	int code = upstream_take(pool, wish, link, &failures);
 
 	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
+	if (code == -EBUSY && evict_for_link(client, pool)) {
+		code = upstream_take(pool, wish, link, &failures);
+		board_add(board, METRIC_UPSTREAM_FAILURES, failures);
+	}
 	if (code < 0)
 		return code == -EBUSY ? FW_UPSTREAM_BUSY : nobody;
 	board_add(board, (*link)->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS, 1);

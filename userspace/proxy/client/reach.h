@@ -11,7 +11,7 @@
 
 /* Asks @pool for what @wish says. FW_NONE and *@link; or why there is none: @nobody, if no server
  * is left to ask. */
-enum fw_verdict reach_server(const struct client *client, struct upstream_pool *pool,
+enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 			     struct upstream_wish *wish, enum fw_verdict nobody,
 			     struct upstream_link **link);
 /* The first event of a link that was connecting: whether it is connected now. */

@@ -11,12 +11,16 @@
 #include "base/clock.h"
 
 #define RATE_GRACE_NS (5 * CLOCK_SEC)
+/* What a byte pays for: 16 KiB count for a second of waiting. */
+#define RATE_BYTE_NS (CLOCK_SEC / (16 << 10))
 
 /* Zero-initialised. */
 struct rate {
 	uint64_t base;     /* the peer's byte count when it was first waited for */
 	uint64_t spent_ns; /* waited in all, up to the present wait */
 	uint64_t since_ns; /* when the present wait began; 0: not waiting */
+	/* What it owes: time passes while it is waited for, and bytes pay; none pays ahead. */
+	uint64_t owed_ns, counted, counted_ns; /* when last counted, at how many bytes, when */
 	bool based;
 };
 
@@ -25,9 +29,29 @@ static inline bool rate_is_waiting(const struct rate *rate)
 	return rate->since_ns != 0;
 }
 
+/* What a peer that is being waited for owes, at @count bytes. It never has a credit: however much
+ * came at first, who stops owes from then on. */
+static inline uint64_t rate_owes_ns(const struct rate *rate, uint64_t count, uint64_t now_ns)
+{
+	uint64_t owed_ns = rate->owed_ns, paid_ns = (count - rate->counted) * RATE_BYTE_NS;
+
+	if (rate_is_waiting(rate))
+		owed_ns += now_ns - rate->counted_ns;
+	return owed_ns > paid_ns ? owed_ns - paid_ns : 0;
+}
+
+/* The peer has sent or taken @count bytes by now. */
+static inline void rate_count(struct rate *rate, uint64_t count, uint64_t now_ns)
+{
+	rate->owed_ns = rate_owes_ns(rate, count, now_ns);
+	rate->counted = count;
+	rate->counted_ns = now_ns;
+}
+
 /* Tells whether the peer is being waited for; @count: bytes it has sent or taken so far. */
 static inline void rate_wait(struct rate *rate, bool waiting, uint64_t count, uint64_t now_ns)
 {
+	rate_count(rate, count, now_ns);
 	if (waiting == rate_is_waiting(rate))
 		return;
 	if (!waiting) {
@@ -70,6 +94,7 @@ struct uptake {
 /* The peer has @taken so many bytes by now. */
 static inline void uptake_look(struct uptake *uptake, uint64_t taken, uint64_t now_ns)
 {
+	rate_count(&uptake->rate, taken, now_ns);
 	if (taken != uptake->taken) {
 		uptake->taken = taken;
 		uptake->taken_ns = now_ns;

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
@@ -134,6 +136,40 @@ static void a_reader_that_stops_owes(void **state)
 	assert_order(make(1, CLIENT_IDLE, 1, 3000), reader);
 }
 
+/* What came at first, into the kernel's buffers mostly, is no credit for later. */
+static void nobody_pays_ahead(void **state)
+{
+	struct client *reader = make(0, CLIENT_EXCHANGE, 1, 0);
+	struct uptake *send = &exchanges[0].send;
+
+	(void)state;
+	uptake_begin(send, 5000, NOW - 3 * CLOCK_SEC);
+	uptake_look(send, 5000000, NOW - CLOCK_SEC);
+	assert_int_equal(evict_score(reader, NOW - CLOCK_SEC), 0);
+	assert_order(make(1, CLIENT_IDLE, 1, 1000), reader);
+	uptake_look(send, 5000000 + (8 << 10), NOW);
+	assert_int_equal(evict_score(reader, NOW), evict_score(make(1, CLIENT_IDLE, 1, 1000), NOW));
+}
+
+/* We have yet to read it: until then we keep him waiting, not he us. */
+static void who_has_spoken_is_not_waited_for(void **state)
+{
+	struct client *client = make(0, CLIENT_HEAD, 0, 1000);
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	client->stream.source.fd = pair[0];
+	evict_place(client);
+	assert_false(evict_has_spoken(client));
+	assert_int_equal(write(pair[1], "GET", 3), 3);
+	assert_true(evict_has_spoken(client));
+	client->phase = CLIENT_LINGER; /* says nothing that matters any more */
+	assert_false(evict_has_spoken(client));
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void a_relay_without_a_word_is_worse(void **state)
 {
 	(void)state;
@@ -185,6 +221,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_waits_for_a_server_is_never_chosen, begin, end),
 		cmocka_unit_test_setup_teardown(a_body_that_moves_pays, begin, end),
 		cmocka_unit_test_setup_teardown(a_reader_that_stops_owes, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_pays_ahead, begin, end),
+		cmocka_unit_test_setup_teardown(who_has_spoken_is_not_waited_for, begin, end),
 		cmocka_unit_test_setup_teardown(a_relay_without_a_word_is_worse, begin, end),
 		cmocka_unit_test_setup_teardown(clients_stand_where_their_phase_belongs, begin,
 						end),
