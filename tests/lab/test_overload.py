@@ -316,6 +316,7 @@ def test_a_hoard_does_not_keep_descriptors():
 
 def test_requests_beyond_the_rate_are_told_how_long_to_wait(edge, counted):
     """Ten at once, then ten a second. The connection stays; others don't notice."""
+    wait_calm(edge)
     counted.expect("source_request_rate", "request_flood")
     requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 25
     with edge.tuned(source__request_rate="10", source__request_burst="20"), \
