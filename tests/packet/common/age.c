@@ -112,35 +112,50 @@ static void age_samplers(struct filter *filter, int64_t ns)
 	free(each);
 }
 
+/* All keys of a table, *@count of them; to be freed. First all are read, then the first is written:
+ * what is written changes its place, and who looked for the next one might never come to an end. */
+static void *age_keys(int fd, size_t size, size_t *count)
+{
+	char *keys = NULL;
+
+	for (*count = 0;; ++*count) {
+		keys = realloc(keys, (*count + 1) * size);
+		age_require(keys != NULL, "no memory");
+		if (bpf_map_get_next_key(fd, *count ? keys + (*count - 1) * size : NULL,
+					 keys + *count * size) != 0)
+			return keys;
+	}
+}
+
 static void age_questions(struct filter *filter, int64_t ns)
 {
 	int fd = filter_map(filter, "questions");
-	struct fw_question key, *previous = NULL;
 	struct fw_asked asked;
+	size_t count;
+	struct fw_question *keys = age_keys(fd, sizeof(*keys), &count);
 
-	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
-		if (bpf_map_lookup_elem(fd, &key, &asked) == 0) {
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_lookup_elem(fd, &keys[i], &asked) == 0) {
 			asked.asked_ns = age_word(asked.asked_ns, ns);
-			bpf_map_update_elem(fd, &key, &asked, BPF_EXIST);
+			bpf_map_update_elem(fd, &keys[i], &asked, BPF_EXIST);
 		}
-		previous = &key;
-	}
+	free(keys);
 }
 
 static void age_sources(struct filter *filter, int64_t ns)
 {
 	int fd = filter_map(filter, "sources");
-	struct fw_source_key key, *previous = NULL;
 	struct fw_source source;
+	size_t count;
+	struct fw_source_key *keys = age_keys(fd, sizeof(*keys), &count);
 
-	while (bpf_map_get_next_key(fd, previous, &key) == 0) {
-		if (bpf_map_lookup_elem(fd, &key, &source) == 0) {
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_lookup_elem(fd, &keys[i], &source) == 0) {
 			source.tat_ns = age_word(source.tat_ns, ns);
 			source.syn_tat_ns = age_word(source.syn_tat_ns, ns);
-			bpf_map_update_elem(fd, &key, &source, BPF_EXIST);
+			bpf_map_update_elem(fd, &keys[i], &source, BPF_EXIST);
 		}
-		previous = &key;
-	}
+	free(keys);
 }
 
 void filter_age(struct filter *filter, int64_t ns)
