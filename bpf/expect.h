@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which way a branch goes for a segment of an ordinary connection. The compiler puts that way in a
- * straight line: a filter's fast path has few instructions, and what costs is jumping to them.
+ * Which way a branch goes for a segment of an ordinary connection: the compiler spends fewer
+ * instructions on that way, and what costs on the filter's fast path is their number. Where blocks
+ * stand it leaves as they are written (LLVM does not reorder those of BPF).
  *
  * No stage, but how the stages on that path are laid out.
  */
