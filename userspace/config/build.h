@@ -55,8 +55,9 @@ void build_check_name(const struct site *site);
 
 /* config/build_list.c */
 void build_lists(const struct site *root);
-/* config/build_proxy.c */
+/* config/build_upstream.c */
 void build_upstreams(const struct site *root);
+/* config/build_routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
 /* config/build_balancers.c */
 void build_balancers(const struct site *listener, struct config_service *service);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "proxy/net/socket.h"
+#include "proxy/upstream/server.h"
 
 #define DOWN_NS (2 * CLOCK_SEC) /* how long a server that refused is passed over */
 #define SHED_NS CLOCK_SEC       /* how long threads keep nothing idle after one met the cap */
@@ -15,7 +16,7 @@ struct upstream_shared {
 	uint32_t keep; /* idle links of a thread */
 	atomic_uint open;
 	_Atomic uint64_t met_cap_ns;
-	_Atomic uint64_t down_until_ns[];
+	struct server servers[];
 };
 
 struct upstream_pool {
@@ -33,9 +34,11 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	struct upstream_shared *shared;
 	uint32_t share = config->max_connections / (threads ? threads : 1);
 
-	shared = calloc(1, sizeof(*shared) + config->server_count * sizeof(_Atomic uint64_t));
+	shared = calloc(1, sizeof(*shared) + config->server_count * sizeof(struct server));
 	if (shared) {
 		shared->config = config;
+		for (size_t i = 0; i < config->server_count; i++)
+			server_init(&shared->servers[i], &config->servers[i]);
 		/* A link that was one client's is nobody else's. */
 		shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 		/* A thread's idle links must not use up what the others may open. */
@@ -72,6 +75,7 @@ static void release_link(struct source *source)
 static void forget(struct upstream_link *link)
 {
 	atomic_fetch_sub(&link->pool->shared->open, 1);
+	atomic_fetch_sub(&link->pool->shared->servers[link->server].open, 1);
 	link->borrower = NULL;
 }
 
@@ -182,18 +186,6 @@ static struct upstream_link *take_idle(struct upstream_pool *pool, uint32_t serv
 /* --- new links ---------------------------------------------------------------------------------
  */
 
-static bool is_down(const struct upstream_pool *pool, uint32_t server)
-{
-	return atomic_load_explicit(&pool->shared->down_until_ns[server], memory_order_relaxed) >
-	       pool->loop->now_ns;
-}
-
-static void mark_down(struct upstream_pool *pool, uint32_t server)
-{
-	atomic_store_explicit(&pool->shared->down_until_ns[server], pool->loop->now_ns + DOWN_NS,
-			      memory_order_relaxed);
-}
-
 /* Whose turn it is: the next untried server that is not down, else the next untried. −1: none. */
 static int choose_server(struct upstream_pool *pool, uint64_t tried)
 {
@@ -205,7 +197,7 @@ static int choose_server(struct upstream_pool *pool, uint64_t tried)
 
 		if (tried & 1ULL << server)
 			continue;
-		if (!is_down(pool, server)) {
+		if (server_is_up(&pool->shared->servers[server], pool->loop->now_ns)) {
 			pool->next = (server + 1) % count;
 			return (int)server;
 		}
@@ -229,13 +221,19 @@ static bool reserve_slot(struct upstream_pool *pool)
 
 static int connect_link(struct upstream_pool *pool, uint32_t server, struct upstream_link **result)
 {
-	const struct config_server *peer = &pool->shared->config->servers[server];
+	const struct server *peer = &pool->shared->servers[server];
 	struct upstream_link *link = pool_take(&pool->links);
+	struct fw_addr address;
+	uint16_t port;
 	int fd, code;
 
 	if (!link)
 		return -ENOMEM;
-	fd = socket_connect(&peer->addr, peer->port);
+	if (!server_address(peer, &address, &port)) {
+		pool_give(&pool->links, link);
+		return -EHOSTUNREACH;
+	}
+	fd = socket_connect(&address, port);
 	if (fd < 0) {
 		pool_give(&pool->links, link);
 		return fd;
@@ -249,6 +247,7 @@ static int connect_link(struct upstream_pool *pool, uint32_t server, struct upst
 		pool_give(&pool->links, link);
 		return -ENOMEM;
 	}
+	atomic_fetch_add(&pool->shared->servers[server].open, 1);
 	*result = link;
 	return 0;
 }
@@ -285,7 +284,7 @@ static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,
 		    code == -EADDRNOTAVAIL)
 			return -ENOMEM; /* ours to mend, not the server's */
 		wish->tried |= 1ULL << server;
-		mark_down(pool, (uint32_t)server);
+		server_eject(&pool->shared->servers[server], pool->loop->now_ns + DOWN_NS);
 		++*failures;
 	}
 	return -ECONNREFUSED;
@@ -319,7 +318,9 @@ int upstream_connected(struct upstream_link *link)
 
 void upstream_failed(struct upstream_link *link)
 {
-	mark_down(link->pool, link->server);
+	struct upstream_pool *pool = link->pool;
+
+	server_eject(&pool->shared->servers[link->server], pool->loop->now_ns + DOWN_NS);
 	upstream_close(link);
 }
 
@@ -361,7 +362,7 @@ void upstream_pool_free(struct upstream_pool *pool)
 
 const char *upstream_server_name(const struct upstream_link *link)
 {
-	return link->pool->shared->config->servers[link->server].address;
+	return link->pool->shared->servers[link->server].config->address;
 }
 
 const char *upstream_host(const struct upstream_pool *pool)
