@@ -23,12 +23,13 @@ struct server {
 	_Atomic uint32_t address[4];
 	_Atomic uint16_t port;
 
-	_Atomic uint64_t ejected_until_ns; /* 0: is not. Set by what requests saw of it */
 	_Atomic bool unhealthy;            /* what the active checks say of it */
+	_Atomic uint64_t ejected_until_ns; /* 0: is not. Set by what requests saw of it */
 	_Atomic uint64_t up_since_ns;      /* for slow start; 0: from the beginning */
 
-	atomic_uint open;            /* connections to it, idle ones included */
-	atomic_uint active;          /* requests that it is busy with */
+	/* What every request changes, apart from what it only reads. */
+	_Alignas(64) atomic_uint active; /* requests that it is busy with */
+	atomic_uint open;                /* connections to it, idle ones included */
 	_Atomic uint64_t latency_ns; /* to the first byte of a response, moving average; 0: none */
 };
 
@@ -39,6 +40,17 @@ void server_init(struct server *server, const struct config_server *config);
 bool server_address(const struct server *server, struct fw_addr *address, uint16_t *port);
 /* Another address from now on; by one thread only. */
 void server_move(struct server *server, const struct fw_addr *address, uint16_t port);
+
+/* A request is sent its way, and is over. */
+static inline void server_begin(struct server *server)
+{
+	atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
+}
+
+static inline void server_end(struct server *server)
+{
+	atomic_fetch_sub_explicit(&server->active, 1, memory_order_relaxed);
+}
 
 /* Whether it is to be chosen, as long as there is a choice. */
 bool server_is_up(const struct server *server, uint64_t now_ns);

@@ -15,31 +15,21 @@
 #include "base/pool.h"
 #include "config/config.h"
 #include "proxy/loop/loop.h"
-#include "proxy/net/stream.h"
+#include "proxy/upstream/link.h"
 
 enum { UPSTREAM_SERVERS_MAX = 64 };
 
 /* Of one upstream, for all threads. */
 struct upstream_shared;
-/* Of one upstream, for one thread. */
+/* Of one upstream, for one thread: pool.h. */
 struct upstream_pool;
-
-/* A connection to a server. */
-struct upstream_link {
-	struct stream stream;
-	struct list node; /* among the idle ones of its server */
-	struct upstream_pool *pool;
-	void *borrower;      /* of whoever it is lent to */
-	uint64_t idle_since; /* ns */
-	uint32_t server;     /* index in the configuration */
-	bool reused; /* it has carried an exchange before: the server may have just closed it */
-	bool connecting;
-};
 
 /* NULL: no memory. @config outlives it. */
 struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
 					       uint32_t threads);
 void upstream_shared_free(struct upstream_shared *shared);
+/* Its servers, for whoever checks or shows them. */
+struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count);
 
 /* NULL: no memory. */
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
@@ -51,6 +41,7 @@ void upstream_pool_free(struct upstream_pool *pool);
 /* What a request asks for. */
 struct upstream_wish {
 	uint64_t tried; /* servers not to try again, a bit each; the one that was chosen is added */
+	uint64_t key;   /* for policies that keep to a server (balance.h); 0: none */
 	bool fresh;     /* no used link: one has just failed this request */
 	void *borrower;
 	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
