@@ -104,6 +104,43 @@ int site_choice(const struct site *site, const char *option, const char *const *
 	return initial;
 }
 
+bool site_switch(const struct site *site, const char *option, bool initial)
+{
+	const struct setting_row row = {.name = option,
+					.scope = SCOPE_LISTENER,
+					.unit = UNIT_SWITCH,
+					.initial = initial,
+					.max = 1};
+	uint64_t value = initial;
+
+	site_setting(site, &row, &value);
+	return value;
+}
+
+/* The file is read by a daemon that may stand anywhere. */
+bool site_file(const struct site *site, const char *option, const struct grammar_value *written,
+	       struct config_file *file)
+{
+	if (*written->text != '/') {
+		site_complain(site, written->line, option, "\"%s\" is not an absolute path",
+			      written->text);
+		return false;
+	}
+	*file = (struct config_file){build_copy(written->text), written->line};
+	return true;
+}
+
+void site_files(const struct site *site, const char *option, struct config_files *files)
+{
+	size_t count = cfg_size(site->section, option);
+
+	files->list = build_alloc(count, sizeof(*files->list));
+	for (size_t i = 0; i < count; i++)
+		if (site_file(site, option, grammar_value(site->section, option, i),
+			      &files->list[files->count]))
+			files->count++;
+}
+
 char *site_text(const struct site *site, const char *option)
 {
 	const struct grammar_value *written = grammar_value(site->section, option, 0);

@@ -41,6 +41,13 @@ void site_number(const struct site *site, const struct setting_row *row, uint32_
 void site_setting(const struct site *site, const struct setting_row *row, uint64_t *value);
 /* One of @words (to NULL); its index, or @initial. */
 int site_choice(const struct site *site, const char *option, const char *const *words, int initial);
+/* "on" or "off". */
+bool site_switch(const struct site *site, const char *option, bool initial);
+/* The file that was written, by its absolute path. False: it was complained about. */
+bool site_file(const struct site *site, const char *option, const struct grammar_value *written,
+	       struct config_file *file);
+/* Every file of a list. */
+void site_files(const struct site *site, const char *option, struct config_files *files);
 /* A copy of the text, or NULL when it is not given. Empty text is complained about. */
 char *site_text(const struct site *site, const char *option);
 /* The same of a file's absolute path, or (unless NULL) of the word @instead. */
@@ -61,6 +68,8 @@ void build_upstreams(const struct site *root);
 void build_routes(const struct site *listener, struct config_service *service);
 /* config/build_balancers.c */
 void build_balancers(const struct site *listener, struct config_service *service);
+/* config/build_upstream_tls.c */
+void build_upstream_tls(const struct site *upstream, struct config_upstream_tls *tls);
 /* config/build_tls.c */
 void build_tls(const struct site *listener, struct config_service *service);
 /* config/build_service.c */

@@ -67,6 +67,7 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	site_setting(site, &upstream_keepalive_time, &upstream->keepalive_ms);
 	upstream->proxy_protocol = (enum config_introduction)site_choice(
 		site, "proxy_protocol", introductions, INTRODUCTION_OFF);
+	build_upstream_tls(site, &upstream->tls);
 	if (!count)
 		site_complain(site, site_line(site), NULL,
 			      "needs a server { address = \"…\" } at least");

@@ -106,6 +106,10 @@ static void free_upstream(struct config_upstream *upstream)
 	for (size_t i = 0; i < upstream->server_count; i++)
 		free(upstream->servers[i].address);
 	free(upstream->servers);
+	free_files(&upstream->tls.certificates);
+	free_files(&upstream->tls.keys);
+	free(upstream->tls.ca.path);
+	free(upstream->tls.name);
 	free(upstream->name);
 }
 

@@ -39,23 +39,6 @@ struct config_server {
 /* In what form servers are told whose connection it is. */
 enum config_introduction { INTRODUCTION_OFF, INTRODUCTION_V1, INTRODUCTION_V2 };
 
-struct config_upstream {
-	char *name;
-	struct config_server *servers; /* at least one */
-	size_t server_count;
-	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
-	uint32_t keepalive;                      /* idle connections kept per thread. Default 64 */
-	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
-	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
-};
-
-struct config_route {
-	char *prefix; /* of the request target's path: "/", "/api/" */
-	const struct config_upstream *upstream;
-};
-
-enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
-
 /* A file that the configuration names, and where. */
 struct config_file {
 	char *path;
@@ -66,6 +49,37 @@ struct config_files {
 	struct config_file *list;
 	size_t count;
 };
+
+/* How TLS is spoken with servers. The files are read by whoever speaks it, and judged then. */
+struct config_upstream_tls {
+	bool enabled;
+	int line;                         /* of the block */
+	bool verify;                      /* default on */
+	struct config_file ca;            /* whom to trust; path NULL: the system's authorities */
+	char *name;                       /* that servers are to prove; NULL: of their address */
+	struct config_files certificates; /* ours, if any: at most one, with its chain */
+	struct config_files keys;         /* at most one; none: it is in the same file */
+	bool resume;                      /* sessions; default on */
+	bool only_13;                     /* min_version = "1.3"; default "1.2" */
+};
+
+struct config_upstream {
+	char *name;
+	struct config_server *servers; /* at least one */
+	size_t server_count;
+	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
+	uint32_t keepalive;                      /* idle connections kept per thread. Default 64 */
+	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
+	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
+	struct config_upstream_tls tls;
+};
+
+struct config_route {
+	char *prefix; /* of the request target's path: "/", "/api/" */
+	const struct config_upstream *upstream;
+};
+
+enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
 
 enum config_client_certificate {
 	CLIENT_CERTIFICATE_NONE,

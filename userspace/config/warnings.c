@@ -124,6 +124,12 @@ static void warn_upstreams(struct warnings *warnings, const struct config *confi
 				used |= config->services[j].routes[k].upstream == upstream;
 		if (!used)
 			warn(warnings, "upstream %s: no listener leads to it", upstream->name);
+		if (upstream->tls.enabled && !upstream->tls.verify)
+			warn(warnings,
+			     "upstream %s: tls.verify is off: whoever answers in a server's place "
+			     "is "
+			     "believed; name its authority by tls.ca instead",
+			     upstream->name);
 		if (upstream->max_connections &&
 		    (uint64_t)upstream->keepalive * config->threads > upstream->max_connections)
 			warn(warnings,
