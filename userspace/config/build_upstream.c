@@ -11,12 +11,62 @@
 static const char *const introductions[] = {
 	[INTRODUCTION_OFF] = "off", [INTRODUCTION_V1] = "v1", [INTRODUCTION_V2] = "v2", NULL};
 
-static const struct setting_row upstream_max_connections = {
-	"max_connections", SCOPE_LISTENER, UNIT_COUNT, 1024, 0, 1000000, ""};
-static const struct setting_row upstream_keepalive = {"keepalive", SCOPE_LISTENER, UNIT_COUNT, 64,
-						      0,           65536,          ""};
-static const struct setting_row upstream_keepalive_time = {
-	"keepalive_time", SCOPE_LISTENER, UNIT_MILLISECONDS, 30000, 10, 3600000, ""};
+/* A number of a block: its row, and where it goes. Times are 64 bits wide, counts 32. */
+struct number {
+	struct setting_row row;
+	size_t offset;
+};
+
+#define COUNT(name, initial, most)                                                                 \
+	{                                                                                          \
+#name, SCOPE_LISTENER, UNIT_COUNT, initial, 0, most, ""                            \
+	}
+#define TIME(name, initial, least)                                                                 \
+	{                                                                                          \
+#name, SCOPE_LISTENER, UNIT_MILLISECONDS, initial, least, 86400000, ""             \
+	}
+#define AT(member) offsetof(struct config_upstream, member)
+
+static const struct number upstream_numbers[] = {
+	{COUNT(max_connections, 1024, 1000000), AT(max_connections)},
+	{COUNT(max_active, 0, 1000000), AT(max_active)},
+	{COUNT(queue, 1024, 1000000), AT(queue)},
+	{COUNT(keepalive, 256, 65536), AT(keepalive)},
+	{TIME(keepalive_time, 30000, 10), AT(keepalive_ms)},
+	{COUNT(prewarm, 0, 65536), AT(prewarm)},
+	{TIME(max_age, 0, 0), AT(max_age_ms)},
+	{COUNT(max_requests, 0, 1000000000), AT(max_requests)},
+};
+static const struct number retry_numbers[] = {
+	{{"attempts", SCOPE_LISTENER, UNIT_COUNT, 3, 1, 64, ""}, AT(retry.attempts)},
+	{COUNT(budget, 20, 100), AT(retry.budget)},
+	{COUNT(minimum, 10, 1000000), AT(retry.minimum)},
+	{COUNT(concurrent, 64, 1000000), AT(retry.concurrent)},
+};
+static const struct number server_numbers[] = {
+	{COUNT(max_connections, 0, 1000000), offsetof(struct config_server, max_connections)},
+};
+
+/* @site NULL: the block is not there, and everything is as it is by default. */
+static void build_numbers(const struct site *site, const struct number *numbers, size_t count,
+			  void *result)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct setting_row *row = &numbers[i].row;
+		void *at = (char *)result + numbers[i].offset;
+		uint64_t value = row->initial;
+
+		if (site)
+			site_setting(site, row, &value);
+		if (row->unit == UNIT_MILLISECONDS)
+			*(uint64_t *)at = value;
+		else
+			*(uint32_t *)at = (uint32_t)value;
+	}
+}
+
+#define BUILD_NUMBERS(site, numbers, result)                                                       \
+	build_numbers(site, numbers, sizeof(numbers) / sizeof((numbers)[0]), result)
 
 static bool is_unspecified(const struct fw_addr *addr)
 {
@@ -47,9 +97,70 @@ static bool build_server(const struct site *site, struct config_server *server)
 			      written->text);
 		return false;
 	}
-	*server = (struct config_server){build_copy(written->text), keys[0].addr,
-					 ntohs(keys[0].port)};
+	*server = (struct config_server){.address = build_copy(written->text),
+					 .addr = keys[0].addr,
+					 .port = ntohs(keys[0].port)};
+	BUILD_NUMBERS(site, server_numbers, server);
 	return true;
+}
+
+static const char *const retry_words[] = {"connect", "broken", "502", "503", "504", NULL};
+
+/* Which failures: a bit for each word's place. */
+static uint32_t build_retry_on(const struct site *site)
+{
+	size_t count = cfg_size(site->section, "on");
+	uint32_t on = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct grammar_value *written = grammar_value(site->section, "on", i);
+		size_t word = 0;
+
+		while (retry_words[word] && strcmp(retry_words[word], written->text))
+			word++;
+		if (retry_words[word])
+			on |= 1U << word;
+		else
+			site_complain(site, written->line, "on",
+				      "\"%s\" is not connect, broken, 502, 503 or 504",
+				      written->text);
+	}
+	return count ? on : RETRY_CONNECT | RETRY_BROKEN;
+}
+
+static void build_retry(const struct site *upstream, struct config_upstream *result)
+{
+	struct site site;
+
+	result->retry.on = RETRY_CONNECT | RETRY_BROKEN;
+	if (!site_count(upstream, "retry")) {
+		BUILD_NUMBERS(NULL, retry_numbers, result);
+		return;
+	}
+	site = site_inside(upstream, "retry", 0);
+	BUILD_NUMBERS(&site, retry_numbers, result);
+	result->retry.on = build_retry_on(&site);
+}
+
+/* Links that are used once can't be opened ahead, nor more of them than are kept. */
+static void check_prewarm(const struct site *site, struct config_upstream *upstream)
+{
+	const struct grammar_value *written = grammar_value(site->section, "prewarm", 0);
+	uint32_t most = upstream->max_connections && upstream->max_connections < upstream->keepalive
+				? upstream->max_connections
+				: upstream->keepalive;
+
+	if (!upstream->prewarm)
+		return;
+	if (upstream->proxy_protocol)
+		site_complain(site, written->line, "prewarm",
+			      "a connection with a PROXY header is one client's: it can't be "
+			      "opened ahead of him");
+	else if (upstream->prewarm > most)
+		site_complain(site, written->line, "prewarm",
+			      "%u: no more than %u idle connections are kept (keepalive, "
+			      "max_connections)",
+			      upstream->prewarm, most);
 }
 
 static void build_upstream(const struct site *site, struct config_upstream *upstream)
@@ -59,15 +170,12 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 
 	build_check_name(site);
 	upstream->name = build_copy(cfg_title(site->section));
-	upstream->max_connections = (uint32_t)upstream_max_connections.initial;
-	upstream->keepalive = (uint32_t)upstream_keepalive.initial;
-	upstream->keepalive_ms = upstream_keepalive_time.initial;
-	site_number(site, &upstream_max_connections, &upstream->max_connections);
-	site_number(site, &upstream_keepalive, &upstream->keepalive);
-	site_setting(site, &upstream_keepalive_time, &upstream->keepalive_ms);
+	BUILD_NUMBERS(site, upstream_numbers, upstream);
 	upstream->proxy_protocol = (enum config_introduction)site_choice(
 		site, "proxy_protocol", introductions, INTRODUCTION_OFF);
 	build_upstream_tls(site, &upstream->tls);
+	build_retry(site, upstream);
+	check_prewarm(site, upstream);
 	if (!count)
 		site_complain(site, site_line(site), NULL,
 			      "needs a server { address = \"…\" } at least");

@@ -33,7 +33,25 @@ struct config_filter {
 struct config_server {
 	char *address; /* as written: "127.0.0.1:8000" */
 	struct fw_addr addr;
-	uint16_t port; /* host order */
+	uint16_t port;            /* host order */
+	uint32_t max_connections; /* of all threads; 0: no cap but the upstream's */
+};
+
+/* After which failures a request is sent to another server. A bit each. */
+enum config_retry_on {
+	RETRY_CONNECT = 1 << 0, /* no connection came about */
+	RETRY_BROKEN = 1 << 1,  /* it broke before a byte of the response */
+	RETRY_502 = 1 << 2,
+	RETRY_503 = 1 << 3,
+	RETRY_504 = 1 << 4,
+};
+
+struct config_retry {
+	uint32_t attempts;   /* of a request, the first included. Default 3 */
+	uint32_t on;         /* enum config_retry_on. Default: connect, broken */
+	uint32_t budget;     /* retries, in percent of the last ten seconds' requests. Default 20 */
+	uint32_t minimum;    /* a second that are always allowed. Default 10 */
+	uint32_t concurrent; /* at once; 0: no cap. Default 64 */
 };
 
 /* In what form servers are told whose connection it is. */
@@ -68,9 +86,15 @@ struct config_upstream {
 	struct config_server *servers; /* at least one */
 	size_t server_count;
 	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
-	uint32_t keepalive;                      /* idle connections kept per thread. Default 64 */
+	uint32_t max_active;                     /* requests at once; 0: no cap, the default */
+	uint32_t queue;                          /* requests that may wait at a cap. Default 1024 */
+	uint32_t keepalive;                      /* idle connections, of all threads. Default 256 */
+	uint32_t prewarm;                        /* that are kept ready. Default 0 */
+	uint32_t max_requests;                   /* of one connection; 0: no limit, the default */
+	uint64_t max_age_ms;                     /* of one connection; 0: no limit, the default */
 	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
 	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
+	struct config_retry retry;
 	struct config_upstream_tls tls;
 };
 

@@ -28,11 +28,14 @@ static const char *const tls_options[] = {
 static const char *const balancer_options[] = {"from[]", "others", NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
 static const char *const route_options[] = {"upstream", NULL};
-static const char *const upstream_options[] = {"max_connections", "keepalive", "keepalive_time",
-					       "proxy_protocol", NULL};
+static const char *const upstream_options[] = {
+	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
+	"prewarm",         "max_age",    "max_requests", "proxy_protocol", NULL};
+static const char *const server_options[] = {"address", "max_connections", NULL};
+static const char *const retry_options[] = {"attempts", "on[]",       "budget",
+					    "minimum",  "concurrent", NULL};
 static const char *const upstream_tls_options[] = {"verify", "ca",     "name",        "certificate",
 						   "key",    "resume", "min_version", NULL};
-static const char *const server_options[] = {"address", NULL};
 static const char *const list_options[] = {"file", "action", "for", NULL};
 static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
 static const char *const admin_options[] = {"address", NULL};
@@ -203,6 +206,7 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_settings(grammar, block, "service");
 	block = add_block(grammar, root, "upstream", CFGF_MULTI | CFGF_TITLE, upstream_options);
 	add_block(grammar, block, "server", CFGF_MULTI, server_options);
+	add_block(grammar, block, "retry", CFGF_NODEFAULT, retry_options);
 	add_block(grammar, block, "tls", CFGF_NODEFAULT, upstream_tls_options);
 	add_block(grammar, root, "list", CFGF_MULTI | CFGF_TITLE, list_options);
 	add_block(grammar, root, "proxy", CFGF_NONE, proxy_options);
