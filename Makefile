@@ -17,7 +17,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-LIBRARIES := libbpf libxdp libconfuse jansson libmicrohttpd libcap-ng libseccomp libsystemd libssl libcrypto libnghttp2
+LIBRARIES := libbpf libxdp libconfuse jansson libmicrohttpd libcap-ng libseccomp libsystemd libssl libcrypto libnghttp2 libcares
 BUILD     := build$(if $(filter 1,$(SANITIZE)),/sanitize)$(if $(filter 1,$(FUZZER)),/fuzz)
 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla

@@ -334,6 +334,7 @@ void build_config(struct build *build, cfg_t *tree)
 	site = site_inside(&root, "log", 0);
 	config->log_level = build_copy(log_levels[site_choice(&site, "level", log_levels, 2)]);
 	build_lists(&root);
+	build_resolver(&root);
 	build_upstreams(&root);
 	build_services(&root);
 }

@@ -64,6 +64,15 @@ void build_check_name(const struct site *site);
 void build_lists(const struct site *root);
 /* config/build_upstream.c */
 void build_upstreams(const struct site *root);
+/* config/build_health.c */
+void build_health(const struct site *upstream, struct config_health *health);
+void build_ejection(const struct site *upstream, struct config_ejection *ejection);
+/* config/build_resolver.c */
+void build_resolver(const struct site *root);
+/* Where a server is, by its address or its name. False: it was complained about. */
+bool build_whereabouts(const struct site *server, struct config_server *result);
+/* As many places as the name of the last of @servers may have addresses. */
+void build_slots(const struct site *server, struct config_upstream *upstream);
 /* config/build_routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
 /* config/build_balancers.c */

@@ -2,11 +2,9 @@
 /*
  * What stands behind listeners: upstreams with their servers.
  */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include "config/build.h"
-#include "contract/address.h"
 
 static const char *const introductions[] = {
 	[INTRODUCTION_OFF] = "off", [INTRODUCTION_V1] = "v1", [INTRODUCTION_V2] = "v2", NULL};
@@ -68,38 +66,11 @@ static void build_numbers(const struct site *site, const struct number *numbers,
 #define BUILD_NUMBERS(site, numbers, result)                                                       \
 	build_numbers(site, numbers, sizeof(numbers) / sizeof((numbers)[0]), result)
 
-static bool is_unspecified(const struct fw_addr *addr)
-{
-	return !addr->word[0] && !addr->word[1] && !addr->word[3] &&
-	       (!addr->word[2] || fw_addr_is_v4(addr));
-}
-
 /* False: it was complained about. */
 static bool build_server(const struct site *site, struct config_server *server)
 {
-	const struct grammar_value *written = grammar_value(site->section, "address", 0);
-	struct fw_service_key keys[2];
-	struct error error;
-	size_t count;
-
-	if (!written) {
-		site_complain(site, site_line(site), NULL,
-			      "needs an address, such as \"127.0.0.1:8000\"");
+	if (!build_whereabouts(site, server))
 		return false;
-	}
-	if (binding_parse(written->text, IPPROTO_TCP, keys, &count, &error) < 0) {
-		site_complain(site, written->line, "address", "%s", error.text);
-		return false;
-	}
-	if (count != 1 || is_unspecified(&keys[0].addr)) {
-		site_complain(site, written->line, "address",
-			      "\"%s\": nothing can be connected to there; name one address",
-			      written->text);
-		return false;
-	}
-	*server = (struct config_server){.address = build_copy(written->text),
-					 .addr = keys[0].addr,
-					 .port = ntohs(keys[0].port)};
 	BUILD_NUMBERS(site, server_numbers, server);
 	return true;
 }
@@ -179,12 +150,23 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	if (!count)
 		site_complain(site, site_line(site), NULL,
 			      "needs a server { address = \"…\" } at least");
-	upstream->servers = build_alloc(count, sizeof(*upstream->servers));
+	upstream->servers = build_alloc(CONFIG_SERVERS_MAX, sizeof(*upstream->servers));
 	for (size_t i = 0; i < count; i++) {
 		server = site_inside(site, "server", i);
-		if (build_server(&server, &upstream->servers[upstream->server_count]))
+		if (upstream->server_count == CONFIG_SERVERS_MAX) {
+			site_complain(&server, site_line(&server), NULL,
+				      "there is room for %d servers, each address that a name may "
+				      "have included",
+				      CONFIG_SERVERS_MAX);
+			break;
+		}
+		if (build_server(&server, &upstream->servers[upstream->server_count])) {
 			upstream->server_count++;
+			build_slots(&server, upstream);
+		}
 	}
+	build_health(site, &upstream->health);
+	build_ejection(site, &upstream->ejection);
 }
 
 void build_upstreams(const struct site *root)

@@ -101,15 +101,25 @@ static void free_service(struct config_service *service)
 	free(service->name);
 }
 
+static void free_server(struct config_server *server)
+{
+	free(server->address);
+	free(server->host);
+}
+
 static void free_upstream(struct config_upstream *upstream)
 {
 	for (size_t i = 0; i < upstream->server_count; i++)
-		free(upstream->servers[i].address);
+		if (!upstream->servers[i].slot)
+			free_server(&upstream->servers[i]);
 	free(upstream->servers);
 	free_files(&upstream->tls.certificates);
 	free_files(&upstream->tls.keys);
 	free(upstream->tls.ca.path);
 	free(upstream->tls.name);
+	free(upstream->health.path);
+	free(upstream->health.host);
+	free(upstream->health.body);
 	free(upstream->name);
 }
 
@@ -121,6 +131,9 @@ void config_free(struct config *config)
 		free_service(&config->services[i]);
 	for (size_t i = 0; i < config->upstream_count; i++)
 		free_upstream(&config->upstreams[i]);
+	for (size_t i = 0; i < config->resolver.server_count; i++)
+		free_server(&config->resolver.servers[i]);
+	free(config->resolver.servers);
 	for (size_t i = 0; i < config->filter.interface_count; i++)
 		free(config->filter.interfaces[i]);
 	for (size_t i = 0; i < config->list_count; i++) {

@@ -30,11 +30,59 @@ struct config_filter {
 	bool monitored[FW_VERDICTS_MAX]; /* monitor = {"land", …}: rules in monitor mode */
 };
 
+enum { CONFIG_SERVERS_MAX = 64 }; /* of an upstream: a bit each */
+
+/*
+ * A server. One that has a name, "app.internal:8000", stands here several times, once for each
+ * address that the name may have: entry @slot of those. The first of them owns the texts, and the
+ * others are copies of it.
+ */
 struct config_server {
-	char *address; /* as written: "127.0.0.1:8000" */
-	struct fw_addr addr;
-	uint16_t port;            /* host order */
+	char *address;       /* as written: "127.0.0.1:8000" */
+	char *host;          /* the name; NULL: @addr is its address */
+	struct fw_addr addr; /* unless it has a name */
+	uint16_t port;       /* host order */
+	uint16_t slot;
 	uint32_t max_connections; /* of all threads; 0: no cap but the upstream's */
+};
+
+/* A set of HTTP statuses, 100 to 599. */
+struct config_statuses {
+	uint64_t bit[8];
+};
+
+static inline bool config_statuses_have(const struct config_statuses *set, uint16_t status)
+{
+	return status >= 100 && status < 600 &&
+	       set->bit[(status - 100) / 64] >> (status - 100) % 64 & 1;
+}
+
+/* What servers are asked, to know whether they are well. */
+enum config_check { CHECK_NONE, CHECK_TCP, CHECK_HTTP };
+
+struct config_health {
+	enum config_check check;         /* default: none */
+	char *path;                      /* of the request; default "/" */
+	char *host;                      /* its Host; NULL: the server's address as written */
+	char *body;                      /* text that the content must contain; NULL: any */
+	struct config_statuses statuses; /* that are expected; default 200 to 299 */
+	uint16_t port;                   /* where it is asked; 0: where requests go */
+	uint64_t interval_ms;            /* default 5 s */
+	uint64_t timeout_ms;             /* for all of a check; default 2 s */
+	uint32_t rise, fall; /* checks in a row that make it well or not; default 2 and 3 */
+};
+
+/* When servers are passed over for what requests to them met. */
+struct config_ejection {
+	uint32_t refusals;               /* connections in a row; default 1 */
+	uint32_t failures;               /* errors of any kind in a row; default 5 */
+	struct config_statuses statuses; /* that are errors; default none */
+	uint32_t latency_factor;         /* times the median of its peers; 0 (default): any */
+	uint64_t time_ms;                /* for the first time; default 2 s */
+	uint64_t max_time_ms;            /* default 60 s */
+	uint32_t trials;      /* requests that it is then tried with at a time; default 3 */
+	uint32_t max_ejected; /* percent of the servers, but at least one; 0: none. Default 50 */
+	uint32_t panic;       /* percent that are well, below which health is ignored; default 25 */
 };
 
 /* After which failures a request is sent to another server. A bit each. */
@@ -83,8 +131,10 @@ struct config_upstream_tls {
 
 struct config_upstream {
 	char *name;
-	struct config_server *servers; /* at least one */
+	struct config_server *servers; /* at least one, at most CONFIG_SERVERS_MAX */
 	size_t server_count;
+	struct config_health health;
+	struct config_ejection ejection;
 	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
 	uint32_t max_active;                     /* requests at once; 0: no cap, the default */
 	uint32_t queue;                          /* requests that may wait at a cap. Default 1024 */
@@ -137,6 +187,17 @@ struct config_balancers {
 	enum config_peers others; /* default: they are clients */
 };
 
+enum config_family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
+
+/* How names of servers are resolved. */
+struct config_resolver {
+	struct config_server *servers; /* to ask; none: those of /etc/resolv.conf */
+	size_t server_count;
+	uint64_t min_ttl_ms, max_ttl_ms; /* how long an answer is believed; default 1 s, 5 min */
+	uint64_t timeout_ms;             /* of a question; default 2 s */
+	enum config_family family;       /* of addresses that are taken */
+};
+
 /* A service of the filter; with a proxy behind it, a listener. */
 struct config_service {
 	char *name;
@@ -172,6 +233,7 @@ struct config {
 	size_t listener_count;
 	struct config_upstream *upstreams;
 	size_t upstream_count;
+	struct config_resolver resolver;
 	struct config_list *lists;
 	size_t list_count;
 	uint32_t threads; /* of the proxy; default: CPUs that may be used */

@@ -31,11 +31,19 @@ static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {
 	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
 	"prewarm",         "max_age",    "max_requests", "proxy_protocol", NULL};
-static const char *const server_options[] = {"address", "max_connections", NULL};
+static const char *const server_options[] = {"address", "addresses", "max_connections", NULL};
 static const char *const retry_options[] = {"attempts", "on[]",       "budget",
 					    "minimum",  "concurrent", NULL};
 static const char *const upstream_tls_options[] = {"verify", "ca",     "name",        "certificate",
 						   "key",    "resume", "min_version", NULL};
+static const char *const health_options[] = {"check",    "path", "host",     "body",
+					     "status[]", "port", "interval", "timeout",
+					     "rise",     "fall", NULL};
+static const char *const ejection_options[] = {"refusals", "failures", "status[]", "latency_factor",
+					       "time",     "max_time", "trials",   "max_ejected",
+					       "panic",    NULL};
+static const char *const resolver_options[] = {"servers[]", "min_ttl", "max_ttl",
+					       "timeout",   "family",  NULL};
 static const char *const list_options[] = {"file", "action", "for", NULL};
 static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
 static const char *const admin_options[] = {"address", NULL};
@@ -208,6 +216,9 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_block(grammar, block, "server", CFGF_MULTI, server_options);
 	add_block(grammar, block, "retry", CFGF_NODEFAULT, retry_options);
 	add_block(grammar, block, "tls", CFGF_NODEFAULT, upstream_tls_options);
+	add_block(grammar, block, "health", CFGF_NODEFAULT, health_options);
+	add_block(grammar, block, "ejection", CFGF_NONE, ejection_options);
+	add_block(grammar, root, "resolver", CFGF_NONE, resolver_options);
 	add_block(grammar, root, "list", CFGF_MULTI | CFGF_TITLE, list_options);
 	add_block(grammar, root, "proxy", CFGF_NONE, proxy_options);
 	add_block(grammar, root, "admin", CFGF_NONE, admin_options);

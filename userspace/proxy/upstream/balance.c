@@ -23,7 +23,7 @@ int balance_choose(struct balance *balance, uint64_t tried, uint64_t key, uint64
 			balance->next = (server + 1) % balance->count;
 			return (int)server;
 		}
-		if (resort < 0)
+		if (resort < 0 && server_is_there(&balance->servers[server]))
 			resort = (int)server;
 	}
 	return resort;

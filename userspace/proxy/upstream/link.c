@@ -21,6 +21,7 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 {
 	struct server *peer = &pool->shared->servers[server];
 	struct upstream_link *link = pool_take(&pool->links);
+	unsigned int version = server_version(peer);
 	struct fw_addr address;
 	uint16_t port;
 	int fd, code;
@@ -32,7 +33,8 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 		pool_give(&pool->links, link);
 		return fd;
 	}
-	*link = (struct upstream_link){.pool = pool, .server = server, .connecting = true};
+	*link = (struct upstream_link){
+		.pool = pool, .server = server, .version = version, .connecting = true};
 	list_init(&link->node);
 	link->stream.source.release = release;
 	code = stream_open(&link->stream, pool->loop, fd, true);
@@ -59,6 +61,11 @@ void link_return(struct upstream_link *link)
 	if (link->borrower)
 		server_end(link_server(link));
 	link->borrower = NULL;
+}
+
+bool link_is_astray(const struct upstream_link *link)
+{
+	return link->version != server_version(link_server(link));
 }
 
 static void forget(struct upstream_link *link)

@@ -15,9 +15,10 @@ struct upstream_link {
 	struct stream stream;
 	struct list node; /* among the idle ones of its server */
 	struct upstream_pool *pool;
-	void *borrower;      /* of whoever it is lent to; NULL: it is idle */
-	uint64_t idle_since; /* ns */
-	uint32_t server;     /* index in the configuration */
+	void *borrower;       /* of whoever it is lent to; NULL: it is idle */
+	uint64_t idle_since;  /* ns */
+	uint32_t server;      /* index in the configuration */
+	unsigned int version; /* server_version() when it was made */
 	bool reused; /* it has carried an exchange before: the server may have just closed it */
 	bool connecting;
 };
@@ -33,6 +34,9 @@ void link_reset(struct upstream_link *link);
 void link_lend(struct upstream_link *link, void *borrower,
 	       void (*handle)(struct source *source, uint32_t events));
 void link_return(struct upstream_link *link);
+
+/* Whether the server is elsewhere by now: what is under way may end, nothing is to be begun. */
+bool link_is_astray(const struct upstream_link *link);
 
 struct server *link_server(const struct upstream_link *link);
 

@@ -47,7 +47,7 @@ static void sweep(struct timer *timer)
 		while (!list_is_empty(idle)) {
 			struct upstream_link *link =
 				container_of(idle->previous, struct upstream_link, node);
-			uint64_t until_ns = link->idle_since + kept_ns;
+			uint64_t until_ns = link_is_astray(link) ? 0 : link->idle_since + kept_ns;
 
 			if (until_ns > pool->loop->now_ns) {
 				next_ns = until_ns < next_ns ? until_ns : next_ns;
@@ -66,7 +66,7 @@ bool idle_keep(struct upstream_link *link)
 {
 	struct upstream_pool *pool = link->pool;
 
-	if (pool->idle >= pool->shared->keep || met_cap_lately(pool))
+	if (pool->idle >= pool->shared->keep || met_cap_lately(pool) || link_is_astray(link))
 		return false;
 	link_return(link);
 	link->reused = true;
@@ -87,7 +87,7 @@ struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server)
 
 	while (!list_is_empty(idle)) {
 		link = container_of(idle->next, struct upstream_link, node);
-		if (stream_is_silent(&link->stream)) {
+		if (!link_is_astray(link) && stream_is_silent(&link->stream)) {
 			list_remove(&link->node);
 			pool->idle--;
 			return link;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/upstream/server.h"
+#include "proxy/upstream/health.h"
 
-void server_init(struct server *server, const struct config_server *config)
+void server_init(struct server *server, const struct config_server *config, struct health *health)
 {
 	server->config = config;
-	server_move(server, &config->addr, config->port);
+	server->health = health;
+	if (!config->host)
+		server_move(server, &config->addr, config->port);
 }
 
 bool server_address(const struct server *server, struct fw_addr *address, uint16_t *port)
@@ -20,7 +22,7 @@ bool server_address(const struct server *server, struct fw_addr *address, uint16
 		atomic_thread_fence(memory_order_acquire);
 	} while (version & 1 ||
 		 version != atomic_load_explicit(&server->address_version, memory_order_relaxed));
-	return version != 0;
+	return *port != 0;
 }
 
 void server_move(struct server *server, const struct fw_addr *address, uint16_t port)
@@ -35,13 +37,22 @@ void server_move(struct server *server, const struct fw_addr *address, uint16_t 
 	atomic_store_explicit(&server->address_version, version + 2, memory_order_release);
 }
 
-bool server_is_up(const struct server *server, uint64_t now_ns)
+void server_leave(struct server *server)
 {
-	return atomic_load_explicit(&server->ejected_until_ns, memory_order_relaxed) <= now_ns &&
-	       !atomic_load_explicit(&server->unhealthy, memory_order_relaxed);
+	server_move(server, &(struct fw_addr){0}, 0);
 }
 
-void server_eject(struct server *server, uint64_t until_ns)
+bool server_is_up(const struct server *server, uint64_t now_ns)
 {
-	atomic_store_explicit(&server->ejected_until_ns, until_ns, memory_order_relaxed);
+	if (!server_is_there(server))
+		return false;
+	if (atomic_load_explicit(&server->panic, memory_order_relaxed))
+		return true;
+	if (atomic_load_explicit(&server->unhealthy, memory_order_relaxed) ||
+	    atomic_load_explicit(&server->ejected_until_ns, memory_order_relaxed) > now_ns)
+		return false;
+	/* On probation: a few requests at a time. */
+	return !atomic_load_explicit(&server->probation, memory_order_relaxed) ||
+	       atomic_load_explicit(&server->active, memory_order_relaxed) <
+		       server->health->policy.trials;
 }

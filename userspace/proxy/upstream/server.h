@@ -2,44 +2,78 @@
 /*
  * A server of an upstream as all threads see it: words that any of them may read and change at any
  * time, without a lock. Who chooses a server reads them; who uses it, checks its health or resolves
- * its name writes them.
+ * its name writes them. What every choice reads and what every request writes are cache lines of
+ * their own.
  *
- * Left out: who decides that a server is to be ejected, and which one is chosen.
+ * A server that the configuration gives a name has a place for each address that the name may have;
+ * those that it does not have now are nowhere.
+ *
+ * Left out: who decides that a server is to be ejected (health.h), and which one is chosen.
  */
 #ifndef PROXY_UPSTREAM_SERVER_H
 #define PROXY_UPSTREAM_SERVER_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "config/config.h"
 
+struct health;
+
 struct server {
-	const struct config_server *config;
+	alignas(64) const struct config_server *config;
+	struct health *health; /* of its upstream */
 
 	/* Where it is. A sequence lock: odd while an address is being written, of which there is
-	 * one writer; 0: it has none (its name could not be resolved yet). */
+	 * one writer; 0: it never had one (its name could not be resolved yet). Port 0: its name
+	 * has lost the address. */
 	atomic_uint address_version;
 	_Atomic uint32_t address[4];
 	_Atomic uint16_t port;
 
-	_Atomic bool unhealthy;            /* what the active checks say of it */
-	_Atomic uint64_t ejected_until_ns; /* 0: is not. Set by what requests saw of it */
+	_Atomic bool unhealthy; /* what the active checks say of it */
+	_Atomic bool probation; /* it was ejected, and has not yet shown that it is well again */
+	_Atomic bool panic;     /* too few of its upstream are well: use any of them */
+	_Atomic uint64_t ejected_until_ns; /* 0: is not */
 	_Atomic uint64_t up_since_ns;      /* for slow start; 0: from the beginning */
 
-	/* What every request changes, apart from what it only reads. */
-	_Alignas(64) atomic_uint active; /* requests that it is busy with */
-	atomic_uint open;                /* connections to it, idle ones included */
+	alignas(64) atomic_uint active; /* requests that it is busy with */
+	atomic_uint open;               /* connections to it, idle ones included */
 	_Atomic uint64_t latency_ns; /* to the first byte of a response, moving average; 0: none */
+	_Atomic uint32_t responses;  /* about how many there were; wraps */
+	_Atomic uint32_t refused, failed; /* in a row: connections, and anything at all */
+
+	/* What seldom changes, for whoever counts. */
+	alignas(64) _Atomic uint32_t ejections, checks_failed;
+	_Atomic uint32_t ejected_times; /* without a long time in between */
+	_Atomic uint32_t trials_passed; /* since it was ejected */
+	uint32_t judged_responses;      /* the caretaker's alone: see health_judge_latency() */
+	uint32_t slow_looks;
 };
 
-/* For a server whose address is known. */
-void server_init(struct server *server, const struct config_server *config);
+/* @server is zeroed. One whose address is not known is nowhere until server_move(). */
+void server_init(struct server *server, const struct config_server *config, struct health *health);
 
 /* Where to connect to. False: nowhere, now. */
 bool server_address(const struct server *server, struct fw_addr *address, uint16_t *port);
 /* Another address from now on; by one thread only. */
 void server_move(struct server *server, const struct fw_addr *address, uint16_t port);
+/* Nowhere from now on; by the same thread. What is under way may end. */
+void server_leave(struct server *server);
+
+/* Changes with the address: a connection that was made under another version leads to where the
+ * server no longer is, and is not to be used again. */
+static inline unsigned int server_version(const struct server *server)
+{
+	return atomic_load_explicit(&server->address_version, memory_order_relaxed);
+}
+
+/* Whether it can be connected to at all. */
+static inline bool server_is_there(const struct server *server)
+{
+	return atomic_load_explicit(&server->port, memory_order_relaxed) != 0;
+}
 
 /* A request is sent its way, and is over. */
 static inline void server_begin(struct server *server)
@@ -54,7 +88,5 @@ static inline void server_end(struct server *server)
 
 /* Whether it is to be chosen, as long as there is a choice. */
 bool server_is_up(const struct server *server, uint64_t now_ns);
-/* Passes it over until then. */
-void server_eject(struct server *server, uint64_t until_ns);
 
 #endif

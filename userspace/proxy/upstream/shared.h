@@ -6,7 +6,7 @@
 #define PROXY_UPSTREAM_SHARED_H
 
 #include <stdatomic.h>
-#include "proxy/upstream/server.h"
+#include "proxy/upstream/health.h"
 
 struct upstream_shared {
 	const struct config_upstream *config;
@@ -15,6 +15,7 @@ struct upstream_shared {
 	atomic_uint open;
 	_Atomic uint64_t met_cap_ns;
 	uint32_t server_count;
+	struct health health;
 	struct server servers[];
 };
 

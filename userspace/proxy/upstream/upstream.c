@@ -26,8 +26,7 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	shared->config = config;
 	shared->threads = threads;
 	shared->server_count = count;
-	for (uint32_t i = 0; i < count; i++)
-		server_init(&shared->servers[i], &config->servers[i]);
+	health_init(&shared->health, config, shared->servers, count);
 	/* A link that was one client's is nobody else's. */
 	shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 	/* A thread's idle links must not use up what the others may open. */

@@ -17,7 +17,7 @@
 #include "proxy/loop/loop.h"
 #include "proxy/upstream/link.h"
 
-enum { UPSTREAM_SERVERS_MAX = 64 };
+enum { UPSTREAM_SERVERS_MAX = CONFIG_SERVERS_MAX };
 
 /* Of one upstream, for all threads. */
 struct upstream_shared;

@@ -46,7 +46,14 @@ static int begin(void **state)
 					  .server_count = SERVERS,
 					  .max_connections = 4,
 					  .keepalive = 64,
-					  .keepalive_ms = 30000};
+					  .keepalive_ms = 30000,
+					  .ejection = {.refusals = 1,
+						       .failures = 5,
+						       .time_ms = 2000,
+						       .max_time_ms = 60000,
+						       .trials = 3,
+						       .max_ejected = 50,
+						       .panic = 25}};
 	shared = upstream_shared_create(&config, 1);
 	pool = upstream_pool_create(shared, &loop, &budget);
 	assert_non_null(pool);
