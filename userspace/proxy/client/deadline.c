@@ -63,7 +63,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 {
 	const struct listener *listener = exchange->client->listener;
 	const struct live *live = &listener->live;
-	bool connecting = exchange->link && exchange->link->connecting;
+	bool connecting = exchange->back && exchange->connecting;
 
 	if (!exchange->request_body.done) {
 		if (live->value[FW_SET_TIMEOUT_BODY])
@@ -202,7 +202,7 @@ void deadline_look(struct exchange *exchange, uint64_t now_ns)
 static bool waits_for_body(const struct exchange *exchange)
 {
 	return exchange->head_ns && !exchange->request_body.done && !exchange->request_cut &&
-	       exchange->link && !exchange->link->connecting && !*exchange->incoming;
+	       exchange->back && !exchange->connecting && !*exchange->incoming;
 }
 
 void deadline_note_waits(struct exchange *exchange, uint64_t now_ns)

@@ -26,24 +26,18 @@ struct exchange *exchange_create(struct client *client, const struct front *fron
 	return exchange;
 }
 
-void exchange_drop_link(struct exchange *exchange)
+void exchange_drop_server(struct exchange *exchange)
 {
-	bool unused = exchange->link && !exchange->link->connecting && !exchange->head_sent;
-
-	if (exchange->link && (exchange->link_reusable || unused))
-		upstream_give(exchange->link);
-	else if (exchange->link && stream_is(&exchange->link->stream, STREAM_ENDING))
-		upstream_close(exchange->link);
-	else if (exchange->link)
-		upstream_reset(exchange->link);
-	exchange->link = NULL;
+	if (exchange->back)
+		exchange->back->drop(exchange);
+	exchange->back = NULL;
 }
 
 void exchange_free(struct exchange *exchange)
 {
 	if (!exchange)
 		return;
-	exchange_drop_link(exchange);
+	exchange_drop_server(exchange);
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
@@ -94,10 +88,14 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	enum fw_verdict verdict;
 
 	exchange->link = NULL;
+	exchange->back = NULL;
 	verdict = reach_server(client, exchange->pool, &wish, nobody, &exchange->link);
 	exchange->tried = wish.tried;
 	if (verdict != FW_NONE)
 		return exchange_refuse(exchange, verdict);
+	exchange->back = &http1_back;
+	exchange->connecting = exchange->link->connecting;
+	exchange->link_used = exchange->link->reused;
 	exchange->asked_ns = client_now(client);
 	exchange->server = upstream_server_name(exchange->link);
 	return FLOW_MOVED;
@@ -134,13 +132,13 @@ static bool is_idempotent(enum http_method method)
 
 enum flow exchange_lose_link(struct exchange *exchange)
 {
-	bool repeatable = exchange->link->reused && !exchange->answered && !exchange->body_sent &&
+	bool repeatable = exchange->link_used && !exchange->answered && !exchange->body_sent &&
 			  !buffer_length(exchange->from_server) &&
 			  (is_idempotent(exchange->method) || !exchange->head_sent);
 
 	if (!repeatable)
 		return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
-	upstream_close(exchange->link);
+	exchange_drop_server(exchange);
 	exchange->head_sent = 0;
 	exchange->request_cut = false;
 	exchange->tried = 0;
@@ -158,9 +156,12 @@ static void begin_link(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
 
-	if (!reach_connected(exchange->client, link))
+	if (!reach_connected(exchange->client, link)) {
 		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
-	else if (stream_is(&link->stream, STREAM_READABLE))
+		return;
+	}
+	exchange->connecting = false;
+	if (stream_is(&link->stream, STREAM_READABLE))
 		exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
 }
 

@@ -5,9 +5,10 @@
  * It exists from a request's first byte to the response's last. What each side may send is bounded
  * by a buffer: it is read only when the other side has taken what was read before.
  *
- * An exchange does not know which protocol its client speaks. Routing, links, retries, deadlines,
- * what a refusal means and what is told about it are here, once; how a head or a body gets from
- * and to the client is its front's: http1.c, http2.c.
+ * An exchange does not know which protocol its client speaks, nor which its server does. Routing,
+ * links, retries, deadlines, what a refusal means and what is told about it are here, once; how a
+ * head or a body gets from and to the client is its front's: http1.c, http2.c; from and to the
+ * server, its back's: http1_back.c.
  */
 #ifndef PROXY_CLIENT_EXCHANGE_H
 #define PROXY_CLIENT_EXCHANGE_H
@@ -55,11 +56,28 @@ struct front {
 
 extern const struct front http1_front;
 
+/* How an exchange speaks with its server. Whatever that is, what goes there and what comes from it
+ * reads as HTTP/1.1 here: a back translates. */
+struct back {
+	bool plain_bodies; /* bodies come in the server's stream as they are */
+
+	/* Sends what is ready of the request, and says so by request_note_sent(). */
+	enum flow (*send)(struct exchange *exchange);
+	/* Reads on, behind what is in from_server. Bytes added; 0: the server has said its last;
+	 * −EAGAIN; −ENOMEM; another −errno: it broke off. */
+	ssize_t (*read)(struct exchange *exchange);
+	/* Lets go of the server; a request in the middle of something is cut off. */
+	void (*drop)(struct exchange *exchange);
+};
+
+extern const struct back http1_back;
+
 struct exchange {
 	const struct front *front;
 	struct client *client;
 	struct upstream_pool *pool; /* where the route leads; NULL: not known yet */
-	struct upstream_link *link; /* NULL: none now */
+	const struct back *back;    /* of the server that was reached; NULL: of none now */
+	struct upstream_link *link; /* to a server of HTTP/1.1; NULL: none now */
 	const char *server;         /* last one's address; NULL: none was asked */
 	uint64_t tried;             /* servers, a bit each */
 
@@ -95,13 +113,15 @@ struct exchange {
 	uint32_t wait_s; /* after which it might have been taken, if it came too fast */
 	uint16_t target_at, target_length; /* in to_server */
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
+	bool connecting;         /* to the server */
 	bool expects_continue;
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
 	bool answered;      /* the response's head has been read */
 	bool reported;      /* its line is written: it was refused, and answered */
 	bool keep_alive;    /* the client's connection */
-	bool link_reusable; /* the server's */
+	bool link_used;     /* the server's: it may have been about to close it */
+	bool link_reusable; /* the same: it can carry another request */
 	bool link_once;     /* the server may see more requests in it than we do */
 
 	/* One head at a time: the request's until it is written for the server, then the
@@ -135,9 +155,9 @@ enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict);
 /* The link broke before a byte of the response: on a used one that is the server's good right, and
  * a request that can be repeated is, once. */
 enum flow exchange_lose_link(struct exchange *exchange);
-/* Lets go of the link. One in the middle of something is reset. */
-void exchange_drop_link(struct exchange *exchange);
-/* Lets go of the link and of all memory; NULL is allowed. */
+/* Lets go of the server. A request in the middle of something is cut off. */
+void exchange_drop_server(struct exchange *exchange);
+/* Lets go of the server and of all memory; NULL is allowed. */
 void exchange_free(struct exchange *exchange);
 
 /* Counts bytes that came from its client and went there. */
@@ -161,6 +181,8 @@ int request_parse(struct exchange *exchange, const char *data, uint32_t length);
 enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length);
 /* Checks what has newly come of the body, from @at in *incoming on. False: refused. */
 bool request_check_body(struct exchange *exchange, uint32_t at);
+/* @count bytes of the head, then of the body, have left. */
+void request_note_sent(struct exchange *exchange, uint32_t count);
 /* One step of it towards the server. */
 enum flow request_forward(struct exchange *exchange);
 /* Nothing of it is left to be sent. */

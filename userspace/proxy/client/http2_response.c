@@ -194,7 +194,7 @@ bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 
 	if (!verdict_rows[verdict].status || stream->responded)
 		return false;
-	exchange_drop_link(exchange);
+	exchange_drop_server(exchange);
 	buffer_give(&exchange->from_server);
 	text = exchange->from_server = buffer_take(&exchange->client->account, BUFFER_SMALL);
 	if (!text)

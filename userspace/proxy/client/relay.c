@@ -91,6 +91,7 @@ bool relay_take_over(struct exchange *exchange)
 	relay->down.behind = exchange->from_server;
 	client->in = exchange->to_client = exchange->from_server = NULL;
 	exchange->link = NULL;
+	exchange->back = NULL;
 	exchange_free(exchange);
 	client->exchange = NULL;
 	client->relay = relay;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the client says, and how it gets to the server: the head read, judged, routed and written
- * anew; then the body, as far as it has been checked. How it came from the client is its front's.
+ * anew; then the body, as far as it has been checked. How it comes from the client is its front's,
+ * how it gets to the server its back's.
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
@@ -169,23 +170,7 @@ bool request_is_done(const struct exchange *exchange)
 	       exchange->head_sent == buffer_length(exchange->to_server);
 }
 
-/* What is ready to go. Returns how many parts. */
-static int gather(const struct exchange *exchange, struct iovec parts[2])
-{
-	uint32_t head_left = buffer_length(exchange->to_server) - exchange->head_sent;
-	int count = 0;
-
-	if (head_left)
-		parts[count++] = (struct iovec){
-			buffer_start(exchange->to_server) + exchange->head_sent, head_left};
-	if (exchange->body_ready)
-		parts[count++] =
-			(struct iovec){buffer_start(*exchange->incoming), exchange->body_ready};
-	return count;
-}
-
-/* @count bytes of the head, then of the body, have left. */
-static void note_sent(struct exchange *exchange, uint32_t count)
+void request_note_sent(struct exchange *exchange, uint32_t count)
 {
 	uint32_t of_head = buffer_length(exchange->to_server) - exchange->head_sent;
 
@@ -207,32 +192,12 @@ static void note_sent(struct exchange *exchange, uint32_t count)
 		exchange->asked_ns = exchange->touched_ns;
 }
 
-static enum flow send_ready(struct exchange *exchange, const struct iovec *parts, int count)
-{
-	ssize_t sent = stream_write(&exchange->link->stream, parts, count);
-
-	if (sent == -EAGAIN)
-		return FLOW_STUCK;
-	if (sent < 0) {
-		/* It takes no more, but may have said why. */
-		exchange->request_cut = true;
-		exchange->link->stream.state |= STREAM_READABLE | STREAM_ENDING;
-		return FLOW_MOVED;
-	}
-	note_sent(exchange, (uint32_t)sent);
-	return FLOW_MOVED;
-}
-
 enum flow request_forward(struct exchange *exchange)
 {
-	struct iovec parts[2];
-	int count;
-
-	if (!exchange->link || exchange->link->connecting || exchange->request_cut)
+	if (!exchange->back || exchange->connecting || exchange->request_cut)
 		return FLOW_STUCK;
-	count = gather(exchange, parts);
-	if (count)
-		return send_ready(exchange, parts, count);
+	if (exchange->body_ready || exchange->head_sent < buffer_length(exchange->to_server))
+		return exchange->back->send(exchange);
 	if (exchange->request_body.done)
 		return FLOW_STUCK;
 	/* There is a server to go on to now. */

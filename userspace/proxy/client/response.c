@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the server says: heads read and judged, the body as far as it has been checked. How it gets
- * to the client is its front's.
+ * What the server says: heads read and judged, the body as far as it has been checked. How it comes
+ * from the server is its back's, how it gets to the client its front's.
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
@@ -128,32 +128,16 @@ static enum flow end_of_server(struct exchange *exchange, ssize_t result)
 	return exchange_lose_link(exchange);
 }
 
-static bool make_room(struct exchange *exchange)
-{
-	if (!exchange->from_server)
-		exchange->from_server = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
-	else if (!buffer_room(exchange->from_server))
-		return buffer_grow(&exchange->from_server);
-	return exchange->from_server != NULL;
-}
-
 static enum flow read_server(struct exchange *exchange)
 {
-	struct buffer *in;
-	ssize_t count;
+	ssize_t count = exchange->back->read(exchange);
 
-	if (!stream_is(&exchange->link->stream, STREAM_READABLE))
+	if (count == -EAGAIN)
 		return FLOW_STUCK;
-	if (!make_room(exchange))
+	if (count == -ENOMEM)
 		return refuse(exchange);
-	in = exchange->from_server;
-	count = stream_read(&exchange->link->stream, buffer_end(in), buffer_room(in));
-	if (count <= 0) {
-		if (!buffer_length(in))
-			buffer_give(&exchange->from_server);
-		return count == -EAGAIN ? FLOW_STUCK : end_of_server(exchange, count);
-	}
-	in->end += (uint32_t)count;
+	if (count <= 0)
+		return end_of_server(exchange, count);
 	exchange->busy = count >= WORTH_A_PIPE;
 	exchange->touched_ns = client_now(exchange->client);
 	if (!exchange->answered)
@@ -167,8 +151,8 @@ static enum flow read_server(struct exchange *exchange)
 /* Its length is known, so is where it ends, whatever its bytes are. Nothing of it waits. */
 static bool may_splice(const struct exchange *exchange)
 {
-	return exchange->busy && exchange->front->plain_bodies && exchange->answered &&
-	       exchange->response_body.framing == HTTP_LENGTH &&
+	return exchange->busy && exchange->front->plain_bodies && exchange->back->plain_bodies &&
+	       exchange->answered && exchange->response_body.framing == HTTP_LENGTH &&
 	       exchange->response_body.left >= WORTH_A_PIPE &&
 	       stream_splices_in(&exchange->link->stream) &&
 	       stream_splices_out(&exchange->client->stream);
@@ -248,7 +232,7 @@ enum flow response_forward(struct exchange *exchange)
 		response_finish(exchange);
 		return FLOW_OVER;
 	}
-	if (!exchange->link || exchange->link->connecting)
+	if (!exchange->back || exchange->connecting)
 		return FLOW_STUCK;
 	return read_on(exchange);
 }

@@ -33,7 +33,7 @@ static int begin(void **state)
 	client.since_ns = BEGUN;
 	exchange.client = &client;
 	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
-	exchange.link = &link;
+	exchange.back = &http1_back;
 	exchange.request_body.done = true;
 	relay.client = &client;
 	relay.begun_ns = relay.asked_ns = relay.touched_ns = BEGUN;
@@ -118,9 +118,9 @@ static void an_exchange_waits_for_one_after_the_other(void **state)
 	(void)state;
 	client.phase = CLIENT_EXCHANGE;
 	client.exchange = &exchange;
-	link.connecting = true;
+	exchange.connecting = true;
 	assert_due(5000, FW_CONNECT_TIMEOUT);
-	link.connecting = false;
+	exchange.connecting = false;
 	assert_due(60000, FW_FIRST_BYTE_TIMEOUT);
 	exchange.request_body.done = false;
 	assert_due(300000, FW_BODY_TIMEOUT);

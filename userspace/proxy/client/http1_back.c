@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * HTTP/1.1 towards the server: the link is the exchange's alone while it lasts, and its stream
+ * carries the head and the body as they are.
+ */
+#include <errno.h>
+#include "proxy/client/exchange.h"
+
+/* What is ready to go. Returns how many parts. */
+static int gather(const struct exchange *exchange, struct iovec parts[2])
+{
+	uint32_t head_left = buffer_length(exchange->to_server) - exchange->head_sent;
+	int count = 0;
+
+	if (head_left)
+		parts[count++] = (struct iovec){
+			buffer_start(exchange->to_server) + exchange->head_sent, head_left};
+	if (exchange->body_ready)
+		parts[count++] =
+			(struct iovec){buffer_start(*exchange->incoming), exchange->body_ready};
+	return count;
+}
+
+static enum flow send_ready(struct exchange *exchange)
+{
+	struct stream *stream = &exchange->link->stream;
+	struct iovec parts[2];
+	ssize_t sent = stream_write(stream, parts, gather(exchange, parts));
+
+	if (sent == -EAGAIN)
+		return FLOW_STUCK;
+	if (sent < 0) {
+		/* It takes no more, but may have said why. */
+		exchange->request_cut = true;
+		stream->state |= STREAM_READABLE | STREAM_ENDING;
+		return FLOW_MOVED;
+	}
+	request_note_sent(exchange, (uint32_t)sent);
+	return FLOW_MOVED;
+}
+
+static bool make_room(struct exchange *exchange)
+{
+	if (!exchange->from_server)
+		exchange->from_server = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
+	else if (!buffer_room(exchange->from_server))
+		return buffer_grow(&exchange->from_server);
+	return exchange->from_server != NULL;
+}
+
+static ssize_t read_on(struct exchange *exchange)
+{
+	struct stream *stream = &exchange->link->stream;
+	struct buffer *in;
+	ssize_t count;
+
+	if (!stream_is(stream, STREAM_READABLE))
+		return -EAGAIN;
+	if (!make_room(exchange))
+		return -ENOMEM;
+	in = exchange->from_server;
+	count = stream_read(stream, buffer_end(in), buffer_room(in));
+	if (count > 0)
+		in->end += (uint32_t)count;
+	else if (!buffer_length(in))
+		buffer_give(&exchange->from_server);
+	return count;
+}
+
+/* One that can carry another request goes back to its pool. */
+static void drop(struct exchange *exchange)
+{
+	struct upstream_link *link = exchange->link;
+	bool unused = !exchange->connecting && !exchange->head_sent;
+
+	exchange->link = NULL;
+	if (exchange->link_reusable || unused)
+		upstream_give(link);
+	else if (stream_is(&link->stream, STREAM_ENDING))
+		upstream_close(link);
+	else
+		upstream_reset(link);
+}
+
+const struct back http1_back = {
+	.plain_bodies = true,
+	.send = send_ready,
+	.read = read_on,
+	.drop = drop,
+};
