@@ -73,6 +73,9 @@ void build_resolver(const struct site *root);
 bool build_whereabouts(const struct site *server, struct config_server *result);
 /* As many places as the name of the last of @servers may have addresses. */
 void build_slots(const struct site *server, struct config_upstream *upstream);
+/* config/build_balance.c */
+void build_balance(const struct site *upstream, struct config_balance *balance);
+void build_share(const struct site *server, struct config_server *result);
 /* config/build_routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
 /* config/build_balancers.c */

@@ -72,6 +72,7 @@ static bool build_server(const struct site *site, struct config_server *server)
 	if (!build_whereabouts(site, server))
 		return false;
 	BUILD_NUMBERS(site, server_numbers, server);
+	build_share(site, server);
 	return true;
 }
 
@@ -150,6 +151,7 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	if (!count)
 		site_complain(site, site_line(site), NULL,
 			      "needs a server { address = \"…\" } at least");
+	build_balance(site, &upstream->balance);
 	upstream->servers = build_alloc(CONFIG_SERVERS_MAX, sizeof(*upstream->servers));
 	for (size_t i = 0; i < count; i++) {
 		server = site_inside(site, "server", i);

@@ -120,6 +120,7 @@ static void free_upstream(struct config_upstream *upstream)
 	free(upstream->health.path);
 	free(upstream->health.host);
 	free(upstream->health.body);
+	free(upstream->balance.key_name);
 	free(upstream->name);
 }
 

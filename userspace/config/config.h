@@ -30,7 +30,10 @@ struct config_filter {
 	bool monitored[FW_VERDICTS_MAX]; /* monitor = {"land", …}: rules in monitor mode */
 };
 
-enum { CONFIG_SERVERS_MAX = 64 }; /* of an upstream: a bit each */
+enum {
+	CONFIG_SERVERS_MAX = 64, /* of an upstream: a bit each */
+	CONFIG_PRIORITIES = 8,   /* the last is a backup's */
+};
 
 /*
  * A server. One that has a name, "app.internal:8000", stands here several times, once for each
@@ -44,6 +47,23 @@ struct config_server {
 	uint16_t port;       /* host order */
 	uint16_t slot;
 	uint32_t max_connections; /* of all threads; 0: no cap but the upstream's */
+	uint16_t weight;          /* its share is in proportion to. Default 1 */
+	uint16_t priority;        /* 0, the default, is asked first; written from 1 on */
+};
+
+/* By what one of an upstream's servers is chosen. */
+enum config_balance_policy { BALANCE_ROUND_ROBIN, BALANCE_LEAST, BALANCE_LATENCY, BALANCE_HASH };
+
+/* What is hashed: requests that have the same in common go to the same server. */
+enum config_balance_key { KEY_SOURCE, KEY_HEADER, KEY_COOKIE };
+
+struct config_balance {
+	enum config_balance_policy policy;
+	enum config_balance_key key;
+	char *key_name;         /* of the header, in lower case, or the cookie; else NULL */
+	uint64_t slow_start_ms; /* in which a server that is up again gets its share; 0: at once */
+	uint32_t failover_percent; /* with a smaller share of weights up the next priority helps;
+				    * 0, the default: when none is */
 };
 
 /* A set of HTTP statuses, 100 to 599. */
@@ -145,6 +165,7 @@ struct config_upstream {
 	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
 	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
 	struct config_retry retry;
+	struct config_balance balance;
 	struct config_upstream_tls tls;
 };
 

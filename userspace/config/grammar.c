@@ -29,9 +29,12 @@ static const char *const balancer_options[] = {"from[]", "others", NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
 static const char *const route_options[] = {"upstream", NULL};
 static const char *const upstream_options[] = {
-	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
-	"prewarm",         "max_age",    "max_requests", "proxy_protocol", NULL};
-static const char *const server_options[] = {"address", "addresses", "max_connections", NULL};
+	"max_connections", "max_active", "queue",   "keepalive",
+	"keepalive_time",  "prewarm",    "max_age", "max_requests",
+	"proxy_protocol",  "balance",    "hash",    "slow_start",
+	"failover_below",  NULL};
+static const char *const server_options[] = {
+	"address", "addresses", "max_connections", "weight", "priority", "backup", NULL};
 static const char *const retry_options[] = {"attempts", "on[]",       "budget",
 					    "minimum",  "concurrent", NULL};
 static const char *const upstream_tls_options[] = {"verify", "ca",     "name",        "certificate",

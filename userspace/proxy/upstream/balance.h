@@ -1,27 +1,44 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which server of an upstream a request goes to. A pure choice among words that all threads share;
- * what a thread remembers of its own choices is in a struct balance.
+ * Which server of an upstream is asked next.
+ *
+ * First, among whom: servers that are up, of the first priority; of further ones too, while too
+ * few of those before are up. Servers that the request has tried are passed over. When nobody is
+ * left, those that are down are asked as well: an answer may still come of it, and with every
+ * server down all of them are used again as if none were.
+ *
+ * Then, whom of these: by the upstream's policy, a row each in balance_policies.c.
+ *
+ * Pure but for what it reads of servers: no socket, no clock, no lock. A plan never changes and is
+ * shared by all threads; each thread has its own struct balance for what it remembers.
  */
 #ifndef PROXY_UPSTREAM_BALANCE_H
 #define PROXY_UPSTREAM_BALANCE_H
 
 #include "proxy/upstream/server.h"
 
-/* Of one thread. */
+/* Of one upstream, for all threads. */
+struct balance_plan;
+
+/* Of one upstream, for one thread: what it remembers of its own choices. */
 struct balance {
-	const struct server *servers;
-	uint32_t count; /* at most 64: a request remembers which it has tried in one word */
-	uint32_t next;
+	const struct balance_plan *plan;
+	uint64_t random;
+	int64_t credit[CONFIG_SERVERS_MAX];    /* by how much a server's turn is due */
+	uint64_t asked_ns[CONFIG_SERVERS_MAX]; /* when it was last chosen for its latency */
 };
 
-void balance_init(struct balance *balance, const struct config_upstream *config,
-		  const struct server *servers, uint32_t count);
+/* @servers: as many as @config has, in its order; both outlive it. NULL: no memory. */
+struct balance_plan *balance_plan_create(const struct config_upstream *config,
+					 const struct server *servers);
+void balance_plan_free(struct balance_plan *plan);
+
+void balance_init(struct balance *balance, struct balance_plan *plan);
 
 /*
- * Index of the server to ask, none of those in @tried (a bit each); −1: none is left. A server that
- * is down is chosen only when no other is left. @key: of the client or the request, for policies
- * that keep to a server; 0: none.
+ * The index of the server to ask, or −1: there is none that was not tried. @tried: a bit each; it
+ * is not changed.
+ * @key: the request's hash, for policy "hash"; others take no notice of it.
  */
 int balance_choose(struct balance *balance, uint64_t tried, uint64_t key, uint64_t now_ns);
 

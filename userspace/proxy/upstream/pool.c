@@ -121,7 +121,7 @@ struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struc
 	pool->shared = shared;
 	pool->loop = loop;
 	pool->sweep.fire = sweep;
-	balance_init(&pool->balance, shared->config, shared->servers, shared->server_count);
+	balance_init(&pool->balance, shared->plan);
 	pool_init(&pool->links, sizeof(struct upstream_link), 256, budget);
 	for (uint32_t server = 0; server < shared->server_count; server++)
 		list_init(&pool->idle_of[server]);

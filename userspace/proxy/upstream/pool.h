@@ -6,7 +6,6 @@
 #define PROXY_UPSTREAM_POOL_H
 
 #include "base/pool.h"
-#include "proxy/upstream/balance.h"
 #include "proxy/upstream/link.h"
 #include "proxy/upstream/shared.h"
 

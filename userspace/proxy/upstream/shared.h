@@ -6,10 +6,12 @@
 #define PROXY_UPSTREAM_SHARED_H
 
 #include <stdatomic.h>
+#include "proxy/upstream/balance.h"
 #include "proxy/upstream/health.h"
 
 struct upstream_shared {
 	const struct config_upstream *config;
+	struct balance_plan *plan;
 	uint32_t threads;
 	uint32_t keep; /* idle links of a thread */
 	atomic_uint open;

@@ -27,6 +27,11 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	shared->threads = threads;
 	shared->server_count = count;
 	health_init(&shared->health, config, shared->servers, count);
+	shared->plan = balance_plan_create(config, shared->servers);
+	if (!shared->plan) {
+		free(shared);
+		return NULL;
+	}
 	/* A link that was one client's is nobody else's. */
 	shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 	/* A thread's idle links must not use up what the others may open. */
@@ -37,6 +42,8 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 
 void upstream_shared_free(struct upstream_shared *shared)
 {
+	if (shared)
+		balance_plan_free(shared->plan);
 	free(shared);
 }
 
@@ -155,6 +162,11 @@ const char *upstream_server_name(const struct upstream_link *link)
 const char *upstream_host(const struct upstream_pool *pool)
 {
 	return pool->shared->config->servers[0].address;
+}
+
+const struct config_balance *upstream_balance(const struct upstream_pool *pool)
+{
+	return &pool->shared->config->balance;
 }
 
 enum config_introduction upstream_introduction(const struct upstream_pool *pool)

@@ -4,7 +4,7 @@
  * to one exchange at a time, and waits idle, still watched by epoll, for the next. What must hold
  * for all threads together, the cap and which servers are down, is shared.
  *
- * Servers take turns. One that refused is passed over for a short while, unless there is no other.
+ * Which server: balance.h. One that refused is passed over for a short while.
  * Left out: active health checks, and what is sent over a link.
  */
 #ifndef PROXY_UPSTREAM_UPSTREAM_H
@@ -68,6 +68,8 @@ void upstream_reset(struct upstream_link *link);
 const char *upstream_server_name(const struct upstream_link *link);
 /* What a request without a Host is sent with: the first server's address. */
 const char *upstream_host(const struct upstream_pool *pool);
+/* By what one of its servers is chosen. */
+const struct config_balance *upstream_balance(const struct upstream_pool *pool);
 /* In what form its servers want to be told whose connection a link is. */
 enum config_introduction upstream_introduction(const struct upstream_pool *pool);
 /* Idle links of this thread. */
