@@ -81,6 +81,7 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	struct client *client = exchange->client;
 	struct upstream_wish wish = {
 		.tried = exchange->tried,
+		.key = exchange->key,
 		.fresh = fresh,
 		.borrower = exchange,
 		.handle = handle_server,

@@ -80,6 +80,7 @@ struct exchange {
 	struct upstream_link *link; /* to a server of HTTP/1.1; NULL: none now */
 	const char *server;         /* last one's address; NULL: none was asked */
 	uint64_t tried;             /* servers, a bit each */
+	uint64_t key;               /* affinity_key() */
 
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */

@@ -2,6 +2,7 @@
 #include "proxy/client/relay.h"
 #include <errno.h>
 #include <string.h>
+#include "proxy/client/affinity.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/report.h"
@@ -41,6 +42,7 @@ static void ask_server(struct relay *relay, enum fw_verdict nobody)
 	struct client *client = relay->client;
 	struct upstream_wish wish = {
 		.tried = relay->tried,
+		.key = affinity_key(client, relay->pool, NULL, NULL),
 		.fresh = true, /* a used one would go on where somebody else's request ended */
 		.borrower = relay,
 		.handle = handle_server,

@@ -5,6 +5,7 @@
  * how it gets to the server its back's.
  */
 #include <errno.h>
+#include "proxy/client/affinity.h"
 #include "proxy/client/exchange.h"
 #include "proxy/guard/quota.h"
 #include "proxy/net/tls.h"
@@ -134,6 +135,7 @@ enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint3
 	exchange->pool = find_route(listener, http_slice(data, request->path));
 	if (!exchange->pool)
 		return FW_NO_ROUTE;
+	exchange->key = affinity_key(client, exchange->pool, &request->head, data);
 	if (!write_head(exchange, data, length))
 		return FW_MEMORY;
 	http_response_init(&exchange->message.response);

@@ -173,6 +173,10 @@ bool http_slice_equal(struct http_slice a, struct http_slice b);
 const struct http_field *http_field_find(const struct http_head *head, const char *data,
 					 const char *name);
 
+/* The value of the request's first cookie of that name that has one; length 0: there is none. */
+struct http_slice http_cookie_find(const struct http_head *head, const char *data,
+				   const char *name);
+
 /* --- bodies in chunks (RFC 9112 section 7.1) ---------------------------------------------------
  */
 
