@@ -122,7 +122,7 @@ static void drop_requests(struct client *client)
 void client_run_exchange(struct client *client)
 {
 	if (exchange_run(client->exchange) == FLOW_MOVED)
-		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+		client_run_soon(client);
 }
 
 static void arm_deadline(struct client *client)
@@ -174,6 +174,11 @@ void client_run(struct client *client)
 	arm_deadline(client);
 }
 
+void client_run_soon(struct client *client)
+{
+	loop_requeue(&client_worker(client)->loop, &client->stream.source);
+}
+
 /* An HTTP/2 client's requests have deadlines of their own: those are looked at, too. */
 void client_review(struct client *client)
 {
@@ -194,6 +199,9 @@ static void handle_event(struct source *source, uint32_t events)
 	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY &&
 	    client->phase != CLIENT_HANDSHAKE)
 		client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
+	else if (client->http2 && events)
+		client_run_soon(
+			client); /* its servers may have something for it in this turn, too */
 	else
 		client_run(client);
 }
@@ -243,7 +251,7 @@ void client_next(struct client *client)
 	/* What was sent ahead is read in a turn of its own: pipelining gains nobody an advantage.
 	 */
 	if (client->in || stream_is(&client->stream, STREAM_READABLE))
-		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+		client_run_soon(client);
 }
 
 /* --- ending ------------------------------------------------------------------------------------

@@ -66,6 +66,9 @@ void client_assign(struct client *client, const struct fw_addr *source, uint16_t
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);
 
+/* Does so when all that has come in this turn of the loop has been noted. */
+void client_run_soon(struct client *client);
+
 /* Runs the one exchange of a client that has one, and comes back to it if it is not stuck. */
 void client_run_exchange(struct client *client);
 

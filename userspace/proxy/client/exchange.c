@@ -172,12 +172,17 @@ static void handle_server(struct source *source, uint32_t events)
 	struct exchange *exchange = link->borrower;
 	struct client *client = exchange->client;
 
+	bool many = exchange->front->wake != NULL;
+
 	stream_note(&link->stream, events);
-	if (exchange->front->wake)
+	if (many)
 		exchange->front->wake(exchange);
 	if (link->connecting)
 		begin_link(exchange);
-	client_run(client);
+	if (many)
+		client_run_soon(client);
+	else
+		client_run(client);
 }
 
 /* --- both ways ---------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ struct front {
 	/* Turns the request away, as the verdict's row says and as far as it still can be told. */
 	void (*refuse)(struct exchange *exchange, enum fw_verdict verdict);
 	/* Something came from the server: client_run() is to run this exchange. NULL: the client
-	 * has only one. */
+	 * has only one. Many are run together, once in a turn: their answers leave together. */
 	void (*wake)(struct exchange *exchange);
 	/* Whether bytes wait for the client to take them, and how many it has taken so far. */
 	bool (*waits_for_client)(const struct exchange *exchange);

@@ -320,7 +320,7 @@ void http2_run(struct client *client)
 		}
 	}
 	if (moved || !list_is_empty(&http2->ready))
-		loop_requeue(&client_worker(client)->loop, &client->stream.source);
+		client_run_soon(client);
 }
 
 /* --- the end -----------------------------------------------------------------------------------
