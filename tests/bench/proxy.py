@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""requests and bytes through a proxy on one core: floodwalld, nginx, HAProxy
+"""requests and bytes through a proxy on one core: floodwalld, nginx, HAProxy, Pingora
 
-wrk and the origin (nginx) share the second core. The subject "direct" is wrk on the origin itself:
-the ceiling that the load generator sets for everybody. Nothing is taken on trust: a run counts only
+The load (wrk, h2load) and the origin (nginx) share the second core. The subject "direct" is the load on
+the origin itself: the ceiling that they set for everybody. Nothing is taken on trust: a run counts only
 if every response was the expected one, every request reached the origin (no cache), and did so over
-connections that were kept alive. Configurations are in proxy/.
+connections that were kept alive. Configurations are in proxy/, Pingora's is its program in pingora/.
 
-tls_keepalive, tls_handshake: the same over TLS 1.3, on connections that stay and on a new one for each
-request. Nobody resumes a session, and all have the same certificate (ECDSA, P-256), cipher (AES-128-GCM)
-and group (X25519). A handshake costs the client more than the server, and wrk is one thread: look at
-cpu_us, not at per_s.
+Over TLS nobody resumes a session, and all have the same library (this host's OpenSSL), certificate (ECDSA,
+P-256), cipher (AES-128-GCM) and group (X25519). A handshake costs the client more than the server, and the
+load is one thread: look at cpu_us, not at per_s.
+
+keepalive_2core has both cores for everybody: two threads of a proxy, two of wrk, and the origin.
 """
-import json
 import os
 import pathlib
 import re
 import socket
 import ssl
 import statistics
-import subprocess
 import typing
 import urllib.request
 
+import load
 from machine import Watch
 from place import CGROUP, WORK, furnish, make_certificate
 from server import Server
@@ -29,17 +29,20 @@ from server import Server
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "tests/bench/proxy"
 FLOODWALLD = ROOT / "build/floodwalld"
+PINGORA = ROOT / "build/pingora/release/bench-pingora"
 
 BODY = b"0123456789abcdef" * 3 + b"0123456789abcde\n"
+BULK = b"".join(b"%015d\n" % number for number in range(1 << 16))  # 1 MiB
 CONNECTIONS = 64
-ROUNDS, SECONDS = 15, 1  # many short turns: a slow spell of the machine hits all alike
+ROUNDS, SECONDS = 12, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
-PORTS = {"floodwall": 8001, "nginx": 8002, "haproxy": 8003, "direct": 8000}
-TLS, TCP = 10, 20  # from a port of HTTP to the one with TLS, and to the one where bytes are relayed
+# A subject's ports: 80 or 81, for one thread or two, and these.
+PORTS = {"floodwall": 1, "nginx": 2, "haproxy": 3, "pingora": 4, "direct": 0}
+ONE, TWO = 8000, 8100
+TLS, TCP = 10, 20  # from the port of HTTP to the one with TLS, and to the one where bytes are relayed
 STATUS_PORT = 8009
 SATURATED = 0.95  # share of its core that a proxy must use for per_s to be about it
 QUIET = 0.05  # share of both cores that other work may have
-BULK = b"".join(b"%015d\n" % number for number in range(1 << 16))  # 1 MiB
 
 
 class Case(typing.NamedTuple):
@@ -48,32 +51,81 @@ class Case(typing.NamedTuple):
     path: str = "/"
     body: bytes = BODY
     connections: int = CONNECTIONS
+    h2load: list = []  # its options, where the load is not wrk's
+    both_cores: bool = False
 
 
-CASES = {"keepalive": Case(), "connections": Case(headers=["Connection: close"]),
-         "tls_keepalive": Case(TLS), "tls_handshake": Case(TLS, ["Connection: close"]),
-         "body_1m": Case(path="/1m", body=BULK, connections=16),
-         "tcp": Case(TCP, path="/1m", body=BULK, connections=16)}
+CASES = {
+    "keepalive": Case(),
+    "connect": Case(headers=["Connection: close"]),
+    "tls_handshake": Case(TLS, ["Connection: close"]),
+    "tls_keepalive": Case(TLS),
+    "h2": Case(TLS, connections=8, h2load=["-m8", "--npn-list=h2"]),
+    "body_1m": Case(path="/1m", body=BULK, connections=16),
+    "tcp": Case(TCP, path="/1m", body=BULK, connections=16),
+    "paced": Case(h2load=["--h1", "--rps=250"]),
+    "keepalive_2core": Case(both_cores=True),
+}
 
 
-def start_servers(proxy_core, load_core, servers):
-    """Adds to @servers as it goes, so that the caller can stop what was started."""
-    def start(name, words, core, port, cgroup=None):
-        servers[name] = Server(name, words, port, core, WORK / f"{name}.log", cgroup)
-        servers[name].wait_ready()
+# --- subjects --------------------------------------------------------------------------------------------
 
-    def nginx(name):
-        return ["nginx", "-p", WORK, "-e", "stderr", "-c", CONFIGS / f"{name}.conf"]
+def configure(name, ports, threads):
+    """A file of tests/bench/proxy, with the places of these servers in it."""
+    path = WORK / f"{ports}-{name}"
+    path.write_text((CONFIGS / name).read_text().replace("@SET@", str(ports // 100))
+                    .replace("@THREADS@", str(threads)))
+    return path
 
-    start("direct", nginx("origin"), load_core, PORTS["direct"])
-    start("nginx", nginx("nginx"), proxy_core, PORTS["nginx"])
-    start("haproxy", ["haproxy", "-W", "-db", "-f", CONFIGS / "haproxy.cfg"], proxy_core,
-          PORTS["haproxy"])
-    if not FLOODWALLD.exists():
-        raise RuntimeError(f"{FLOODWALLD} is missing: make")
-    start("floodwall", [FLOODWALLD, "-c", CONFIGS / "floodwall.conf"], proxy_core,
-          PORTS["floodwall"], CGROUP)
 
+def floodwall_words(ports, threads):
+    """Each has an eBPF file system of its own, for its pins."""
+    return ["unshare", "--mount", "sh", "-c", 'mount -t bpf bpf /sys/fs/bpf && exec "$@"', "sh", FLOODWALLD, "-c",
+            configure("floodwall.conf", ports, threads)]
+
+
+def nginx_words(ports, threads):
+    return ["nginx", "-p", WORK, "-e", "stderr", "-c", configure("nginx.conf", ports, threads)]
+
+
+def haproxy_words(ports, threads):
+    return ["haproxy", "-W", "-db", "-f", configure("haproxy.cfg", ports, threads)]
+
+
+def pingora_words(ports, threads):
+    return [PINGORA, threads, ports + PORTS["pingora"], "127.0.0.1:8000", WORK / "both.pem"]
+
+
+PROXIES = {"nginx": nginx_words, "haproxy": haproxy_words, "pingora": pingora_words, "floodwall": floodwall_words}
+
+
+class Group:
+    """One server of each subject, all with the same cores and number of threads."""
+
+    def __init__(self, ports, threads, cores, names):
+        self.ports, self.threads, self.cores, self.names = ports, threads, cores, names
+        self.servers = {}
+        self.cgroup = CGROUP.with_name(f"{CGROUP.name}-{ports // 100}")
+
+    def start(self):
+        self.cgroup.mkdir()
+        for name in self.names:
+            self.add(name, PROXIES[name](self.ports, self.threads), self.cores,
+                     self.cgroup if name == "floodwall" else None)
+
+    def add(self, name, words, cores, cgroup=None):
+        log = WORK / f"{self.ports}-{name}.log"
+        self.servers[name] = Server(name, words, self.ports + PORTS[name], ",".join(map(str, cores)), log, cgroup)
+        self.servers[name].wait_ready()
+
+    def stop(self):
+        for server in reversed(self.servers.values()):
+            server.stop()
+        if self.cgroup.exists():
+            self.cgroup.rmdir()
+
+
+# --- one turn --------------------------------------------------------------------------------------------
 
 def connect(port, case):
     """As every client of a case does; with TLS, what was agreed on must be the same for all."""
@@ -110,80 +162,113 @@ def origin_counts():
     return int(accepts), int(requests)
 
 
-def load(port, case, core, seconds):
-    words = ["taskset", "-c", core, "wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s",
-             "-s", CONFIGS / "load.lua"]
-    for header in case.headers:
-        words += ["-H", header]
+def apply_load(port, case, cores, seconds):
     url = f"http{'s' if case.offset == TLS else ''}://127.0.0.1:{port}{case.path}"
-    out = subprocess.run([*map(str, words), url], check=True, text=True,
-                         capture_output=True).stdout
-    return json.loads(out.strip().splitlines()[-1])
+    if case.h2load:
+        return load.by_h2load(url, cores, seconds, case.connections, WORK / "h2load.log", case.h2load)
+    return load.by_wrk(url, cores, seconds, case.connections, case.headers)
 
 
-def measure(name, subject, server, core, seconds):
+def measure(name, subject, server, port, cores, seconds):
     """One turn of one subject: {metric: (value, unit)}, and the share of time its core was busy."""
     case = CASES[name]
-    port = PORTS[subject] + case.offset
+    port += case.offset
     length = response_length(port, case)
     connections_before, requests_before = origin_counts()
     cpu_before = server.cpu_ns()
-    result = load(port, case, core, seconds)
-    cpu = server.cpu_ns() - cpu_before
+    server.forget_peak()
+    result = apply_load(port, case, cores, seconds)
+    cpu, peak = server.cpu_ns() - cpu_before, server.peak_bytes()
     connections, requests = (after - before for after, before in
                              zip(origin_counts(), (connections_before, requests_before)))
-    done = result["requests"]
-    complain = lambda what: RuntimeError(f"{name}: {subject}: {what} (wrk: {result})")
-    if result["errors"] or not done:
+    done = result.requests
+    complain = lambda what: RuntimeError(f"{name}: {subject}: {what} ({result})")
+    if result.errors or not done:
         raise complain("requests failed")
-    # Up to one response and one request for each connection may be cut short at the end.
-    if abs(result["bytes"] - done * length) > case.connections * length:
-        raise complain(f"not every response had the {length} bytes of the right one")
+    # What is under way may be cut short at the end: of each stream a response and a request.
+    under_way = CONNECTIONS
+    expected = len(case.body) if case.h2load else length
+    if abs(result.bytes - done * expected) > under_way * expected:
+        raise complain(f"not every response had the {expected} bytes of the right one")
     # … and so may the previous turn's, which the origin sees in this one.
-    if not done <= requests <= done + 3 * case.connections:
+    if not done <= requests <= done + 3 * under_way:
         raise complain(f"the origin saw {requests} requests")
     if subject != "direct" and connections > 4 * CONNECTIONS:
         raise complain(f"its connections to the origin are not kept alive: it made {connections}")
-    amount, unit = (result["bytes"], "B/s") if case.body is BULK else (done, "1/s")
-    return {"per_s": (amount * 1e6 / result["duration_us"], unit),
-            "p99_ms": (result["p99_us"] / 1e3, "ms"),
-            "cpu_us": (cpu / 1e3 / done, "us")}, cpu / 1e3 / result["duration_us"]
+    amount, unit = (result.bytes, "B/s") if case.body is BULK else (done, "1/s")
+    return {"per_s": (amount / result.seconds, unit),
+            "p99_ms": (result.p99_ms, "ms"),
+            "cpu_us": (cpu / 1e3 / done, "us"),
+            "rss_mb": (peak / 1e6, "MB")}, cpu / 1e9 / result.seconds
 
 
-def notes(busy, others):
-    """What a reader of the table must know: whether the figures are about the proxies at all."""
-    if others > QUIET:
-        yield f"other work took {others:.0%} of the two cores: measure again on a quiet machine"
-    for (case, subject), shares in busy.items():
-        share = statistics.median(shares)
-        if subject != "direct" and share < SATURATED:
-            yield (f"{case}: {subject} was busy for only {share:.0%} of the time, so something "
-                   "else set the pace: per_s hides the difference, cpu_us shows it")
+# --- the suite -------------------------------------------------------------------------------------------
+
+class Suite:
+    def __init__(self, record, seconds, one, two, cores):
+        self.record, self.seconds, self.one, self.two, self.cores = record, seconds, one, two, cores
+        self.busy = {}  # (case, subject) → [share of its core, …]
+
+    def turn(self, case, subject, warm_up):
+        if CASES[case].both_cores:
+            return self.turn_of_two(case, subject, warm_up)
+        figures, share = measure(case, subject, self.one.servers[subject], ONE + PORTS[subject], self.cores[1:],
+                                 self.seconds)
+        if not warm_up:
+            self.busy.setdefault((case, subject), []).append(share)
+            self.note(case, subject, figures)
+
+    def turn_of_two(self, case, subject, warm_up):
+        """The same load on one thread of the proxy just before tells what the second one costs."""
+        if subject == "direct":
+            return
+        alone, _ = measure(case, subject, self.one.servers[subject], ONE + PORTS[subject], self.cores, self.seconds)
+        figures, _ = measure(case, subject, self.two.servers[subject], TWO + PORTS[subject], self.cores,
+                             self.seconds)
+        figures["scaling"] = (alone["cpu_us"][0] / figures["cpu_us"][0], "share")
+        if not warm_up:
+            self.note(case, subject, figures)
+
+    def note(self, case, subject, figures):
+        for metric, (value, unit) in figures.items():
+            self.record(case, subject, metric, value, unit)
+
+    def notes(self, others):
+        """What a reader of the table must know: whether the figures are about the proxies at all."""
+        if others > QUIET:
+            yield f"other work took {others:.0%} of the two cores: measure again on a quiet machine"
+        if "pingora" not in self.one.servers:
+            yield "pingora: NOT MEASURED: its program is not built (see scripts/bench)"
+        for (case, subject), shares in self.busy.items():
+            share = statistics.median(shares)
+            if subject != "direct" and share < SATURATED and case != "paced":
+                yield (f"{case}: {subject} was busy for only {share:.0%} of the time, so something "
+                       "else set the pace: per_s hides the difference, cpu_us shows it")
 
 
 def run(record, quick):
-    cores = sorted(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise RuntimeError("two CPUs are needed: one for the proxy, one for load and origin")
+    if not FLOODWALLD.exists():
+        raise RuntimeError(f"{FLOODWALLD} is missing: make")
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
-    servers, busy = {}, {}
+    names = [name for name in PROXIES if name != "pingora" or PINGORA.exists()]
+    one, two = Group(ONE, 1, cores[:1], names), Group(TWO, 2, cores, names)
     furnish()
     make_certificate()
     (WORK / "1m").write_bytes(BULK)
     try:
-        start_servers(cores[0], cores[1], servers)
-        watch = Watch(cores[:2], servers)
+        one.add("direct", ["nginx", "-p", WORK, "-e", "stderr", "-c", CONFIGS / "origin.conf"], cores[1:])
+        one.start()
+        two.start()
+        watch = Watch(cores, [*one.servers.values(), *two.servers.values()])
+        suite = Suite(record, seconds, one, two, cores)
         for case in CASES:
             for turn in range(rounds + 1):
-                for subject in PORTS:
-                    warm_up = turn == 0
-                    figures, share = measure(case, subject, servers[subject], cores[1], seconds)
-                    if not warm_up:
-                        busy.setdefault((case, subject), []).append(share)
-                        for metric, (value, unit) in figures.items():
-                            record(case, subject, metric, value, unit)
-        return list(notes(busy, watch.others()))
+                for subject in filter(one.servers.get, PORTS):
+                    suite.turn(case, subject, warm_up=turn == 0)
+        return list(suite.notes(watch.others()))
     finally:
-        for server in reversed(servers.values()):
-            server.stop()
-        CGROUP.rmdir()
+        two.stop()
+        one.stop()

@@ -10,7 +10,7 @@ class Watch:
     """Tells, since it was made, how much of some CPUs went to work that is not ours."""
 
     def __init__(self, cores, servers):
-        """@servers: dictionary of those whose work is ours; it may fill up later."""
+        """@servers: those whose work is ours."""
         self.cores, self.servers = cores, servers
         self.start, self.busy, self.own = time.monotonic(), self._busy(), self._own()
 
@@ -31,4 +31,4 @@ class Watch:
 
     def _own(self):
         """This process, the children it has waited for, and the servers that still run."""
-        return sum(os.times()[:4]) + sum(s.cpu_ns() for s in self.servers.values()) / 1e9
+        return sum(os.times()[:4]) + sum(s.cpu_ns() for s in self.servers) / 1e9
