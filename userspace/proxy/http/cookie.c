@@ -33,14 +33,16 @@ static struct http_slice cut(struct http_slice *rest, char mark)
 	return piece;
 }
 
-/* In one field; length 0: it is not there. */
-static struct http_slice find_in(struct http_slice field, struct http_slice name)
+/* In one field; length 0: it is not there, or empty. */
+static struct http_slice find_in(struct http_slice field, struct http_slice wanted)
 {
 	while (field.length) {
-		struct http_slice value = cut(&field, ';'), found = trim(cut(&value, '='));
+		struct http_slice value = cut(&field, ';'), name = trim(cut(&value, '='));
 
-		if (found.length == name.length && memcmp(found.at, name.at, name.length) == 0)
-			return trim(value);
+		value = trim(value);
+		if (value.length && name.length == wanted.length &&
+		    memcmp(name.at, wanted.at, name.length) == 0)
+			return value;
 	}
 	return (struct http_slice){0};
 }

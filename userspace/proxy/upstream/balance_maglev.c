@@ -69,8 +69,9 @@ uint8_t *maglev_create(const struct config_server *servers, const uint32_t *weig
 uint32_t maglev_find(const uint8_t *table, uint64_t key, uint64_t candidates)
 {
 	uint32_t at = (uint32_t)(key % MAGLEV_SIZE);
+	uint32_t step = (uint32_t)((key >> 32) % (MAGLEV_SIZE - 1) + 1);
 
 	while (!(candidates >> table[at] & 1))
-		at = at + 1 == MAGLEV_SIZE ? 0 : at + 1;
+		at = (at + step) % MAGLEV_SIZE;
 	return table[at];
 }

@@ -7,8 +7,9 @@
  * configuration with one server more or less leaves nearly all keys where they were; every thread,
  * every generation of the proxy and every host of a fleet has the same table.
  *
- * Unlike the paper's, the table does not change when a server is down: its places are passed over,
- * up to the next place of a server that is not. So its keys move, evenly, and nobody else's.
+ * Unlike the paper's, the table does not change when a server is down: a key that leads to one of
+ * its places goes on, in steps of its own, to the first place of a server that is up. So its keys
+ * move, evenly, and nobody else's; and nothing has to be built or swapped while requests come.
  */
 #ifndef PROXY_UPSTREAM_BALANCE_MAGLEV_H
 #define PROXY_UPSTREAM_BALANCE_MAGLEV_H
