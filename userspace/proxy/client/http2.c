@@ -48,7 +48,7 @@ static int submit_settings(const struct http2 *http2)
 
 static struct http2 *create(struct client *client)
 {
-	nghttp2_mem memory = http2_memory(client);
+	nghttp2_mem memory = http2_memory(&client->account);
 	struct http2_engine *engine = &client_worker(client)->http2;
 	struct http2 *http2 = account_take(&client->account, &engine->sessions);
 
@@ -153,8 +153,7 @@ static bool receive(struct http2 *http2)
 /* Fills `out`. False: there is nothing more to say now. */
 static bool gather(struct http2 *http2)
 {
-	uint32_t count;
-	ssize_t length;
+	int code;
 
 	if (!http2->out)
 		http2->out = buffer_take(&http2->client->account, BUFFER_MEDIUM);
@@ -162,24 +161,10 @@ static bool gather(struct http2 *http2)
 		http2->verdict = FW_MEMORY;
 		return false;
 	}
-	for (;;) {
-		if (!http2->piece_left) {
-			length = nghttp2_session_mem_send(http2->session, &http2->piece);
-			if (length < 0)
-				http2->verdict = (uint8_t)explain(http2, length);
-			if (length <= 0)
-				return false;
-			http2->piece_left = (size_t)length;
-		}
-		count = buffer_room(http2->out);
-		if (count > http2->piece_left)
-			count = (uint32_t)http2->piece_left;
-		buffer_append(http2->out, http2->piece, count);
-		http2->piece += count;
-		http2->piece_left -= count;
-		if (http2->piece_left)
-			return true;
-	}
+	code = http2_gather(http2->session, &http2->piece, http2->out);
+	if (code < 0)
+		http2->verdict = (uint8_t)explain(http2, code);
+	return code > 0;
 }
 
 /* What waited for `out` to be taken waits for its window now, if at all. */
@@ -351,7 +336,7 @@ void http2_end(struct client *client, enum fw_verdict verdict)
 	}
 	/* What is on its way goes first; then, if there is room, why it ends. */
 	nghttp2_session_terminate_session(http2->session, error_code(verdict));
-	if (!http2->piece_left)
+	if (!http2->piece.left)
 		gather(http2);
 	client->out = http2->out;
 	http2->out = NULL;

@@ -18,6 +18,7 @@
 #include <nghttp2/nghttp2.h>
 #include "base/list.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/http2_wire.h"
 #include "proxy/guard/patience.h"
 
 /* For requests that are on their way when the client learns that the connection ends. */
@@ -45,9 +46,8 @@ struct http2 {
 	struct list streams; /* open ones */
 	struct list ready;   /* those of them that have something to do */
 	uint32_t stream_count;
-	struct buffer *out;   /* frames that the client has not taken yet */
-	const uint8_t *piece; /* behind them: nghttp2's, until it is asked for the next */
-	size_t piece_left;
+	struct buffer *out;       /* frames that the client has not taken yet */
+	struct http2_piece piece; /* behind them */
 	struct http2_block block;
 	struct uptake send; /* of `out` */
 	uint64_t notice_ns; /* when the client was told that it ends (graceful) */
@@ -97,9 +97,6 @@ void http2_expire(struct client *client);
 /* Looks at what the client's host has taken of what was sent. */
 void http2_look(struct http2 *http2, uint64_t now_ns);
 void http2_free(struct http2 *http2); /* NULL is allowed */
-
-/* http2_memory.c: where nghttp2 has its memory from. */
-nghttp2_mem http2_memory(struct client *client);
 
 /* --- http2_head.c: header blocks ---------------------------------------------------------------
  */

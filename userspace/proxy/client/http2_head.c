@@ -24,11 +24,6 @@ enum {
 	BOMB_FACTOR = 3,
 };
 
-static bool equals(struct http_slice slice, const char *text)
-{
-	return slice.length == strlen(text) && !memcmp(slice.at, text, slice.length);
-}
-
 static void refuse(struct http2_block *block, enum fw_verdict verdict)
 {
 	if (block->verdict == FW_NONE)
@@ -77,14 +72,6 @@ static void put(struct http2_block *block, const char *data, uint32_t length)
 	buffer_append(block->text, data, length);
 }
 
-static void put_line(struct http2_block *block, struct http_slice name, struct http_slice value)
-{
-	put(block, name.at, name.length);
-	put(block, ": ", 2);
-	put(block, value.at, value.length);
-	put(block, "\r\n", 2);
-}
-
 /* --- pseudo-header fields ----------------------------------------------------------------------
  *
  * They come first, in any order: kept as offsets at the start of the text, until the first line can
@@ -112,27 +99,28 @@ static void add_pseudo(struct http2 *http2, struct http_slice name, struct http_
 	const char *end = value.at + value.length;
 
 	if (http_scan_target(value.at, end) != end) {
-		refuse(block, equals(name, ":authority") ? FW_BAD_HOST : FW_BAD_REQUEST_LINE);
-	} else if (equals(name, ":method")) {
+		refuse(block,
+		       http2_slice_is(name, ":authority") ? FW_BAD_HOST : FW_BAD_REQUEST_LINE);
+	} else if (http2_slice_is(name, ":method")) {
 		if (value.length > METHOD_MOST)
 			refuse(block, FW_METHOD_UNSUPPORTED);
 		else
 			block->method = keep(http2, value);
-	} else if (equals(name, ":path")) {
+	} else if (http2_slice_is(name, ":path")) {
 		if (value.length > live[FW_SET_LIMIT_TARGET])
 			refuse(block, FW_TARGET_TOO_LONG);
-		else if (!value.length || (*value.at != '/' && !equals(value, "*")))
+		else if (!value.length || (*value.at != '/' && !http2_slice_is(value, "*")))
 			refuse(block, FW_BAD_REQUEST_LINE);
 		else
 			block->path = keep(http2, value);
-	} else if (equals(name, ":authority")) {
+	} else if (http2_slice_is(name, ":authority")) {
 		if (value.length > AUTHORITY_MOST)
 			refuse(block, FW_BAD_HOST);
 		else
 			block->authority = keep(http2, value);
 		block->has_authority = true;
-	} else if (!equals(name, ":scheme") ||
-		   (!equals(value, "http") && !equals(value, "https"))) {
+	} else if (!http2_slice_is(name, ":scheme") ||
+		   (!http2_slice_is(value, "http") && !http2_slice_is(value, "https"))) {
 		refuse(block, FW_BAD_REQUEST_LINE);
 	}
 }
@@ -156,8 +144,8 @@ static void write_line(struct http2 *http2)
 	put(block, part.at, part.length);
 	put(block, " HTTP/1.1\r\n", 11);
 	if (block->has_authority)
-		put_line(block, (struct http_slice){"Host", 4},
-			 http_slice(block->text->data, block->authority));
+		http2_put_line(block->text, (struct http_slice){"Host", 4},
+			       http_slice(block->text->data, block->authority));
 	buffer_consume(block->text, kept);
 	buffer_compact(block->text);
 }
@@ -177,32 +165,6 @@ static void add_crumb(struct http2_block *block, struct http_slice crumb)
 	block->cookies_end += 2 + crumb.length;
 }
 
-/* What only a connection of HTTP/1 has. */
-static bool is_forbidden(struct http_slice name, struct http_slice value)
-{
-	static const char *const names[] = {"connection",        "keep-alive", "proxy-connection",
-					    "transfer-encoding", "upgrade",    "http2-settings"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (equals(name, names[i]))
-			return true;
-	return equals(name, "te") && !equals(value, "trailers");
-}
-
-/* The parser may be as strict; it must not have to be to see where a field ends. */
-static bool is_field(struct http_slice name, struct http_slice value)
-{
-	const char *end = name.at + name.length;
-
-	if (!name.length || http_scan_token(name.at, end) != end)
-		return false;
-	for (const char *at = name.at; at < end; at++)
-		if (*at >= 'A' && *at <= 'Z')
-			return false;
-	end = value.at + value.length;
-	return http_scan_value(value.at, end) == end;
-}
-
 static void add_field(struct http2 *http2, struct http_slice name, struct http_slice value)
 {
 	struct http2_block *block = &http2->block;
@@ -211,28 +173,28 @@ static void add_field(struct http2 *http2, struct http_slice name, struct http_s
 		write_line(http2);
 	if (block->verdict != FW_NONE)
 		return;
-	if (!is_field(name, value) || is_forbidden(name, value)) {
+	if (!http2_field_is_sound(name, value)) {
 		refuse(block, FW_BAD_FIELD);
 		return;
 	}
-	if (!make_room(http2, name.length + value.length + 4)) {
+	if (!make_room(http2, name.length + value.length + HTTP2_LINE_EXTRA)) {
 		refuse(block, FW_MEMORY);
 		return;
 	}
-	if (equals(name, "host") && block->has_authority) {
+	if (http2_slice_is(name, "host") && block->has_authority) {
 		const char *host = buffer_start(block->text) + block->method.length + 1 +
 				   block->path.length + 11 + 6;
 
 		if (http_slice_equal((struct http_slice){host, block->authority.length}, value))
 			return;
 	}
-	if (equals(name, "cookie") && block->cookies_end) {
+	if (http2_slice_is(name, "cookie") && block->cookies_end) {
 		add_crumb(block, value);
 		return;
 	}
-	block->has_length = block->has_length || equals(name, "content-length");
-	put_line(block, name, value);
-	if (equals(name, "cookie"))
+	block->has_length = block->has_length || http2_slice_is(name, "content-length");
+	http2_put_line(block->text, name, value);
+	if (http2_slice_is(name, "cookie"))
 		block->cookies_end = block->text->end - 2;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * nghttp2's memory: each block remembers its size, and is on its connection's account.
+ * nghttp2's memory: each block remembers its size, and is on somebody's account.
  */
 #include <stdlib.h>
-#include "proxy/client/http2.h"
+#include <string.h>
+#include "proxy/client/http2_wire.h"
 
 struct block {
 	_Alignas(max_align_t) size_t size;
@@ -11,27 +12,27 @@ struct block {
 
 static void release_block(void *memory, void *user)
 {
-	struct client *client = user;
+	struct account *account = user;
 	struct block *block = memory;
 
 	if (!memory)
 		return;
 	block--;
-	account_discharge(&client->account, block->size);
+	account_discharge(account, block->size);
 	free(block);
 }
 
 static void *take_block(size_t size, void *user)
 {
-	struct client *client = user;
+	struct account *account = user;
 	struct block *block;
 
 	size += sizeof(*block);
-	if (!account_charge(&client->account, size))
+	if (!account_charge(account, size))
 		return NULL;
 	block = malloc(size);
 	if (!block) {
-		account_discharge(&client->account, size);
+		account_discharge(account, size);
 		return NULL;
 	}
 	block->size = size;
@@ -60,7 +61,7 @@ static void *resize_block(void *memory, size_t size, void *user)
 	return larger;
 }
 
-nghttp2_mem http2_memory(struct client *client)
+nghttp2_mem http2_memory(struct account *account)
 {
-	return (nghttp2_mem){client, take_block, release_block, take_zeroed, resize_block};
+	return (nghttp2_mem){account, take_block, release_block, take_zeroed, resize_block};
 }

@@ -13,7 +13,6 @@
 #define NOTICE_NS CLOCK_SEC /* for a client to see that its request was answered before its end */
 
 enum {
-	CHUNK_HEAD = 6, /* "ffff\r\n": no window is larger than that */
 	FRAME_HEAD = 9,
 };
 
@@ -208,7 +207,6 @@ int http2_stream_receive(struct http2_stream *stream, const uint8_t *data, size_
 {
 	struct exchange *exchange = stream->exchange;
 	uint32_t head = 0, have = buffer_length(stream->in);
-	bool room = true;
 
 	stream->owed += (uint32_t)length;
 	if (!exchange || exchange->request_cut) {
@@ -217,16 +215,8 @@ int http2_stream_receive(struct http2_stream *stream, const uint8_t *data, size_
 	}
 	exchange_count_received(exchange, length);
 	if (stream->chunked && have == stream->fresh_at)
-		head = CHUNK_HEAD;
-	/* Behind the chunk comes its end, and that of the body. */
-	if (!stream->in)
-		stream->in = buffer_take_for(&client_of(stream)->account,
-					     head + length + 2 * CHUNK_HEAD);
-	if (stream->in && buffer_room(stream->in) < head + length + 2 * CHUNK_HEAD)
-		buffer_compact(stream->in);
-	while (stream->in && room && buffer_room(stream->in) < head + length + 2 * CHUNK_HEAD)
-		room = buffer_grow(&stream->in);
-	if (!stream->in || !room) {
+		head = HTTP2_CHUNK_HEAD;
+	if (!http2_make_room(&stream->in, &client_of(stream)->account, head + (uint32_t)length)) {
 		exchange_refuse(exchange, FW_MEMORY);
 		return 0;
 	}
@@ -242,40 +232,18 @@ void http2_stream_end(struct http2_stream *stream)
 	http2_stream_wake(stream);
 }
 
-/* Makes a chunk of what came since the last. */
-static void close_chunk(struct http2_stream *stream)
-{
-	static const char digits[] = "0123456789abcdef";
-	char *head = buffer_start(stream->in) + stream->fresh_at;
-	uint32_t size = buffer_length(stream->in) - stream->fresh_at - CHUNK_HEAD;
-
-	for (int i = 0; i < 4; i++)
-		head[i] = digits[size >> (12 - 4 * i) & 15];
-	memcpy(head + 4, "\r\n", 2);
-	buffer_append(stream->in, "\r\n", 2);
-}
-
-/* The last chunk. */
-static bool seal(struct http2_stream *stream)
-{
-	if (!stream->in)
-		stream->in = buffer_take(&client_of(stream)->account, BUFFER_SMALL);
-	if (!stream->in)
-		return false;
-	buffer_append(stream->in, "0\r\n\r\n", 5);
-	stream->sealed = true;
-	return true;
-}
-
 static enum flow read_body(struct exchange *exchange)
 {
 	struct http2_stream *stream = http2_stream_of(exchange);
 	uint32_t from = stream->fresh_at, fresh = buffer_length(stream->in) - from;
 
 	if (fresh && stream->chunked)
-		close_chunk(stream);
-	if (stream->ended && stream->chunked && !stream->sealed && !seal(stream))
-		return exchange_refuse(exchange, FW_MEMORY);
+		http2_close_chunk(stream->in, fresh - HTTP2_CHUNK_HEAD);
+	if (stream->ended && stream->chunked && !stream->sealed) {
+		if (!http2_seal_chunks(&stream->in, &client_of(stream)->account))
+			return exchange_refuse(exchange, FW_MEMORY);
+		stream->sealed = true;
+	}
 	fresh = buffer_length(stream->in) - from;
 	if (fresh) {
 		exchange->touched_ns = client_now(exchange->client);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/http2_wire.h"
+#include "proxy/http/scan.h"
+
+int http2_gather(nghttp2_session *session, struct http2_piece *piece, struct buffer *out)
+{
+	uint32_t count;
+	ssize_t length;
+
+	for (;;) {
+		if (!piece->left) {
+			length = nghttp2_session_mem_send(session, &piece->at);
+			if (length <= 0)
+				return (int)length;
+			piece->left = (size_t)length;
+		}
+		count = buffer_room(out);
+		if (count > piece->left)
+			count = (uint32_t)piece->left;
+		buffer_append(out, piece->at, count);
+		piece->at += count;
+		piece->left -= count;
+		if (piece->left)
+			return 1;
+	}
+}
+
+/* --- fields ------------------------------------------------------------------------------------
+ */
+
+static bool is_one_of(struct http_slice name, const char *const *names)
+{
+	for (; *names; names++)
+		if (http2_slice_is(name, *names))
+			return true;
+	return false;
+}
+
+/* What only a connection of HTTP/1 has. */
+static bool is_forbidden(struct http_slice name, struct http_slice value)
+{
+	static const char *const names[] = {
+		"connection",     "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
+		"http2-settings", NULL,
+	};
+
+	return is_one_of(name, names) ||
+	       (http2_slice_is(name, "te") && !http2_slice_is(value, "trailers"));
+}
+
+/* The parser may be as strict; it must not have to be to see where a field ends. */
+bool http2_field_is_sound(struct http_slice name, struct http_slice value)
+{
+	const char *end = name.at + name.length;
+
+	if (!name.length || http_scan_token(name.at, end) != end)
+		return false;
+	for (const char *at = name.at; at < end; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			return false;
+	end = value.at + value.length;
+	return http_scan_value(value.at, end) == end && !is_forbidden(name, value);
+}
+
+bool http2_field_may_trail(struct http_slice name)
+{
+	static const char *const names[] = {
+		"authorization",
+		"cache-control",
+		"content-encoding",
+		"content-length",
+		"content-range",
+		"content-type",
+		"cookie",
+		"expect",
+		"forwarded",
+		"host",
+		"max-forwards",
+		"proxy-authorization",
+		"set-cookie",
+		"te",
+		"trailer",
+		"x-forwarded-for",
+		"x-forwarded-host",
+		"x-forwarded-proto",
+		NULL,
+	};
+
+	return !is_one_of(name, names);
+}
+
+void http2_put_line(struct buffer *text, struct http_slice name, struct http_slice value)
+{
+	buffer_append(text, name.at, name.length);
+	buffer_append(text, ": ", 2);
+	buffer_append(text, value.at, value.length);
+	buffer_append(text, "\r\n", 2);
+}
+
+/* --- bodies ------------------------------------------------------------------------------------
+ */
+
+bool http2_make_room(struct buffer **buffer, struct account *account, uint32_t size)
+{
+	bool room = true;
+
+	size += HTTP2_CHUNK_EXTRA;
+	if (!*buffer)
+		*buffer = buffer_take_for(account, size);
+	if (*buffer && buffer_room(*buffer) < size)
+		buffer_compact(*buffer);
+	while (*buffer && room && buffer_room(*buffer) < size)
+		room = buffer_grow(buffer);
+	return *buffer && room;
+}
+
+void http2_close_chunk(struct buffer *buffer, uint32_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *head = buffer_end(buffer) - size - HTTP2_CHUNK_HEAD;
+
+	for (int i = 0; i < 4; i++)
+		head[i] = digits[size >> (12 - 4 * i) & 15];
+	memcpy(head + 4, "\r\n", 2);
+	buffer_append(buffer, "\r\n", 2);
+}
+
+bool http2_seal_chunks(struct buffer **buffer, struct account *account)
+{
+	if (!*buffer)
+		*buffer = buffer_take(account, BUFFER_SMALL);
+	if (!*buffer)
+		return false;
+	buffer_append(*buffer, "0\r\n\r\n", 5);
+	return true;
+}

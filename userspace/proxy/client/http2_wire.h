@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What both sides of the proxy do with HTTP/2, towards clients and towards servers: memory for
+ * nghttp2, its frames into a buffer, fields that HTTP/1 can carry, and bodies without framing into
+ * chunks, so that they read as those of HTTP/1.
+ */
+#ifndef PROXY_CLIENT_HTTP2_WIRE_H
+#define PROXY_CLIENT_HTTP2_WIRE_H
+
+#include <nghttp2/nghttp2.h>
+#include "base/buffer.h"
+#include "proxy/http/http.h"
+
+/* http2_memory.c: where nghttp2 has its memory from. */
+nghttp2_mem http2_memory(struct account *account);
+
+/* --- frames ------------------------------------------------------------------------------------
+ */
+
+/* A frame that nghttp2 has made, as far as it did not fit: its memory, until it is asked for the
+ * next. */
+struct http2_piece {
+	const uint8_t *at;
+	size_t left;
+};
+
+/* Fills @out with frames. 1: there may be more; 0: there is nothing more to say now; nghttp2's
+ * error. */
+int http2_gather(nghttp2_session *session, struct http2_piece *piece, struct buffer *out);
+
+/* --- fields ------------------------------------------------------------------------------------
+ */
+
+static inline bool http2_slice_is(struct http_slice slice, const char *text)
+{
+	return slice.length == strlen(text) && !memcmp(slice.at, text, slice.length);
+}
+
+/*
+ * Whether a field may stand in a head that the parser of HTTP/1 is to read: a name in lower case,
+ * no byte that ends a line or a word, and none that only connections of HTTP/1 have (RFC 9113
+ * section 8.2.2).
+ */
+bool http2_field_is_sound(struct http_slice name, struct http_slice value);
+/* Whether such a field may come behind a body (RFC 9110 section 6.5.1): nothing that frames the
+ * message, or routes it, or says who sends it. */
+bool http2_field_may_trail(struct http_slice name);
+
+/* Another line for such a field, ended by CRLF; what it takes is its lengths + HTTP2_LINE_EXTRA. */
+enum { HTTP2_LINE_EXTRA = 4 };
+void http2_put_line(struct buffer *text, struct http_slice name, struct http_slice value);
+
+/* --- bodies ------------------------------------------------------------------------------------
+ */
+
+enum {
+	HTTP2_CHUNK_HEAD = 6,                     /* "ffff\r\n": no window is larger than that */
+	HTTP2_CHUNK_EXTRA = 2 * HTTP2_CHUNK_HEAD, /* behind a chunk: its end, and the body's */
+};
+
+/* Room for @size more bytes of a body and what comes behind them, in *@buffer, which may not be
+ * there yet. False: no memory. */
+bool http2_make_room(struct buffer **buffer, struct account *account, uint32_t size);
+/* Makes a chunk of the last @size bytes, which lie behind room for its head. */
+void http2_close_chunk(struct buffer *buffer, uint32_t size);
+/* Adds the last chunk. False: no memory. */
+bool http2_seal_chunks(struct buffer **buffer, struct account *account);
+
+#endif
