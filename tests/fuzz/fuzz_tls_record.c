@@ -36,7 +36,7 @@ static void start(void)
 		return;
 	buffers_init(&buffers, &budget);
 	account_open(&account, &ledger, 0);
-	engine = tls_engine_create(&budget);
+	engine = tls_engine_create(&budget, &buffers);
 	other = record_engine_create();
 	if (!engine || !other || loop_init(&loop) < 0)
 		abort();
@@ -53,7 +53,7 @@ static void open_stream(struct stream *stream, int fd, bool is_13)
 	stream->tls->open = true;
 	if (!(is_13 ? records_begin_13(other, &stream->tls->records, RECORD_AES_128_GCM, secret,
 				       secret, 32)
-		    : records_begin_12(&stream->tls->records, RECORD_AES_128_GCM, secret, 48,
+		    : records_begin_12(&stream->tls->records, RECORD_AES_128_GCM, false, secret, 48,
 				       random, random)))
 		abort();
 }

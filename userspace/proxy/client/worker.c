@@ -234,7 +234,7 @@ static int allocate(struct worker *worker)
 
 	if (!http2_engine_init(&worker->http2, &worker->budget))
 		return -ENOMEM;
-	worker->tls = tls_engine_create(&worker->budget);
+	worker->tls = tls_engine_create(&worker->budget, &worker->buffers);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
 	worker->acceptors = calloc(options->socket_count + 1, sizeof(*worker->acceptors));

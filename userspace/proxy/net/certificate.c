@@ -14,11 +14,10 @@
 #include <unistd.h>
 #include "proxy/net/staple.h"
 
-enum { EXPIRES_SOON_DAYS = 14, TIME_TEXT = 64, FILE_SIZE_MAX = 256 << 10 };
+enum { EXPIRES_SOON_DAYS = 14, TIME_TEXT = 64, FILE_SIZE_MAX = 1 << 20 };
 
-void certificate_complain(struct complaints *complaints, const struct config_service *listener,
-			  const char *option, const struct config_file *file, const char *format,
-			  ...)
+void certificate_complain(struct complaints *complaints, const char *owner, const char *option,
+			  const struct config_file *file, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
@@ -26,8 +25,8 @@ void certificate_complain(struct complaints *complaints, const struct config_ser
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	complaints_add(complaints, file->line, "listener %s: tls.%s: %s: %s", listener->name,
-		       option, file->path, text);
+	complaints_add(complaints, file->line, "%s: tls.%s: %s: %s", owner, option, file->path,
+		       text);
 }
 
 /* --- files -------------------------------------------------------------------------------------
@@ -35,8 +34,8 @@ void certificate_complain(struct complaints *complaints, const struct config_ser
 
 /* The whole file in memory that is wiped when it is freed: stdio would leave a copy of a private
  * key in a buffer of its own. NULL: complained about. */
-static BIO *open_file(const struct config_service *listener, const char *option,
-		      const struct config_file *file, struct complaints *faults)
+static BIO *open_file(const char *owner, const char *option, const struct config_file *file,
+		      struct complaints *faults)
 {
 	int fd = open(file->path, O_RDONLY | O_CLOEXEC);
 	char *data = fd < 0 ? NULL : OPENSSL_malloc(FILE_SIZE_MAX + 1);
@@ -44,10 +43,10 @@ static BIO *open_file(const struct config_service *listener, const char *option,
 	BIO *bio = size >= 0 ? BIO_new(BIO_s_mem()) : NULL;
 
 	if (size < 0)
-		certificate_complain(faults, listener, option, file, "can't be read: %s",
+		certificate_complain(faults, owner, option, file, "can't be read: %s",
 				     strerror(errno));
 	else if (size > FILE_SIZE_MAX)
-		certificate_complain(faults, listener, option, file, "is larger than %d bytes",
+		certificate_complain(faults, owner, option, file, "is larger than %d bytes",
 				     FILE_SIZE_MAX);
 	if (size > FILE_SIZE_MAX || (bio && BIO_write(bio, data, (int)size) != size)) {
 		BIO_free(bio);
@@ -59,10 +58,10 @@ static BIO *open_file(const struct config_service *listener, const char *option,
 	return bio;
 }
 
-STACK_OF(X509) * certificates_read(const struct config_service *listener, const char *option,
+STACK_OF(X509) * certificates_read(const char *owner, const char *option,
 				   const struct config_file *file, struct complaints *faults)
 {
-	BIO *bio = open_file(listener, option, file, faults);
+	BIO *bio = open_file(owner, option, file, faults);
 	STACK_OF(X509) *list = sk_X509_new_null();
 	X509 *each;
 
@@ -77,7 +76,7 @@ STACK_OF(X509) * certificates_read(const struct config_service *listener, const 
 	ERR_clear_error();
 	if (sk_X509_num(list) > 0)
 		return list;
-	certificate_complain(faults, listener, option, file,
+	certificate_complain(faults, owner, option, file,
 			     "there is no certificate in it (PEM: BEGIN CERTIFICATE)");
 	sk_X509_free(list);
 	return NULL;
@@ -94,11 +93,10 @@ static int refuse_passphrase(char *buffer, int size, int writing, void *asked)
 }
 
 /* NULL: there is none, complained about. */
-static EVP_PKEY *read_key(const struct config_service *listener, const char *option,
-			  const struct config_file *file, struct complaints *faults,
-			  struct complaints *warnings)
+static EVP_PKEY *read_key(const char *owner, const char *option, const struct config_file *file,
+			  struct complaints *faults, struct complaints *warnings)
 {
-	BIO *bio = open_file(listener, option, file, faults);
+	BIO *bio = open_file(owner, option, file, faults);
 	struct stat about;
 	bool asked = false;
 	EVP_PKEY *key;
@@ -109,14 +107,14 @@ static EVP_PKEY *read_key(const struct config_service *listener, const char *opt
 	BIO_free(bio);
 	ERR_clear_error();
 	if (asked)
-		certificate_complain(faults, listener, option, file,
+		certificate_complain(faults, owner, option, file,
 				     "the key is encrypted; write it without a passphrase, "
 				     "readable by root alone");
 	else if (!key)
-		certificate_complain(faults, listener, option, file,
+		certificate_complain(faults, owner, option, file,
 				     "there is no private key in it (PEM: BEGIN PRIVATE KEY)");
 	else if (stat(file->path, &about) == 0 && (about.st_mode & (S_IROTH | S_IWOTH)))
-		certificate_complain(warnings, listener, option, file,
+		certificate_complain(warnings, owner, option, file,
 				     "every user of this machine can read the private key; chmod "
 				     "600");
 	return key;
@@ -191,9 +189,8 @@ static const char *format_time(const ASN1_TIME *time, char text[TIME_TEXT])
 	return text;
 }
 
-static void check_validity(const struct config_service *listener,
-			   const struct certificate *certificate, struct complaints *faults,
-			   struct complaints *warnings)
+static void check_validity(const char *owner, const struct certificate *certificate,
+			   struct complaints *faults, struct complaints *warnings)
 {
 	const ASN1_TIME *begin = X509_get0_notBefore(certificate->leaf);
 	const ASN1_TIME *end = X509_get0_notAfter(certificate->leaf);
@@ -201,30 +198,30 @@ static void check_validity(const struct config_service *listener,
 	int days = 0, seconds = 0;
 
 	if (X509_cmp_current_time(end) <= 0)
-		certificate_complain(faults, listener, "certificate", certificate->file,
+		certificate_complain(faults, owner, "certificate", certificate->file,
 				     "expired on %s", format_time(end, text));
 	else if (ASN1_TIME_diff(&days, &seconds, NULL, end) == 1 && days < EXPIRES_SOON_DAYS)
-		certificate_complain(warnings, listener, "certificate", certificate->file,
+		certificate_complain(warnings, owner, "certificate", certificate->file,
 				     "expires in %d days, on %s", days, format_time(end, text));
 	if (X509_cmp_current_time(begin) > 0)
-		certificate_complain(warnings, listener, "certificate", certificate->file,
+		certificate_complain(warnings, owner, "certificate", certificate->file,
 				     "is not valid before %s", format_time(begin, text));
 }
 
 /* --- all of a listener's -----------------------------------------------------------------------
  */
 
-static bool read_certificate(const struct config_service *listener, const struct config_file *file,
+static bool read_certificate(const char *owner, const struct config_file *file,
 			     struct certificate *certificate, struct complaints *faults,
 			     struct complaints *warnings)
 {
 	*certificate = (struct certificate){.file = file};
-	certificate->chain = certificates_read(listener, "certificate", file, faults);
+	certificate->chain = certificates_read(owner, "certificate", file, faults);
 	if (!certificate->chain)
 		return false;
 	certificate->leaf = sk_X509_shift(certificate->chain);
 	read_names(certificate);
-	check_validity(listener, certificate, faults, warnings);
+	check_validity(owner, certificate, faults, warnings);
 	return true;
 }
 
@@ -246,47 +243,45 @@ static bool assign_key(const struct certificates *certificates, EVP_PKEY *key)
 	return fits;
 }
 
-static void load_keys(const struct config_service *listener,
+static void load_keys(const struct certificate_files *files,
 		      const struct certificates *certificates, struct complaints *faults,
 		      struct complaints *warnings)
 {
-	bool apart = listener->tls.keys.count > 0;
-	const struct config_files *files =
-		apart ? &listener->tls.keys : &listener->tls.certificates;
+	bool apart = files->keys->count > 0;
+	const struct config_files *holders = apart ? files->keys : files->certificates;
 	const char *option = apart ? "key" : "certificate";
 	bool all_read = true;
 
-	for (size_t i = 0; i < files->count; i++) {
-		EVP_PKEY *key = read_key(listener, option, &files->list[i], faults, warnings);
+	for (size_t i = 0; i < holders->count; i++) {
+		EVP_PKEY *key = read_key(files->owner, option, &holders->list[i], faults, warnings);
 
 		all_read &= key != NULL;
 		if (key && !assign_key(certificates, key))
-			certificate_complain(faults, listener, option, &files->list[i],
+			certificate_complain(faults, files->owner, option, &holders->list[i],
 					     "the key belongs to none of the certificates");
 		EVP_PKEY_free(key);
 	}
 	for (size_t i = 0; all_read && i < certificates->count; i++)
 		if (!certificates->list[i].key)
-			certificate_complain(faults, listener, "certificate",
+			certificate_complain(faults, files->owner, "certificate",
 					     certificates->list[i].file,
 					     "none of the keys belongs to this certificate");
 }
 
-void certificates_load(const struct config_service *listener, struct certificates *certificates,
+void certificates_load(const struct certificate_files *files, struct certificates *certificates,
 		       struct complaints *faults, struct complaints *warnings)
 {
-	const struct config_files *files = &listener->tls.certificates;
+	const struct config_files *chains = files->certificates;
 
-	certificates->count = 0;
-	certificates->list = calloc(files->count + 1, sizeof(*certificates->list));
-	for (size_t i = 0; certificates->list && i < files->count; i++)
-		if (read_certificate(listener, &files->list[i],
+	*certificates = (struct certificates){.owner = files->owner};
+	certificates->list = calloc(chains->count + 1, sizeof(*certificates->list));
+	for (size_t i = 0; certificates->list && i < chains->count; i++)
+		if (read_certificate(files->owner, &chains->list[i],
 				     &certificates->list[certificates->count], faults, warnings))
 			certificates->count++;
-	load_keys(listener, certificates, faults, warnings);
-	for (size_t i = 0; i < listener->tls.staples.count; i++)
-		staple_load(listener, &listener->tls.staples.list[i], certificates, faults,
-			    warnings);
+	load_keys(files, certificates, faults, warnings);
+	for (size_t i = 0; i < files->staples->count; i++)
+		staple_load(&files->staples->list[i], certificates, faults, warnings);
 }
 
 void certificates_free(struct certificates *certificates)

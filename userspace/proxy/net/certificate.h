@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A listener's certificates as its files have them: chain, key, names, OCSP response; and whatever
- * is wrong with them, said with the line of the configuration that names the file.
+ * Certificates as their files have them: chain, key, names, OCSP response; and whatever is wrong
+ * with them, said with the line of the configuration that names the file.
  *
  * Keys and responses are not assigned by position: each belongs to the certificate that it fits.
  * Private to this folder.
@@ -29,22 +29,29 @@ struct certificate {
 };
 
 struct certificates {
+	const char *owner;
 	struct certificate *list;
 	size_t count;
 };
 
-/* Of one listener, with what is wrong or will be soon. What could not be read is left out. */
-void certificates_load(const struct config_service *listener, struct certificates *certificates,
+/* What one block tls names. */
+struct certificate_files {
+	const char *owner; /* of the block: "listener web"; outlives what is loaded */
+	const struct config_files *certificates, *keys, *staples;
+};
+
+/* All of them, with what is wrong or will be soon. What could not be read is left out. */
+void certificates_load(const struct certificate_files *files, struct certificates *certificates,
 		       struct complaints *faults, struct complaints *warnings);
 void certificates_free(struct certificates *certificates);
 
 /* Every certificate in the file; NULL: complained about. */
-STACK_OF(X509) * certificates_read(const struct config_service *listener, const char *option,
+STACK_OF(X509) * certificates_read(const char *owner, const char *option,
 				   const struct config_file *file, struct complaints *faults);
 
-/* "listener a: tls.OPTION: PATH: …" on the file's line. */
-void certificate_complain(struct complaints *complaints, const struct config_service *listener,
-			  const char *option, const struct config_file *file, const char *format,
-			  ...) __attribute__((format(printf, 5, 6)));
+/* "OWNER: tls.OPTION: PATH: …" on the file's line. */
+void certificate_complain(struct complaints *complaints, const char *owner, const char *option,
+			  const struct config_file *file, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 
 #endif

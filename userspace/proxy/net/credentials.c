@@ -8,11 +8,15 @@
 #include <string.h>
 #include "base/log.h"
 #include "config/complaints.h"
+#include "proxy/net/peer.h"
 #include "proxy/net/site.h"
 
 struct credentials {
 	const struct config_service *first; /* listener, whose site is sites[0] */
 	size_t count;
+	const struct config_upstream *first_upstream; /* whose peers are peers[0] … */
+	size_t upstream_count;
+	struct tls_peer ***peers; /* by upstream and server; NULL: without TLS */
 	struct tls_site *sites[];
 };
 
@@ -68,9 +72,13 @@ static void load_site(const struct config_service *listener, const struct ticket
 		      struct tls_site **site, struct complaints *faults,
 		      struct complaints *warnings)
 {
+	char owner[FW_NAME_SIZE + 16];
+	const struct certificate_files files = {owner, &listener->tls.certificates,
+						&listener->tls.keys, &listener->tls.staples};
 	struct certificates certificates;
 
-	certificates_load(listener, &certificates, faults, warnings);
+	snprintf(owner, sizeof(owner), "listener %s", listener->name);
+	certificates_load(&files, &certificates, faults, warnings);
 	if (!faults->count)
 		*site = site_create(listener, &certificates, tickets, faults);
 	/* Without a site the listener would speak plain text. */
@@ -79,6 +87,50 @@ static void load_site(const struct config_service *listener, const struct ticket
 			       listener->name);
 	certificates_free(&certificates);
 }
+
+/* --- upstreams ---------------------------------------------------------------------------------
+ */
+
+static void load_peers(const struct config *config, struct credentials *credentials,
+		       struct complaints *faults, struct complaints *warnings)
+{
+	struct peer_trust trust = {0};
+
+	credentials->first_upstream = config->upstreams;
+	credentials->peers = calloc(config->upstream_count + 1, sizeof(*credentials->peers));
+	for (size_t i = 0; credentials->peers && i < config->upstream_count; i++) {
+		const struct config_upstream *upstream = &config->upstreams[i];
+		struct tls_peer **peers;
+
+		credentials->upstream_count = i + 1;
+		if (!upstream->tls.enabled)
+			continue;
+		peers = calloc(upstream->server_count + 1, sizeof(struct tls_peer *));
+		credentials->peers[i] = peers;
+		/* Without peers the servers would be spoken with in plain text. */
+		if (!peers)
+			complaints_add(faults, upstream->tls.line,
+				       "upstream %s: tls: out of memory", upstream->name);
+		else
+			peers_create(upstream, &trust, peers, faults, warnings);
+	}
+	peer_trust_drop(&trust);
+}
+
+static void free_peers(struct credentials *credentials)
+{
+	for (size_t i = 0; i < credentials->upstream_count; i++) {
+		struct tls_peer **peers = credentials->peers[i];
+
+		for (size_t j = 0; peers && peers[j]; j++)
+			peer_free(peers[j]);
+		free(peers);
+	}
+	free(credentials->peers);
+}
+
+/* --- all ---------------------------------------------------------------------------------------
+ */
 
 int credentials_load(const struct config *config, const struct ticket_keys *tickets,
 		     struct credentials **result, struct error *warnings, struct error *error)
@@ -100,6 +152,7 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 		if (config->services[i].tls.enabled)
 			load_site(&config->services[i], tickets, &credentials->sites[i], &faults,
 				  &soon);
+	load_peers(config, credentials, &faults, &soon);
 	reads_keys = false;
 	warnings->text[0] = '\0';
 	if (soon.count)
@@ -118,9 +171,12 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 
 void credentials_free(struct credentials *credentials)
 {
+	if (!credentials)
+		return;
 	reads_keys = true;
-	for (size_t i = 0; credentials && i < credentials->count; i++)
+	for (size_t i = 0; i < credentials->count; i++)
 		site_free(credentials->sites[i]);
+	free_peers(credentials);
 	free(credentials);
 	reads_keys = false;
 }
@@ -129,4 +185,12 @@ const struct tls_site *credentials_site(const struct credentials *credentials,
 					const struct config_service *listener)
 {
 	return credentials->sites[listener - credentials->first];
+}
+
+struct tls_peer *credentials_peer(const struct credentials *credentials,
+				  const struct config_upstream *upstream, size_t nth)
+{
+	struct tls_peer **peers = credentials->peers[upstream - credentials->first_upstream];
+
+	return peers ? peers[nth] : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a configuration's listeners prove themselves by: certificates, private keys, and the keys of
- * session tickets.
+ * session tickets; and what servers of its upstreams have to prove, and are shown.
  *
  * The supervisor reads the files, as root, before a proxy is started or the running one replaced; a
  * proxy inherits the result and opens none. So a reload with a wrong file changes nothing, and a
@@ -17,6 +17,8 @@
 struct credentials;
 /* Of one listener. */
 struct tls_site;
+/* Of one server. */
+struct tls_peer;
 
 /*
  * Reads every file that @config's tls blocks name. On failure @error holds every complaint, a line
@@ -32,5 +34,8 @@ void credentials_free(struct credentials *credentials);
 /* NULL: the listener has no TLS. @listener: of the configuration that was loaded. */
 const struct tls_site *credentials_site(const struct credentials *credentials,
 					const struct config_service *listener);
+/* The @nth server of an upstream. NULL: it is spoken with in plain text. */
+struct tls_peer *credentials_peer(const struct credentials *credentials,
+				  const struct config_upstream *upstream, size_t nth);
 
 #endif

@@ -14,33 +14,52 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proxy/net/site.h"
+#include "proxy/net/tls_client.h"
 
-enum { SUBJECT_MAX = 512 };
+#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+/* Ephemeral keys and AEADs only: what record.c can speak. */
+#define CIPHERS_12                                                                                 \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define GROUPS "X25519:P-256:P-384"
 
-struct secret {
-	uint8_t data[RECORD_SECRET_SIZE];
-	size_t size; /* 0: not known yet */
-};
-
-struct handshake {
-	struct stream *stream;
-	SSL *ssl;
-	struct secret client, server;   /* TLS 1.3: of application traffic */
-	uint64_t sent;                  /* records under the server's */
-	int alert_sent, alert_received; /* −1: none */
+enum {
+	SUBJECT_MAX = 512,
+	SECURITY_LEVEL = 2,       /* RSA from 2048 bits, curves from 224, SHA-2 */
+	RECEIVED_MAX = 128 << 10, /* bytes; the longest chain that is taken is half of it */
 };
 
 /* --- the stream as a BIO ------------------------------------------------------------------------
  */
 
+static int read_given(BIO *bio, struct handshake *handshake, char *data, size_t size)
+{
+	if (size > handshake->given_size)
+		size = handshake->given_size;
+	if (!size) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	memcpy(data, handshake->given, size);
+	handshake->given += size;
+	handshake->given_size -= size;
+	return (int)size;
+}
+
 /* What was received with the ClientHello first, then the socket. */
 static int read_stream(BIO *bio, char *data, int size)
 {
-	struct stream *stream = BIO_get_data(bio);
+	struct handshake *handshake = BIO_get_data(bio);
+	struct stream *stream = handshake->stream;
 	struct tls *tls = stream->tls;
 	ssize_t count = buffer_length(tls->in);
 
 	BIO_clear_retry_flags(bio);
+	if (tls->open)
+		return read_given(bio, handshake, data, (size_t)size);
+	if (handshake_overran(handshake))
+		return -1;
 	if (count) {
 		if (count > size)
 			count = size;
@@ -53,14 +72,17 @@ static int read_stream(BIO *bio, char *data, int size)
 	count = stream_receive(stream, data, (size_t)size);
 	if (count == -EAGAIN)
 		BIO_set_retry_read(bio);
-	return count < 0 ? -1 : (int)count;
+	if (count < 0)
+		return -1;
+	handshake->received += (uint32_t)count;
+	return (int)count;
 }
 
 static int write_stream(BIO *bio, const char *data, int size)
 {
-	struct stream *stream = BIO_get_data(bio);
+	const struct handshake *handshake = BIO_get_data(bio);
 	const struct iovec part = {(void *)data, (size_t)size};
-	ssize_t count = stream_send(stream, &part, 1);
+	ssize_t count = stream_send(handshake->stream, &part, 1);
 
 	BIO_clear_retry_flags(bio);
 	if (count == -EAGAIN)
@@ -88,7 +110,7 @@ static void make_method(void)
 	BIO_meth_set_ctrl(stream_method, control);
 }
 
-static BIO *open_bio(struct stream *stream)
+static BIO *open_bio(struct handshake *handshake)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	BIO *bio;
@@ -96,7 +118,7 @@ static BIO *open_bio(struct stream *stream)
 	pthread_once(&once, make_method);
 	bio = stream_method ? BIO_new(stream_method) : NULL;
 	if (bio) {
-		BIO_set_data(bio, stream);
+		BIO_set_data(bio, handshake);
 		BIO_set_init(bio, 1);
 	}
 	return bio;
@@ -111,7 +133,7 @@ static int digit(char c)
 }
 
 /* The last word of "LABEL RANDOM SECRET". */
-static void take_secret(struct secret *secret, const char *line)
+static void take_secret(struct handshake_secret *secret, const char *line)
 {
 	const char *hex = strrchr(line, ' ') + 1;
 	size_t size = strlen(hex) / 2;
@@ -138,6 +160,21 @@ static void note_secret(const SSL *ssl, const char *line)
 		take_secret(&handshake->server, line);
 }
 
+static bool is_client(const struct handshake *handshake)
+{
+	return handshake->stream->tls->peer != NULL;
+}
+
+static const struct handshake_secret *our_secret(const struct handshake *handshake)
+{
+	return is_client(handshake) ? &handshake->client : &handshake->server;
+}
+
+static const struct handshake_secret *their_secret(const struct handshake *handshake)
+{
+	return is_client(handshake) ? &handshake->server : &handshake->client;
+}
+
 static void note_message(int sent, int version, int type, const void *data, size_t length, SSL *ssl,
 			 void *argument)
 {
@@ -147,7 +184,7 @@ static void note_message(int sent, int version, int type, const void *data, size
 	(void)data;
 	(void)length;
 	(void)argument;
-	if (sent && type == SSL3_RT_HEADER && handshake->server.size)
+	if (sent && type == SSL3_RT_HEADER && our_secret(handshake)->size)
 		handshake->sent++;
 }
 
@@ -167,11 +204,19 @@ bool handshake_offers_http2(const SSL *ssl)
 	return handshake->stream->tls->offers_http2;
 }
 
-void handshake_prepare(SSL_CTX *context)
+bool handshake_prepare(SSL_CTX *context, bool only_13)
 {
 	SSL_CTX_set_keylog_callback(context, note_secret);
 	SSL_CTX_set_msg_callback(context, note_message);
 	SSL_CTX_set_info_callback(context, note_alert);
+	SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_security_level(context, SECURITY_LEVEL);
+	return SSL_CTX_set_min_proto_version(context, only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) ==
+		       1 &&
+	       SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 &&
+	       SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
+	       SSL_CTX_set1_groups_list(context, GROUPS) == 1;
 }
 
 /* --- its life ----------------------------------------------------------------------------------
@@ -187,15 +232,23 @@ struct handshake *handshake_create(struct stream *stream, SSL_CTX *context)
 	handshake->stream = stream;
 	handshake->alert_sent = handshake->alert_received = -1;
 	handshake->ssl = SSL_new(context);
-	bio = handshake->ssl ? open_bio(stream) : NULL;
+	bio = handshake->ssl ? open_bio(handshake) : NULL;
 	if (!bio) {
 		handshake_free(handshake);
 		return NULL;
 	}
 	SSL_set_bio(handshake->ssl, bio, bio);
 	SSL_set_app_data(handshake->ssl, handshake);
-	SSL_set_accept_state(handshake->ssl);
+	if (is_client(handshake))
+		SSL_set_connect_state(handshake->ssl);
+	else
+		SSL_set_accept_state(handshake->ssl);
 	return handshake;
+}
+
+bool handshake_overran(const struct handshake *handshake)
+{
+	return handshake->received > RECEIVED_MAX;
 }
 
 void handshake_free(struct handshake *handshake)
@@ -228,6 +281,8 @@ static enum fw_verdict explain(const struct handshake *handshake, int error)
 
 	if (handshake->alert_received >= 0)
 		return FW_HANDSHAKE_REJECTED;
+	if (handshake_overran(handshake))
+		return FW_BAD_HANDSHAKE;
 	if (error == SSL_ERROR_SYSCALL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		return FW_CLIENT_CLOSED;
 	if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ||
@@ -249,7 +304,7 @@ int handshake_step(struct handshake *handshake)
 	error = SSL_get_error(handshake->ssl, result);
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return 0;
-	verdict = explain(handshake, error);
+	verdict = is_client(handshake) ? tls_client_explain(handshake) : explain(handshake, error);
 	ERR_clear_error();
 	return -(int)verdict;
 }
@@ -281,18 +336,20 @@ static bool harvest_12(SSL *ssl, int cipher, struct records *records)
 
 	SSL_get_client_random(ssl, client, sizeof(client));
 	SSL_get_server_random(ssl, server, sizeof(server));
-	done = records_begin_12(records, (enum record_cipher)cipher, master, size, client, server);
+	done = records_begin_12(records, (enum record_cipher)cipher, !SSL_is_server(ssl), master,
+				size, client, server);
 	OPENSSL_cleanse(master, sizeof(master));
 	return done;
 }
 
 static bool harvest_13(const struct handshake *handshake, int cipher, struct tls *tls)
 {
-	const struct secret *client = &handshake->client, *server = &handshake->server;
+	const struct handshake_secret *ours = our_secret(handshake),
+				      *theirs = their_secret(handshake);
 
-	if (!client->size || client->size != server->size ||
+	if (!ours->size || ours->size != theirs->size ||
 	    !records_begin_13(tls->engine->records, &tls->records, (enum record_cipher)cipher,
-			      client->data, server->data, client->size))
+			      theirs->data, ours->data, ours->size))
 		return false;
 	tls->records.out.sequence = handshake->sent;
 	return true;
@@ -352,7 +409,7 @@ int handshake_harvest(struct handshake *handshake, struct tls *tls)
 	tls->most = record_limit_of(ssl);
 	SSL_get0_alpn_selected(ssl, &protocol, &protocol_length);
 	tls->http2 = protocol_length == 2 && !memcmp(protocol, "h2", 2);
-	if (certificate && site_forwards_client(tls->site)) {
+	if (tls->site && certificate && site_forwards_client(tls->site)) {
 		tls->client = describe_client(certificate);
 		if (!tls->client)
 			return -FW_MEMORY;

@@ -173,10 +173,12 @@ static size_t fixed_size(enum record_cipher cipher)
 	return cipher == RECORD_CHACHA20_POLY1305 ? RECORD_NONCE_SIZE : SALT_SIZE;
 }
 
-bool records_begin_12(struct records *records, enum record_cipher cipher, const uint8_t *master,
-		      size_t size, const uint8_t client_random[RANDOM_SIZE],
+bool records_begin_12(struct records *records, enum record_cipher cipher, bool client,
+		      const uint8_t *master, size_t size, const uint8_t client_random[RANDOM_SIZE],
 		      const uint8_t server_random[RANDOM_SIZE])
 {
+	struct record_key *of_client = client ? &records->out : &records->in;
+	struct record_key *of_server = client ? &records->in : &records->out;
 	size_t key = ciphers[cipher].key_size, fixed = fixed_size(cipher);
 	const OSSL_PARAM params[] = {
 		text(OSSL_KDF_PARAM_DIGEST, ciphers[cipher].digest),
@@ -191,10 +193,10 @@ bool records_begin_12(struct records *records, enum record_cipher cipher, const 
 
 	*records = (struct records){.cipher = (uint8_t)cipher};
 	/* The client's come first (RFC 5246 section 6.3). */
-	memcpy(records->in.key, at, key);
-	memcpy(records->out.key, at += key, key);
-	memcpy(records->in.nonce, at += key, fixed);
-	memcpy(records->out.nonce, at += fixed, fixed);
+	memcpy(of_client->key, at, key);
+	memcpy(of_server->key, at += key, key);
+	memcpy(of_client->nonce, at += key, fixed);
+	memcpy(of_server->nonce, at += fixed, fixed);
 	records->in.sequence = records->out.sequence = 1; /* each Finished was the first */
 	OPENSSL_cleanse(block, sizeof(block));
 	return done;

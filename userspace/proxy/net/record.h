@@ -67,9 +67,10 @@ void record_engine_free(struct record_engine *engine);
 bool records_begin_13(struct record_engine *engine, struct records *records,
 		      enum record_cipher cipher, const uint8_t *in_secret,
 		      const uint8_t *out_secret, size_t size);
-/* TLS 1.2: keys of the master secret, for the server's side; both Finished have been sent. */
-bool records_begin_12(struct records *records, enum record_cipher cipher, const uint8_t *master,
-		      size_t size, const uint8_t client_random[32],
+/* TLS 1.2: keys of the master secret, for the client's side or the server's; both Finished have
+ * been sent. */
+bool records_begin_12(struct records *records, enum record_cipher cipher, bool client,
+		      const uint8_t *master, size_t size, const uint8_t client_random[32],
 		      const uint8_t server_random[32]);
 
 /* Whether each record bears a part of its nonce: the number that it has. */

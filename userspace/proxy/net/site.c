@@ -10,16 +10,7 @@
 #include "proxy/net/handshake.h"
 #include "proxy/net/ktls.h"
 
-#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-/* Ephemeral keys and AEADs only: what record.c can speak. */
-#define CIPHERS_12                                                                                 \
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:P-256:P-384"
-
 enum {
-	SECURITY_LEVEL = 2,          /* RSA from 2048 bits, curves from 224, SHA-2 */
 	CLIENT_CHAIN_MAX = 32 << 10, /* bytes that a client may send as its certificates */
 	TICKETS_13 = 1,              /* of one handshake */
 	STAPLES_MAX = 4,             /* one for each kind of key */
@@ -201,21 +192,6 @@ static bool demand_client_certificates(SSL_CTX *context, const struct config_tls
 	return true;
 }
 
-static bool set_protocol(SSL_CTX *context, const struct config_tls *tls)
-{
-	SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-					     SSL_OP_CIPHER_SERVER_PREFERENCE |
-					     SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_security_level(context, SECURITY_LEVEL);
-	return SSL_CTX_set_min_proto_version(context,
-					     tls->only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
-	       SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 &&
-	       SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
-	       SSL_CTX_set1_groups_list(context, GROUPS) == 1;
-}
-
 static bool set_tickets(SSL_CTX *context, const struct tls_site *site)
 {
 	SSL_CTX_set_timeout(context, TICKET_LIFETIME_S);
@@ -232,16 +208,17 @@ static SSL_CTX *make_context(const struct config_service *listener, struct tls_s
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
-	if (!context || !set_protocol(context, &listener->tls) || !set_tickets(context, site) ||
-	    !set_session_context(context, listener, authorities) ||
+	if (!context || !handshake_prepare(context, listener->tls.only_13) ||
+	    !set_tickets(context, site) || !set_session_context(context, listener, authorities) ||
 	    !demand_client_certificates(context, &listener->tls, authorities)) {
 		SSL_CTX_free(context);
 		return NULL;
 	}
+	SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_app_data(context, site);
 	if (site->is_http)
 		SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
-	handshake_prepare(context);
 	return context;
 }
 
@@ -317,14 +294,14 @@ static void add_names(struct tls_site *site, const struct certificate *certifica
 }
 
 static bool add_certificate(const struct config_service *listener, struct tls_site *site,
-			    struct certificate *certificate, STACK_OF(X509) * authorities,
-			    struct complaints *faults)
+			    const char *owner, struct certificate *certificate,
+			    STACK_OF(X509) * authorities, struct complaints *faults)
 {
 	struct identity *identity = find_identity(listener, site, certificate, authorities);
 	const char *reason;
 
 	if (!identity) {
-		certificate_complain(faults, listener, "certificate", certificate->file,
+		certificate_complain(faults, owner, "certificate", certificate->file,
 				     "the TLS library refuses: %s",
 				     ERR_reason_error_string(ERR_get_error()));
 		return false;
@@ -332,7 +309,7 @@ static bool add_certificate(const struct config_service *listener, struct tls_si
 	if (SSL_CTX_use_cert_and_key(identity->context, certificate->leaf, certificate->key,
 				     certificate->chain, 1) != 1) {
 		reason = ERR_reason_error_string(ERR_peek_last_error());
-		certificate_complain(faults, listener, "certificate", certificate->file,
+		certificate_complain(faults, owner, "certificate", certificate->file,
 				     "can't be used: %s", reason ? reason : "unknown reason");
 		ERR_clear_error();
 		return false;
@@ -383,7 +360,8 @@ struct tls_site *site_create(const struct config_service *listener,
 	bool good = site && allocate(site, certificates);
 
 	if (good && tls->client_ca.path) {
-		authorities = certificates_read(listener, "client_ca", &tls->client_ca, faults);
+		authorities = certificates_read(certificates->owner, "client_ca", &tls->client_ca,
+						faults);
 		good = authorities != NULL;
 	}
 	if (good) {
@@ -394,7 +372,8 @@ struct tls_site *site_create(const struct config_service *listener,
 		site->hands_over = tls->kernel && ktls_is_there();
 	}
 	for (size_t i = 0; good && i < certificates->count; i++)
-		good = add_certificate(listener, site, &certificates->list[i], authorities, faults);
+		good = add_certificate(listener, site, certificates->owner, &certificates->list[i],
+				       authorities, faults);
 	sk_X509_pop_free(authorities, X509_free);
 	if (!good) {
 		site_free(site);

@@ -64,9 +64,9 @@ static struct certificate *judge(OCSP_BASICRESP *basic, const struct certificate
 	return NULL;
 }
 
-static void take(const struct config_service *listener, const struct config_file *file,
-		 const struct certificates *certificates, const unsigned char *data, size_t size,
-		 struct complaints *faults, struct complaints *warnings)
+static void take(const struct config_file *file, const struct certificates *certificates,
+		 const unsigned char *data, size_t size, struct complaints *faults,
+		 struct complaints *warnings)
 {
 	const unsigned char *at = data;
 	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)size);
@@ -80,9 +80,9 @@ static void take(const struct config_service *listener, const struct config_file
 	else
 		certificate = judge(basic, certificates, &until, &fault);
 	if (fault) {
-		certificate_complain(faults, listener, "ocsp", file, "%s", fault);
+		certificate_complain(faults, certificates->owner, "ocsp", file, "%s", fault);
 	} else if (until && until + CLOCK_SLACK_S < time(NULL)) {
-		certificate_complain(warnings, listener, "ocsp", file,
+		certificate_complain(warnings, certificates->owner, "ocsp", file,
 				     "it is out of date, and not used");
 	} else if (!certificate->staple && (certificate->staple = malloc(size))) {
 		memcpy(certificate->staple, data, size);
@@ -94,22 +94,21 @@ static void take(const struct config_service *listener, const struct config_file
 	ERR_clear_error();
 }
 
-void staple_load(const struct config_service *listener, const struct config_file *file,
-		 const struct certificates *certificates, struct complaints *faults,
-		 struct complaints *warnings)
+void staple_load(const struct config_file *file, const struct certificates *certificates,
+		 struct complaints *faults, struct complaints *warnings)
 {
 	unsigned char data[STAPLE_SIZE_MAX + 1];
 	FILE *stream = fopen(file->path, "re");
 	size_t size = stream ? fread(data, 1, sizeof(data), stream) : 0;
 
 	if (!stream)
-		certificate_complain(faults, listener, "ocsp", file, "can't be read: %s",
+		certificate_complain(faults, certificates->owner, "ocsp", file, "can't be read: %s",
 				     strerror(errno));
 	else if (size > STAPLE_SIZE_MAX)
-		certificate_complain(faults, listener, "ocsp", file, "is larger than %d bytes",
-				     STAPLE_SIZE_MAX);
+		certificate_complain(faults, certificates->owner, "ocsp", file,
+				     "is larger than %d bytes", STAPLE_SIZE_MAX);
 	else
-		take(listener, file, certificates, data, size, faults, warnings);
+		take(file, certificates, data, size, faults, warnings);
 	if (stream)
 		fclose(stream);
 }

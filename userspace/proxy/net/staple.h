@@ -9,8 +9,7 @@
 
 #include "proxy/net/certificate.h"
 
-void staple_load(const struct config_service *listener, const struct config_file *file,
-		 const struct certificates *certificates, struct complaints *faults,
-		 struct complaints *warnings);
+void staple_load(const struct config_file *file, const struct certificates *certificates,
+		 struct complaints *faults, struct complaints *warnings);
 
 #endif

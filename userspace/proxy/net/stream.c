@@ -141,6 +141,15 @@ bool stream_is_silent(const struct stream *stream)
 	return recv(stream->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+bool stream_is_quiet(struct stream *stream)
+{
+	char byte;
+
+	if (!stream_is(stream, STREAM_READABLE | STREAM_ENDING))
+		return true;
+	return stream->tls && tls_read(stream, &byte, 1) == -EAGAIN;
+}
+
 void stream_look(struct stream *stream)
 {
 	if (stream_is_silent(stream))

@@ -76,7 +76,10 @@ ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size);
 
 /* Whether nothing has come that was not read, nor the end: asks the kernel, ahead of epoll. */
 bool stream_is_silent(const struct stream *stream);
-/* Takes note if so: a splice that came short does not tell. */
+/* The same as far as is known, and of content alone: with TLS what is none (keys, tickets) is taken
+ * in on the way, and a byte of what is may be lost. Whoever is not quiet is to be closed. */
+bool stream_is_quiet(struct stream *stream);
+/* Takes note if it is silent: a splice that came short does not tell. */
 void stream_look(struct stream *stream);
 
 /* Tells the peer that no more follows. 0; −EAGAIN: there is no room to say so, and it is to be

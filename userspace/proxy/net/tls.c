@@ -10,7 +10,7 @@
 
 enum { CONNECTIONS_KEPT = 1024 };
 
-struct tls_engine *tls_engine_create(struct pool_budget *budget)
+struct tls_engine *tls_engine_create(struct pool_budget *budget, struct buffers *buffers)
 {
 	struct tls_engine *engine = calloc(1, sizeof(*engine));
 
@@ -22,6 +22,8 @@ struct tls_engine *tls_engine_create(struct pool_budget *budget)
 		return NULL;
 	}
 	pool_init(&engine->connections, sizeof(struct tls), CONNECTIONS_KEPT, budget);
+	engine->ledger = (struct ledger){.budget = budget, .buffers = buffers, .threads = 1};
+	account_open(&engine->account, &engine->ledger, 0);
 	return engine;
 }
 
@@ -57,7 +59,7 @@ void tls_feed(struct stream *stream, struct buffer **early)
 	*early = NULL;
 }
 
-static void end_handshake(struct tls *tls)
+void tls_end_handshake(struct tls *tls)
 {
 	if (!tls->handshake)
 		return;
@@ -72,13 +74,16 @@ void tls_free(struct stream *stream)
 
 	if (!tls)
 		return;
-	end_handshake(tls);
+	tls_end_handshake(tls);
 	buffer_give(&tls->in);
 	buffer_give(&tls->out);
 	free(tls->name);
 	free(tls->client);
 	OPENSSL_cleanse(&tls->records, sizeof(tls->records));
-	account_give(tls->account, &tls->engine->connections, tls);
+	if (tls->engine)
+		account_give(tls->account, &tls->engine->connections, tls);
+	else
+		free(tls); /* between two threads */
 	stream->tls = NULL;
 }
 
@@ -221,11 +226,13 @@ int tls_greet(struct stream *stream)
 static int begin_handshake(struct stream *stream)
 {
 	struct tls *tls = stream->tls;
-	SSL_CTX *context = site_context(tls->site, tls->name ? tls->name : "");
 
 	if (!account_charge(tls->account, TLS_HANDSHAKE_CHARGE))
 		return -FW_MEMORY;
-	tls->handshake = handshake_create(stream, context);
+	tls->handshake =
+		tls->peer ? tls_client_handshake(stream)
+			  : handshake_create(stream,
+					     site_context(tls->site, tls->name ? tls->name : ""));
 	if (tls->handshake)
 		return 0;
 	account_discharge(tls->account, TLS_HANDSHAKE_CHARGE);
@@ -242,7 +249,8 @@ int tls_shake(struct stream *stream)
 	if (result <= 0)
 		return result;
 	result = handshake_harvest(tls->handshake, tls);
-	end_handshake(tls);
 	tls->open = result > 0;
+	if (!tls->open || !tls_client_wants_ticket(tls))
+		tls_end_handshake(tls);
 	return result;
 }

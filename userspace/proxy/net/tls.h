@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * TLS on a stream, as those above it see it: put on when the connection is accepted, brought to an
- * end of its handshake step by step, and from then on unnoticed.
+ * end of its handshake step by step, and from then on unnoticed. With a server: tls_client.h.
  *
  *     tls_begin ──→ tls_greet: the ClientHello is whole ──→ tls_shake … ──→ stream_read,
  * stream_write
@@ -21,8 +21,8 @@
 /* What the connections of one thread share. */
 struct tls_engine;
 
-/* NULL: no memory. @budget outlives it. */
-struct tls_engine *tls_engine_create(struct pool_budget *budget);
+/* NULL: no memory. @budget and @buffers, the thread's, outlive it. */
+struct tls_engine *tls_engine_create(struct pool_budget *budget, struct buffers *buffers);
 void tls_engine_free(struct tls_engine *engine); /* NULL is allowed */
 
 /* From now on the stream speaks TLS. @account, to which what it needs is charged, outlives the

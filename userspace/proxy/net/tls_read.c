@@ -100,7 +100,8 @@ static int charge(struct stream *stream)
 }
 
 /* TLS 1.3: the one message that a client may still send, whole and alone in its record, as the key
- * changes behind it. RFC 8446 would let it come in pieces; nobody cuts five bytes. */
+ * changes behind it. RFC 8446 would let it come in pieces; nobody cuts five bytes. A server's may
+ * come behind tickets. */
 static int take_key_update(struct stream *stream, const struct record_content *content)
 {
 	static const uint8_t message[] = {MESSAGE_KEY_UPDATE, 0, 0, 1};
@@ -115,12 +116,28 @@ static int take_key_update(struct stream *stream, const struct record_content *c
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_ILLEGAL_PARAMETER);
 	if (!record_update_key(tls->engine->records, &tls->records, &tls->records.in))
 		return -ENOMEM;
+	tls_end_handshake(tls); /* the library knows no key but the first */
 	/* However many ask before we have something to say, one answer does. */
 	tls->owes_key_update |= asks == 1;
 	return charge(stream);
 }
 
-/* A ClientHello on a TLS 1.2 connection: no. */
+/* TLS 1.3's messages, which came as the @size bytes at @record. */
+static int take_messages(struct stream *stream, struct record_content *content,
+			 const uint8_t *record, size_t size)
+{
+	struct tls *tls = stream->tls;
+
+	if (tls->peer) {
+		if (tls_client_take_tickets(tls, content, record, size) < 0)
+			return tls_fail(stream, FW_BAD_RECORD, ALERT_UNEXPECTED_MESSAGE);
+		if (!content->length)
+			return charge(stream);
+	}
+	return take_key_update(stream, content);
+}
+
+/* A ClientHello, or a server's request for one, on a TLS 1.2 connection: no. */
 static int take_renegotiation(struct stream *stream)
 {
 	int code = charge(stream);
@@ -141,6 +158,10 @@ static int take_alert(struct stream *stream, const struct record_content *conten
 	    (!stream->tls->records.is_13 && content->data[0] == WARNING))
 		return charge(stream);
 	stream->tls->closed = true;
+	if (stream->tls->peer) {
+		stream->tls->fault = FW_UPSTREAM_TLS;
+		tls_client_note_fault(stream, content->data[1], true);
+	}
 	return -ECONNRESET;
 }
 
@@ -169,10 +190,17 @@ static int take_record(struct stream *stream, struct window *window, size_t size
 	/* What TLS 1.3 protects is content, from outside (RFC 8446 section 5.2). */
 	if (tls->records.is_13 && *record != RECORD_DATA)
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_UNEXPECTED_MESSAGE);
+	if (tls->handshake) /* which may have to open it, too */
+		memcpy(tls->engine->out, record, size);
 	if (!record_open(tls->engine->records, &tls->records, record, size, &content))
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_BAD_RECORD_MAC);
 	if (content.length > tls->most)
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_RECORD_OVERFLOW);
+	if (content.type != RECORD_HANDSHAKE) {
+		if (tls->skips) /* nothing comes in the middle of a message */
+			return tls_fail(stream, FW_BAD_RECORD, ALERT_UNEXPECTED_MESSAGE);
+		tls_end_handshake(tls);
+	}
 	window->at += size;
 	switch (content.type) {
 	case RECORD_DATA:
@@ -180,7 +208,7 @@ static int take_record(struct stream *stream, struct window *window, size_t size
 	case RECORD_ALERT:
 		return take_alert(stream, &content);
 	case RECORD_HANDSHAKE:
-		return tls->records.is_13 ? take_key_update(stream, &content)
+		return tls->records.is_13 ? take_messages(stream, &content, tls->engine->out, size)
 					  : take_renegotiation(stream);
 	default:
 		return tls_fail(stream, FW_BAD_RECORD, ALERT_UNEXPECTED_MESSAGE);
@@ -223,6 +251,9 @@ static ssize_t fill(struct stream *stream, struct window *window, uint8_t *data,
 		count = receive(stream, window);
 		if (count < 0)
 			return count;
+		/* A server's end that it does not vouch for may be an attacker's. */
+		if (count == 0 && tls->peer)
+			return -ECONNRESET;
 		tls->ended = count == 0;
 	}
 	return (ssize_t)done;

@@ -18,6 +18,8 @@ enum {
 struct tls_engine {
 	struct record_engine *records;
 	struct pool connections;
+	struct ledger ledger;
+	struct account account; /* of connections to servers: nobody's but the thread's */
 	uint8_t in[TLS_SCRATCH_IN];
 	uint8_t out[TLS_SCRATCH_OUT];
 };
@@ -57,8 +59,9 @@ struct tls_client {
 struct tls {
 	struct tls_engine *engine;
 	struct account *account;
-	const struct tls_site *site;
-	struct handshake *handshake; /* NULL: not begun, or complete */
+	const struct tls_site *site; /* whose client it is, or … */
+	struct tls_peer *peer;       /* … which server; the other is NULL */
+	struct handshake *handshake; /* NULL: not begun, or complete and no more of use */
 	struct buffer *in;           /* received, and not delivered; NULL: nothing */
 	struct buffer *out;          /* sealed, and not sent; NULL: nothing */
 	char *name;
@@ -70,6 +73,7 @@ struct tls {
 	uint32_t owed;  /* bytes of content that `out` stands for, and that nobody counts as sent */
 	uint32_t burst; /* bytes sent since a pause, as far as that matters */
 	uint32_t carried; /* bytes received since `idle` was 0 */
+	uint32_t skips;   /* bytes of a ticket that are still to come */
 	uint16_t idle;    /* records that carried nothing */
 	uint16_t most;    /* bytes of content in a record: max_fragment_length (RFC 6066) */
 	uint8_t fault;    /* enum fw_verdict */
@@ -85,6 +89,8 @@ struct tls {
 };
 
 /* tls.c */
+/* Lets go of the library's objects. */
+void tls_end_handshake(struct tls *tls);
 /* Sends an alert in plain text, before there are keys. */
 void tls_alert_plainly(struct stream *stream, enum tls_alert alert);
 /* Lets go of everything; the stream is plain again. */
@@ -98,6 +104,19 @@ int tls_shutdown(struct stream *stream);
  * that @size bytes have. */
 int tls_pass(struct stream *stream);
 void tls_passed(struct stream *stream, size_t size);
+
+/* tls_client.c: the handshake with a server. NULL: no memory. */
+struct handshake *tls_client_handshake(struct stream *stream);
+/* Why it failed: in the log, too. */
+enum fw_verdict tls_client_explain(const struct handshake *handshake);
+/* Whether it is to be kept until it has seen a ticket. */
+bool tls_client_wants_ticket(const struct tls *tls);
+/* Takes the tickets off the front of what was in a record of TLS 1.3's handshake, which came as the
+ * @size bytes at @record. 0, or −EBADMSG. */
+int tls_client_take_tickets(struct tls *tls, struct record_content *content, const uint8_t *record,
+			    size_t size);
+/* Logs that an alert ends the connection: the server's, or one to it. */
+void tls_client_note_fault(const struct stream *stream, enum tls_alert alert, bool received);
 
 /* tls_write.c, for tls_read.c */
 /* Warns the client, if there is room to. 0 or −errno. */

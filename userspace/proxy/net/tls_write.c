@@ -117,6 +117,10 @@ int tls_fail(struct stream *stream, enum fw_verdict verdict, enum tls_alert aler
 {
 	struct tls *tls = stream->tls;
 
+	if (tls->peer) {
+		verdict = FW_UPSTREAM_TLS;
+		tls_client_note_fault(stream, alert, false);
+	}
 	tls->fault = (uint8_t)verdict;
 	if (!tls->closed && flush(stream) == 0)
 		send_alert(stream, FATAL, alert);
@@ -129,7 +133,7 @@ int tls_shutdown(struct stream *stream)
 	struct tls *tls = stream->tls;
 	int code;
 
-	if (!tls->open)
+	if (!tls->open || !tls->engine)
 		return 0;
 	code = flush(stream);
 	if (code < 0 || tls->closed)

@@ -92,7 +92,7 @@ static inline void make_world(const char *kernel)
 	budget = (struct pool_budget){.limit = 1 << 22};
 	buffers_init(&buffers, &budget);
 	account_open(&account, &ledger, 0);
-	engine = tls_engine_create(&budget);
+	engine = tls_engine_create(&budget, &buffers);
 	assert_non_null(engine);
 }
 

@@ -81,7 +81,7 @@ static struct ends ends_of(enum record_cipher cipher, bool is_13)
 		assert_true(records_begin_13(ends.engine, &ends.server, cipher, secret[0],
 					     secret[1], cipher == RECORD_AES_256_GCM ? 48 : 32));
 	else
-		assert_true(records_begin_12(&ends.server, cipher, secret[0], 48, random[0],
+		assert_true(records_begin_12(&ends.server, cipher, false, secret[0], 48, random[0],
 					     random[1]));
 	turn_around(&ends);
 	return ends;

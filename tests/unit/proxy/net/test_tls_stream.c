@@ -57,8 +57,8 @@ static void open_pair(bool is_13)
 		assert_true(records_begin_13(other, &stream.tls->records, RECORD_AES_128_GCM,
 					     secret[0], secret[1], 32));
 	else
-		assert_true(records_begin_12(&stream.tls->records, RECORD_AES_128_GCM, secret[0],
-					     48, random, random));
+		assert_true(records_begin_12(&stream.tls->records, RECORD_AES_128_GCM, false,
+					     secret[0], 48, random, random));
 	client = stream.tls->records;
 	client.in = stream.tls->records.out;
 	client.out = stream.tls->records.in;
@@ -71,7 +71,7 @@ static int begin_version(bool is_13)
 	account_open(&account, &ledger, 0);
 	assert_int_equal(loop_init(&loop), 0);
 	loop.now_ns = 100 * CLOCK_SEC;
-	engine = tls_engine_create(&budget);
+	engine = tls_engine_create(&budget, &buffers);
 	other = record_engine_create();
 	open_pair(is_13);
 	return 0;
