@@ -80,8 +80,11 @@ static void tick(struct timer *timer)
 		report_suppressed(listener);
 	}
 	load_measure(worker);
-	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
+	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++) {
 		idle += upstream_idle(worker->pools[i]);
+		board_add(worker->board, METRIC_UPSTREAM_STEALS,
+			  upstream_take_steals(worker->pools[i]));
+	}
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
 	pipes_trim(&worker->pipes);
 	board_set(worker->board, METRIC_PIPES, worker->pipes.open);

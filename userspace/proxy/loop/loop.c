@@ -90,12 +90,17 @@ void loop_requeue(struct loop *loop, struct source *source)
 		list_append(&loop->ready, &source->node);
 }
 
-void loop_close(struct loop *loop, struct source *source)
+void loop_abandon(struct loop *loop, struct source *source)
 {
-	close(source->fd); /* and with it, its last descriptor, the file leaves epoll */
 	source->fd = -1;
 	list_remove(&source->node);
 	list_append(&loop->closed, &source->node);
+}
+
+void loop_close(struct loop *loop, struct source *source)
+{
+	close(source->fd); /* and with it, its last descriptor, the file leaves epoll */
+	loop_abandon(loop, source);
 }
 
 static int timeout_ms(const struct loop *loop, uint64_t now_ns)

@@ -63,6 +63,9 @@ void loop_requeue(struct loop *loop, struct source *source);
 /* No more events. Needed only before closing a descriptor that another process holds too: epoll
  * watches the open file, and would go on doing so. */
 void loop_unwatch(struct loop *loop, struct source *source);
+/* Another thread has the descriptor, and watches it: lets go of it as loop_close() does, but leaves
+ * it open. */
+void loop_abandon(struct loop *loop, struct source *source);
 /* Closes the descriptor now, calls `release` (NULL: nothing) when the turn is over. */
 void loop_close(struct loop *loop, struct source *source);
 

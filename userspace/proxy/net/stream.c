@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "proxy/net/tls_state.h"
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
@@ -20,6 +21,22 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, bool connectin
 		events |= EPOLLOUT;
 	}
 	return loop_watch(loop, &stream->source, events);
+}
+
+int stream_adopt(struct stream *stream, struct loop *loop, struct stream *from)
+{
+	int fd = from->source.fd, code;
+
+	loop_unwatch(from->loop, &from->source);
+	code = stream_open(stream, loop, fd, false);
+	if (code < 0)
+		close(fd);
+	return code;
+}
+
+void stream_abandon(struct stream *stream)
+{
+	loop_abandon(stream->loop, &stream->source);
 }
 
 /* --- the socket --------------------------------------------------------------------------------

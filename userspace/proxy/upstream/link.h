@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One connection to a server, from the attempt to its end. It counts among the open ones of its
- * server and its upstream for as long, and is lent to one borrower at a time.
+ * server and its upstream for as long, and is lent to one borrower at a time. Between two of them
+ * another thread may take it over (pool.c).
  */
 #ifndef PROXY_UPSTREAM_LINK_H
 #define PROXY_UPSTREAM_LINK_H
@@ -13,18 +14,23 @@ struct upstream_pool;
 
 struct upstream_link {
 	struct stream stream;
-	struct list node; /* among the idle ones of its server */
+	struct list node; /* among the idle ones of its server, or the husks of its pool */
 	struct upstream_pool *pool;
-	void *borrower;       /* of whoever it is lent to; NULL: it is idle */
-	uint64_t idle_since;  /* ns */
-	uint32_t server;      /* index in the configuration */
-	unsigned int version; /* server_version() when it was made */
+	void *borrower; /* of whoever it is lent to; NULL: it is idle */
+
+	/* What goes along with the connection to another thread. */
+	uint64_t born_ns, idle_since; /* ns */
+	uint32_t server;              /* index in the configuration */
+	unsigned int version;         /* server_version() when it was made */
+	uint32_t requests;            /* that it was lent for */
+
 	bool reused; /* it has carried an exchange before: the server may have just closed it */
 	bool connecting;
+	bool husk; /* another thread has the connection; under the pool's lock */
 };
 
-/* Begins to connect. The slot among the upstream's connections is the caller's to reserve, and is
- * the link's from then on. 0 or −errno. */
+/* Begins to connect. 0; −EBUSY: the upstream is at its cap of connections; −EUSERS: the server is;
+ * −ENOMEM: for want of something of ours; another −errno is the server's. */
 int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link **link);
 /* Closes, in order or with a reset. */
 void link_close(struct upstream_link *link);
@@ -35,8 +41,16 @@ void link_lend(struct upstream_link *link, void *borrower,
 	       void (*handle)(struct source *source, uint32_t events));
 void link_return(struct upstream_link *link);
 
-/* Whether the server is elsewhere by now: what is under way may end, nothing is to be begun. */
-bool link_is_astray(const struct upstream_link *link);
+/* For the connection of another thread's idle link, under its pool's lock: a link of @pool with
+ * all that @from was, which is a husk from then on. NULL: no memory; @from is as it was, or closed
+ * and a husk. */
+struct upstream_link *link_adopt(struct upstream_pool *pool, struct upstream_link *from);
+/* Releases a husk, when the turn of its own thread is over. */
+void link_discard(struct upstream_link *husk);
+
+/* Whether nothing more is to be begun on it, though what is under way may end: its server is
+ * elsewhere by now, it is old, or it has carried as many requests as it may. */
+bool link_is_spent(const struct upstream_link *link, uint64_t now_ns);
 
 struct server *link_server(const struct upstream_link *link);
 

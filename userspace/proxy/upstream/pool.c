@@ -1,100 +1,214 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/upstream/pool.h"
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
 #include "proxy/upstream/upstream.h"
 
-#define SHED_NS CLOCK_SEC /* how long threads keep nothing idle after one met the cap */
+#define SWEEP_NS CLOCK_SEC
 
-static struct upstream_link *link_of(struct source *source)
+static struct upstream_link *link_of(struct list *node)
 {
-	return container_of(source, struct upstream_link, stream.source);
+	return container_of(node, struct upstream_link, node);
 }
 
-static void drop(struct upstream_link *link)
+/* --- under the lock ----------------------------------------------------------------------------
+ */
+
+static void change_idle(struct upstream_pool *pool, int change)
+{
+	uint32_t idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+
+	atomic_store_explicit(&pool->idle, idle + (uint32_t)change, memory_order_relaxed);
+}
+
+static void remove_idle(struct upstream_link *link)
 {
 	list_remove(&link->node);
-	link->pool->idle--;
-	link_close(link);
+	change_idle(link->pool, -1);
 }
+
+/* The last used one, removed. */
+static struct upstream_link *pop(struct upstream_pool *pool, uint32_t server)
+{
+	struct list *idle = &pool->idle_of[server];
+	struct upstream_link *link = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!list_is_empty(idle)) {
+		link = link_of(idle->next);
+		remove_idle(link);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return link;
+}
+
+static void discard_husks(struct upstream_pool *pool)
+{
+	struct list husks;
+
+	pthread_mutex_lock(&pool->lock);
+	list_take(&husks, &pool->husks);
+	pthread_mutex_unlock(&pool->lock);
+	while (!list_is_empty(&husks)) {
+		struct upstream_link *husk = link_of(husks.next);
+
+		list_remove(&husk->node);
+		link_discard(husk);
+	}
+}
+
+/* --- idle ones end -----------------------------------------------------------------------------
+ */
 
 /* Whatever an idle server says, or that it closes: the link is of no more use. That there is room
  * to write may be reported late, along with what was read meanwhile. */
 static void handle_idle(struct source *source, uint32_t events)
 {
-	if (events & ~(uint32_t)EPOLLOUT)
-		drop(link_of(source));
+	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
+	struct upstream_pool *pool = link->pool;
+	bool ours;
+
+	if (!(events & ~(uint32_t)EPOLLOUT))
+		return;
+	pthread_mutex_lock(&pool->lock);
+	ours = !link->husk;
+	if (ours)
+		remove_idle(link);
+	pthread_mutex_unlock(&pool->lock);
+	if (ours)
+		link_close(link);
 }
 
-static bool met_cap_lately(const struct upstream_pool *pool)
+/* The one to @server that has been idle for longest, removed, if its time is up; otherwise *next_ns
+ * is when it will be. */
+static struct upstream_link *pop_expired(struct upstream_pool *pool, uint32_t server,
+					 uint64_t *next_ns)
 {
-	uint64_t met_ns = atomic_load_explicit(&pool->shared->met_cap_ns, memory_order_relaxed);
+	uint64_t kept_ns = pool->shared->config->keepalive_ms * CLOCK_MS;
+	uint64_t now_ns = pool->loop->now_ns;
+	struct list *idle = &pool->idle_of[server];
+	struct upstream_link *link = NULL;
 
-	return met_ns && pool->loop->now_ns - met_ns < SHED_NS;
+	pthread_mutex_lock(&pool->lock);
+	if (!list_is_empty(idle)) {
+		link = link_of(idle->previous);
+		if (link->idle_since + kept_ns <= now_ns || link_is_spent(link, now_ns)) {
+			remove_idle(link);
+		} else {
+			if (link->idle_since + kept_ns < *next_ns)
+				*next_ns = link->idle_since + kept_ns;
+			link = NULL;
+		}
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return link;
 }
 
-/* Closes what has been idle for too long; the oldest are last. */
+/* Closes what has been idle for too long. */
 static void sweep(struct timer *timer)
 {
 	struct upstream_pool *pool = container_of(timer, struct upstream_pool, sweep);
-	uint64_t kept_ns = pool->shared->config->keepalive_ms * CLOCK_MS, next_ns = WHEEL_NEVER;
+	uint64_t next_ns = WHEEL_NEVER;
+	struct upstream_link *link;
 
-	if (met_cap_lately(pool))
-		kept_ns = 0;
-	for (uint32_t server = 0; server < pool->shared->server_count; server++) {
-		struct list *idle = &pool->idle_of[server];
-
-		while (!list_is_empty(idle)) {
-			struct upstream_link *link =
-				container_of(idle->previous, struct upstream_link, node);
-			uint64_t until_ns = link_is_astray(link) ? 0 : link->idle_since + kept_ns;
-
-			if (until_ns > pool->loop->now_ns) {
-				next_ns = until_ns < next_ns ? until_ns : next_ns;
-				break;
-			}
-			drop(link);
-		}
-	}
-	/* Looks in at least once a second, for the sake of threads that met the cap. */
-	if (next_ns < WHEEL_NEVER && next_ns > pool->loop->now_ns + CLOCK_SEC)
-		next_ns = pool->loop->now_ns + CLOCK_SEC;
+	for (uint32_t server = 0; server < pool->shared->server_count; server++)
+		while ((link = pop_expired(pool, server, &next_ns)))
+			link_close(link);
+	discard_husks(pool);
+	if (next_ns < WHEEL_NEVER && next_ns > pool->loop->now_ns + SWEEP_NS)
+		next_ns = pool->loop->now_ns + SWEEP_NS;
 	timer_arm_lazily(&pool->loop->wheel, timer, next_ns);
+}
+
+/* --- kept and taken ----------------------------------------------------------------------------
+ */
+
+/* As long as this thread's are within its share, so are all together: usually one look is enough.
+ */
+static bool there_is_room(const struct upstream_pool *pool)
+{
+	const struct upstream_shared *shared = pool->shared;
+	uint32_t sum = 0;
+
+	if (upstream_idle(pool) < shared->keep / shared->threads)
+		return true;
+	for (uint32_t i = 0; i < shared->pool_count; i++)
+		sum += upstream_idle(shared->pools[i]);
+	return sum < shared->keep;
 }
 
 bool idle_keep(struct upstream_link *link)
 {
 	struct upstream_pool *pool = link->pool;
+	bool husks;
 
-	if (pool->idle >= pool->shared->keep || met_cap_lately(pool) || link_is_astray(link))
+	if (!there_is_room(pool) || link_is_spent(link, pool->loop->now_ns))
 		return false;
 	link_return(link);
 	link->reused = true;
 	link->idle_since = pool->loop->now_ns;
 	link->stream.source.handle = handle_idle;
+	pthread_mutex_lock(&pool->lock);
 	list_insert(&pool->idle_of[link->server], &link->node);
-	pool->idle++;
-	timer_arm_lazily(&pool->loop->wheel, &pool->sweep, pool->loop->now_ns + CLOCK_SEC);
+	change_idle(pool, 1);
+	husks = !list_is_empty(&pool->husks);
+	pthread_mutex_unlock(&pool->lock);
+	if (husks)
+		discard_husks(pool);
+	timer_arm_lazily(&pool->loop->wheel, &pool->sweep, pool->loop->now_ns + SWEEP_NS);
 	return true;
 }
 
-/* What a server has said since its last answer, even in this very turn, must not be taken for the
- * answer to what comes next. */
+/* Takes over a connection of @victim's. */
+static struct upstream_link *steal(struct upstream_pool *pool, struct upstream_pool *victim,
+				   uint32_t server)
+{
+	struct list *idle = &victim->idle_of[server];
+	struct upstream_link *theirs, *ours = NULL;
+
+	pthread_mutex_lock(&victim->lock);
+	if (!list_is_empty(idle) && stream_is_movable(&link_of(idle->next)->stream)) {
+		theirs = link_of(idle->next);
+		ours = link_adopt(pool, theirs);
+		if (theirs->husk) {
+			remove_idle(theirs);
+			list_append(&victim->husks, &theirs->node);
+		}
+	}
+	pthread_mutex_unlock(&victim->lock);
+	pool->steals += ours != NULL;
+	return ours;
+}
+
+static struct upstream_link *steal_any(struct upstream_pool *pool, uint32_t server)
+{
+	const struct upstream_shared *shared = pool->shared;
+	struct upstream_link *link = NULL;
+
+	for (uint32_t i = 1; i < shared->pool_count && !link; i++) {
+		struct upstream_pool *victim =
+			shared->pools[(pool->index + i) % shared->pool_count];
+
+		if (upstream_idle(victim))
+			link = steal(pool, victim, server);
+	}
+	return link;
+}
+
 struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server)
 {
-	struct list *idle = &pool->idle_of[server];
 	struct upstream_link *link;
 
-	while (!list_is_empty(idle)) {
-		link = container_of(idle->next, struct upstream_link, node);
-		if (!link_is_astray(link) && stream_is_silent(&link->stream)) {
-			list_remove(&link->node);
-			pool->idle--;
+	for (;;) {
+		link = upstream_idle(pool) ? pop(pool, server) : NULL;
+		if (!link)
+			link = steal_any(pool, server);
+		if (!link ||
+		    (!link_is_spent(link, pool->loop->now_ns) && stream_is_silent(&link->stream)))
 			return link;
-		}
-		drop(link);
+		link_close(link);
 	}
-	return NULL;
 }
 
 struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried)
@@ -113,37 +227,58 @@ struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried)
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
 					   struct pool_budget *budget)
 {
+	size_t size = sizeof(struct upstream_pool) + shared->server_count * sizeof(struct list);
+	size_t line = alignof(struct upstream_pool);
 	struct upstream_pool *pool;
 
-	pool = calloc(1, sizeof(*pool) + shared->server_count * sizeof(struct list));
+	size = (size + line - 1) / line * line;
+	pool = aligned_alloc(line, size);
 	if (!pool)
 		return NULL;
+	memset(pool, 0, size);
 	pool->shared = shared;
 	pool->loop = loop;
+	pool->index = shared->pool_count;
 	pool->sweep.fire = sweep;
+	pthread_mutex_init(&pool->lock, NULL);
 	balance_init(&pool->balance, shared->plan);
 	pool_init(&pool->links, sizeof(struct upstream_link), 256, budget);
+	list_init(&pool->husks);
 	for (uint32_t server = 0; server < shared->server_count; server++)
 		list_init(&pool->idle_of[server]);
+	shared->pools[shared->pool_count++] = pool;
 	return pool;
 }
 
 void upstream_pool_close(struct upstream_pool *pool)
 {
+	struct upstream_link *link;
+
 	timer_cancel(&pool->loop->wheel, &pool->sweep);
 	for (uint32_t server = 0; server < pool->shared->server_count; server++)
-		while (!list_is_empty(&pool->idle_of[server]))
-			drop(container_of(pool->idle_of[server].next, struct upstream_link, node));
+		while ((link = pop(pool, server)))
+			link_close(link);
+	discard_husks(pool);
 }
 
 void upstream_pool_free(struct upstream_pool *pool)
 {
-	if (pool)
-		pool_destroy(&pool->links);
+	if (!pool)
+		return;
+	pool_destroy(&pool->links);
+	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
 uint32_t upstream_idle(const struct upstream_pool *pool)
 {
-	return pool->idle;
+	return atomic_load_explicit(&pool->idle, memory_order_relaxed);
+}
+
+uint64_t upstream_take_steals(struct upstream_pool *pool)
+{
+	uint64_t steals = pool->steals;
+
+	pool->steals = 0;
+	return steals;
 }

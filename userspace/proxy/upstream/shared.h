@@ -5,19 +5,22 @@
 #ifndef PROXY_UPSTREAM_SHARED_H
 #define PROXY_UPSTREAM_SHARED_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include "proxy/upstream/balance.h"
 #include "proxy/upstream/health.h"
 
+struct upstream_pool;
+
 struct upstream_shared {
 	const struct config_upstream *config;
 	struct balance_plan *plan;
-	uint32_t threads;
-	uint32_t keep; /* idle links of a thread */
-	atomic_uint open;
-	_Atomic uint64_t met_cap_ns;
+	struct upstream_pool **pools; /* one per thread, all there before any thread runs */
+	uint32_t pool_count, threads;
+	uint32_t keep; /* idle links of all threads */
 	uint32_t server_count;
 	struct health health;
+	alignas(64) atomic_uint open; /* links to all servers, idle ones included */
 	struct server servers[];
 };
 

@@ -12,38 +12,36 @@
 struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
 					       uint32_t threads)
 {
-	struct upstream_shared *shared;
-	uint32_t share = config->max_connections / (threads ? threads : 1);
 	uint32_t count = config->server_count < UPSTREAM_SERVERS_MAX
 				 ? (uint32_t)config->server_count
 				 : UPSTREAM_SERVERS_MAX;
+	size_t size = sizeof(struct upstream_shared) + count * sizeof(struct server);
+	struct upstream_shared *shared = aligned_alloc(alignof(struct upstream_shared), size);
 
-	shared = aligned_alloc(_Alignof(struct server),
-			       sizeof(*shared) + count * sizeof(struct server));
 	if (!shared)
 		return NULL;
-	memset(shared, 0, sizeof(*shared) + count * sizeof(struct server));
+	memset(shared, 0, size);
 	shared->config = config;
 	shared->threads = threads;
 	shared->server_count = count;
 	health_init(&shared->health, config, shared->servers, count);
-	shared->plan = balance_plan_create(config, shared->servers);
-	if (!shared->plan) {
-		free(shared);
-		return NULL;
-	}
 	/* A link that was one client's is nobody else's. */
 	shared->keep = config->proxy_protocol ? 0 : config->keepalive;
-	/* A thread's idle links must not use up what the others may open. */
-	if (config->max_connections && share < shared->keep)
-		shared->keep = share;
+	shared->plan = balance_plan_create(config, shared->servers);
+	shared->pools = calloc(threads, sizeof(*shared->pools));
+	if (!shared->plan || !shared->pools) {
+		upstream_shared_free(shared);
+		return NULL;
+	}
 	return shared;
 }
 
 void upstream_shared_free(struct upstream_shared *shared)
 {
-	if (shared)
-		balance_plan_free(shared->plan);
+	if (!shared)
+		return;
+	balance_plan_free(shared->plan);
+	free(shared->pools);
 	free(shared);
 }
 
@@ -56,51 +54,60 @@ struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count)
 /* --- a link, taken and given back --------------------------------------------------------------
  */
 
-static bool reserve_slot(struct upstream_pool *pool)
+/* At the cap of the upstream: an idle link is used for whatever server it leads to, or makes room
+ * for a new one where that would not do. */
+static int take_at_cap(struct upstream_pool *pool, const struct upstream_wish *wish,
+		       uint32_t server, struct upstream_link **link)
 {
-	struct upstream_shared *shared = pool->shared;
-	uint32_t cap = shared->config->max_connections;
+	struct upstream_link *idle;
 
-	if (atomic_fetch_add(&shared->open, 1) < cap || !cap)
-		return true;
-	atomic_fetch_sub(&shared->open, 1);
-	atomic_store_explicit(&shared->met_cap_ns, pool->loop->now_ns, memory_order_relaxed);
-	return false;
+	if (!wish->fresh && !wish->key) {
+		*link = idle_take_any(pool, wish->tried);
+		return *link ? 0 : -EBUSY;
+	}
+	idle = idle_take_any(pool, 0);
+	if (!idle)
+		return -EBUSY;
+	link_close(idle);
+	return link_open(pool, server, link);
 }
 
-/* The attempt failed for want of something of ours. */
-static bool is_our_fault(int code)
+static int take_from(struct upstream_pool *pool, const struct upstream_wish *wish, uint32_t server,
+		     struct upstream_link **link)
 {
-	return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -ENOBUFS ||
-	       code == -EADDRNOTAVAIL;
+	int code;
+
+	*link = wish->fresh ? NULL : idle_take(pool, server);
+	if (*link)
+		return 0;
+	code = link_open(pool, server, link);
+	return code == -EBUSY ? take_at_cap(pool, wish, server, link) : code;
 }
 
 static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,
 		     struct upstream_link **link, uint32_t *failures)
 {
-	uint64_t now_ns = pool->loop->now_ns;
+	uint64_t now_ns = pool->loop->now_ns, full = 0;
+	struct server *servers = pool->shared->servers;
 	int server, code;
 
-	while ((server = balance_choose(&pool->balance, wish->tried, wish->key, now_ns)) >= 0) {
-		*link = wish->fresh ? NULL : idle_take(pool, (uint32_t)server);
-		if (*link)
-			return 0;
-		if (!reserve_slot(pool)) {
-			/* At the cap an idle link to any untried server is better than none. */
-			*link = wish->fresh ? NULL : idle_take_any(pool, wish->tried);
-			return *link ? 0 : -EBUSY;
+	while ((server = balance_choose(&pool->balance, wish->tried | full, wish->key, now_ns)) >=
+	       0) {
+		/* Better to wait for one that is well than to ask one that is not. */
+		if (full && !server_is_up(&servers[server], now_ns))
+			break;
+		code = take_from(pool, wish, (uint32_t)server, link);
+		if (code == 0 || code == -EBUSY || code == -ENOMEM)
+			return code;
+		if (code == -EUSERS) {
+			full |= 1ULL << server;
+			continue;
 		}
-		code = link_open(pool, (uint32_t)server, link);
-		if (code == 0)
-			return 0;
-		atomic_fetch_sub(&pool->shared->open, 1);
-		if (is_our_fault(code))
-			return -ENOMEM;
 		wish->tried |= 1ULL << server;
-		server_note_result(&pool->shared->servers[server], SERVER_REFUSED, 0, now_ns);
+		server_note_result(&servers[server], SERVER_REFUSED, 0, now_ns);
 		++*failures;
 	}
-	return -ECONNREFUSED;
+	return full ? -EBUSY : -ECONNREFUSED;
 }
 
 int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,

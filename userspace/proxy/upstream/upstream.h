@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections to the servers of an upstream. Each thread has its own pool of them: a link is lent
- * to one exchange at a time, and waits idle, still watched by epoll, for the next. What must hold
- * for all threads together, the cap and which servers are down, is shared.
+ * Connections to the servers of an upstream, for all threads: a link is lent to one exchange at a
+ * time, and waits idle, still watched by epoll, for the next, which may be another thread's. Each
+ * thread has its own pool of them; what must hold for all together, the caps and which servers are
+ * down, is shared.
  *
  * Which server: balance.h. One that refused is passed over for a short while.
  * Left out: active health checks, and what is sent over a link.
@@ -31,10 +32,11 @@ void upstream_shared_free(struct upstream_shared *shared);
 /* Its servers, for whoever checks or shows them. */
 struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count);
 
-/* NULL: no memory. */
+/* NULL: no memory. One for each of the threads, before any of them runs. */
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
 					   struct pool_budget *budget);
-/* Closes idle links. None may be lent; the loop must still release what was closed after this. */
+/* Closes idle links, when no thread runs any more. None may be lent; the loop must still release
+ * what was closed after this. */
 void upstream_pool_close(struct upstream_pool *pool);
 void upstream_pool_free(struct upstream_pool *pool);
 
@@ -72,7 +74,9 @@ const char *upstream_host(const struct upstream_pool *pool);
 const struct config_balance *upstream_balance(const struct upstream_pool *pool);
 /* In what form its servers want to be told whose connection a link is. */
 enum config_introduction upstream_introduction(const struct upstream_pool *pool);
-/* Idle links of this thread. */
+/* Idle links of this thread; from any thread. */
 uint32_t upstream_idle(const struct upstream_pool *pool);
+/* Links that it has taken over from other threads since it was last asked. */
+uint64_t upstream_take_steals(struct upstream_pool *pool);
 
 #endif
