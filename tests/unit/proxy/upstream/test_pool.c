@@ -178,12 +178,13 @@ static void take_with_the_other_hand(struct source *source, uint32_t events)
  * number means something else when it is dispatched. */
 static void a_fetched_event_of_a_link_taken_over_is_ignored(void **state)
 {
-	struct source first = {.fd = eventfd(1, EFD_NONBLOCK), .handle = take_with_the_other_hand};
+	static struct source first = {.handle = take_with_the_other_hand};
 	struct upstream_link *link = take(&hands[0]);
 	int peer = accept(listener, NULL, NULL);
 
 	(void)state;
 	run_a_turn(&hands[0]);
+	first.fd = eventfd(1, EFD_NONBLOCK);
 	assert_int_equal(loop_watch(&hands[0].loop, &first, EPOLLIN), 0);
 	upstream_give(link);
 	close(peer);
