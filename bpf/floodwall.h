@@ -56,7 +56,7 @@ enum {
 	FW_RECORD_BITS = 21,     /* 2^21 bits, two a network: 256 KiB fit L2 */
 	FW_CONNECTION_SLOTS = 8, /* a bucket's words fill one cache line */
 	FW_EVENTS_MAX = 8192,
-	FW_WORKERS_MAX = 32,
+	FW_WORKERS_MAX = 64, /* rows of the board: of all generations of the proxy together */
 	FW_METRICS_MAX = 64,
 	FW_LISTS_MAX = 64,         /* named lists */
 	FW_LIST_RULES_MAX = 65536, /* leaves of the IPv4 tree name a rule in 16 bits */

@@ -116,6 +116,7 @@ int cmd_get(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_reasons(struct cli *cli);
 int cmd_rekey(struct cli *cli);
+int cmd_reload(struct cli *cli);
 int cmd_rule(struct cli *cli);
 int cmd_service(struct cli *cli);
 int cmd_set(struct cli *cli);

@@ -133,6 +133,14 @@ const struct verb verbs[] = {
 	 "FILE is " CONFIG_PATH_DEFAULT " if not given. Every mistake is a line with file and line\n"
 	 "number. Nothing is applied. Status 0 if it is valid, 1 if not.",
 	 NO_OPTIONS},
+	{"reload", cmd_reload, "",
+	 "have floodwalld take its configuration over, and say how that went",
+	 "Waits until the new configuration serves. Whatever is wrong with it is said with file and\n"
+	 "line, and then nothing has changed. No connection is lost: those that are open belong to the\n"
+	 "proxy that served before, which has proxy.drain to finish what it has begun.\n"
+	 "Status 0 if it was taken over, 1 if it was refused.",
+	 {{"binary", NULL, "go over to the floodwalld that is installed, too; it is asked first\nwhether it can"},
+	  {"timeout", "SECONDS", "for the answer; 120 if not given"}}},
 	{"reasons", cmd_reasons, "", "every reason to pass, drop, refuse or close", NULL, NO_OPTIONS},
 	{"completion", cmd_completion, "bash", "completion for a shell",
 	 "    floodwall completion bash > /etc/bash_completion.d/floodwall",

@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "supervisor/activation.h"
+#include "supervisor/handover.h"
 #include "supervisor/lists.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor.h"
@@ -32,7 +34,10 @@ static const char usage[] =
 	"  -V, --version      say which version this is\n"
 	"  -h, --help         say this\n"
 	"\n"
-	"Stays in the foreground. SIGHUP reads the configuration again, SIGTERM drains and "
+	"Stays in the foreground. SIGHUP reads the configuration again (floodwall reload also "
+	"says\n"
+	"how that went), SIGUSR2 goes over to the floodwalld that is installed, SIGTERM drains "
+	"and\n"
 	"stops.\n";
 
 /* Ends the program for what is answered at once. */
@@ -73,16 +78,30 @@ static struct options read_options(int argc, char **argv)
 	return options;
 }
 
-/* The file's verdict on standard output and error, for people. */
-static int check(const struct config *config)
+static int refuse(const struct error *error)
+{
+	fprintf(stderr, "%s\n", error->text);
+	return EXIT_FAILURE;
+}
+
+/* Whether the filter's maps, which outlive every program, are of this program's form. */
+static int check_wall(struct error *error)
+{
+	struct wall *wall = NULL;
+	int result = wall_open(&wall, error);
+
+	wall_close(wall);
+	return result;
+}
+
+static int check_config(const struct config *config)
 {
 	struct credentials *credentials = NULL;
 	struct error warnings, error;
 
-	if (credentials_load(config, NULL, &credentials, &warnings, &error) < 0) {
-		fprintf(stderr, "%s\n", error.text);
-		return EXIT_FAILURE;
-	}
+	if (credentials_load(config, NULL, &credentials, &warnings, &error) < 0 ||
+	    (handover_is_rehearsal() && check_wall(&error) < 0))
+		return refuse(&error);
 	credentials_free(credentials);
 	error_print_lines(stdout, "warning", warnings.text);
 	if (config_warnings(config, &warnings))
@@ -91,6 +110,21 @@ static int check(const struct config *config)
 	       config->listener_count, config->service_count - config->listener_count,
 	       config->upstream_count);
 	return EXIT_SUCCESS;
+}
+
+/* The file's verdict on standard output and error, for people; and, if that is the question,
+ * whether this program could take over from the one that runs. */
+static int check(const char *path)
+{
+	struct config *config = NULL;
+	struct error error;
+	int status;
+
+	if (config_load(path, &config, &error) < 0)
+		return refuse(&error);
+	status = check_config(config);
+	config_free(config);
+	return status;
 }
 
 static int open_wall(const struct config *config, struct wall **wall, struct error *error)
@@ -104,31 +138,54 @@ static int open_wall(const struct config *config, struct wall **wall, struct err
 	return wall_open_or_create(wall, &sizes, config->filter.cgroup, error);
 }
 
-static int start(struct holdings *held, struct error *error)
+/* As the supervisor before this one had them, or new. */
+static int open_keys(struct holdings *held, struct handover *before, struct error *error)
+{
+	if (before)
+		held->tickets = tickets_adopt(before->tickets, error);
+	else
+		held->tickets = tickets_create(clock_now_ns(), error);
+	return held->tickets ? 0 : -ENOMEM;
+}
+
+static int open_sockets(struct holdings *held, struct handover *before, struct error *error)
+{
+	int result;
+
+	if (before)
+		held->received = before->sockets;
+	else
+		activation_receive(&held->received);
+	result = sockets_open(held->config, &held->received, &held->sockets, error);
+	if (result == 0 && held->config->admin)
+		result = held->admin =
+			sockets_open_admin(held->config->admin, &held->received, error);
+	return result < 0 ? result : 0;
+}
+
+static int start(struct holdings *held, struct handover *before, struct error *error)
 {
 	const struct config *config = held->config;
 	struct error expiring;
 	int result;
 
-	held->tickets = tickets_create(clock_now_ns(), error);
-	if (!held->tickets)
-		return -ENOMEM;
+	if ((result = open_keys(held, before, error)) < 0)
+		return result;
 	result = credentials_load(config, held->tickets, &held->credentials, &expiring, error);
 	if (result < 0)
 		return result;
 	if (*expiring.text)
 		log_lines(LOG_LEVEL_WARNING, "configuration", expiring.text);
-	if ((result = open_wall(config, &held->wall, error)) < 0 ||
-	    (result = held->lock = lock_take(wall_pin_path("meta"), error)) < 0 ||
-	    (result = sockets_open(config, NULL, &held->sockets, error)) < 0)
+	if ((result = open_wall(config, &held->wall, error)) < 0)
 		return result;
-	if (config->admin && (result = held->admin = sockets_open_admin(config->admin, error)) < 0)
+	result = held->lock = before ? before->lock : lock_take(wall_pin_path("meta"), error);
+	if (result < 0 || (result = open_sockets(held, before, error)) < 0)
 		return result;
 	supervisor_report_tuned(held->wall, config);
 	if ((result = wall_apply(held->wall, config, true, error)) < 0)
 		return result;
 	lists_load(held->wall, config, true);
-	return supervisor_run(held, error);
+	return supervisor_run(held, before, error);
 }
 
 static void release(struct holdings *held)
@@ -140,30 +197,41 @@ static void release(struct holdings *held)
 	config_free(held->config);
 }
 
+/* Serves, until the end. 0 or −errno. */
+static int serve(struct holdings *held, const char *path, struct handover *before,
+		 struct error *error)
+{
+	struct error warnings;
+	int result = config_load(path, &held->config, error);
+
+	if (result < 0)
+		return result;
+	log_set_level((enum log_level)log_level_parse(held->config->log_level));
+	usage_raise_descriptors(held->config);
+	if (config_warnings(held->config, &warnings))
+		log_lines(LOG_LEVEL_WARNING, "configuration", warnings.text);
+	return start(held, before, error);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
-	struct holdings held = {.admin = -1, .lock = -1};
+	struct holdings held = {.admin = -1, .access_log = -1, .lock = -1};
+	struct handover before;
 	struct error error;
-	int status;
+	int result;
 
 	log_open("floodwalld");
-	if (config_load(options.path, &held.config, &error) < 0) {
-		fprintf(stderr, "%s\n", error.text);
-		return EXIT_FAILURE;
-	}
-	if (options.check) {
-		status = check(held.config);
-		release(&held);
-		return status;
-	}
-	log_set_level((enum log_level)log_level_parse(held.config->log_level));
-	usage_raise_descriptors(held.config);
-	if (config_warnings(held.config, &error))
-		log_lines(LOG_LEVEL_WARNING, "configuration", error.text);
-	status = start(&held, &error) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	if (status)
+	handover_remember(argv);
+	result = handover_receive(&before, &error);
+	if (options.check || handover_is_rehearsal())
+		return result < 0 ? refuse(&error) : check(options.path);
+	if (result >= 0)
+		result = serve(&held, options.path, result ? &before : NULL, &error);
+	if (result < 0) {
+		handover_return(&error);
 		log_lines(LOG_LEVEL_ERROR, "can't start", error.text);
+	}
 	release(&held);
-	return status;
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

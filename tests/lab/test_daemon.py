@@ -226,21 +226,45 @@ def finish_request(process):
     return int(process.out.read_text().split()[1])
 
 
-def test_two_generations_back_is_ended(lab):
-    """Only one generation drains at a time, so that no two ever share rows of the board."""
-    daemon = Daemon(lab)
+def test_several_generations_drain_at_once(lab):
+    """A connection is not cut off because its generation is not the last; who drains too long is."""
+    daemon = Daemon(lab, CONFIG.replace("threads = 2", 'threads = 2 drain = "2s"'))
     first = daemon.child("proxy")
     held = hold_connection(lab)
 
-    daemon.reload(CONFIG, says="reload: done")
-    assert exists(first)
-    daemon.reload(CONFIG, says="reload: done")
+    for _ in range(3):
+        daemon.reload(CONFIG, says="reload: done")
 
-    assert not exists(first)
-    assert "the generation before the last is ended with its connections" in daemon.log()
-    daemon.wait_page()
+    assert exists(first)
+    assert value(daemon.metrics(), "floodwall_generations_draining") >= 1
+    assert finish_request(held) == 200
+    wait_until(lambda: not exists(first), "the oldest has nothing left to do")
     assert value(daemon.metrics(), "floodwall_proxy_connections_active", service="web") == 0
-    held.kill()
+
+
+def test_the_oldest_is_ended_when_there_is_no_room_for_another(lab):
+    """Each generation has rows of the board of its own: 16 threads leave room for three that drain."""
+    text = CONFIG.replace("threads = 2", "threads = 16")
+    daemon = Daemon(lab, text)
+    first = daemon.child("proxy")
+    held = [hold_connection(lab)]
+    for _ in range(3):
+        daemon.reload(text, says="reload: done")
+        held.append(hold_connection(lab))
+    assert exists(first)
+    second = [int(pid) for pid in re.findall(r"proxy: process (\d+) started", daemon.log())][1]
+
+    daemon.reload(text, says="reload: done")
+
+    assert not exists(first) and exists(second)
+    assert "generation 1 is ended with its connections" in daemon.log()
+    daemon.wait_page()
+    samples = daemon.metrics()
+    assert value(samples, "floodwall_generations_cut_total") == 1
+    assert value(samples, "floodwall_generations_draining") == 3
+    assert finish_request(held.pop()) == 200
+    for process in held:
+        process.kill()
 
 
 def test_access_log_follows_a_rotation(lab):

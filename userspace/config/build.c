@@ -15,8 +15,9 @@
 
 #define LABEL_SIZE 192
 
-/* Two generations of the proxy share the board while one drains, each with rows of its own. */
-#define THREADS_MAX (FW_WORKERS_MAX / 2)
+/* Generations of the proxy share the board, each with rows of its own: there is room for three that
+ * drain beside the one that serves. */
+#define THREADS_MAX (FW_WORKERS_MAX / 4)
 
 /* --- values from blocks ---------------------------------------------------------------------- */
 
@@ -212,6 +213,8 @@ static const struct setting_row filter_questions = {"questions", SCOPE_HOST, UNI
 						    1024,        16777216,   ""};
 static const struct setting_row proxy_threads = {"threads", SCOPE_HOST,  UNIT_COUNT, 0,
 						 1,         THREADS_MAX, ""};
+static const struct setting_row proxy_drain = {"drain",  SCOPE_HOST, UNIT_MILLISECONDS, 30000, 0,
+					       86400000, ""};
 
 static void build_interfaces(const struct site *site, struct config_filter *filter)
 {
@@ -288,6 +291,8 @@ static void build_proxy(const struct site *site, struct config *config)
 {
 	config->threads = usable_cpus();
 	site_number(site, &proxy_threads, &config->threads);
+	config->drain_ms = proxy_drain.initial;
+	site_setting(site, &proxy_drain, &config->drain_ms);
 	config->access_log = site_path(site, "access_log", "-");
 	config->user = site_text(site, "user");
 	if (!config->user)

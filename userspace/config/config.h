@@ -257,11 +257,12 @@ struct config {
 	struct config_resolver resolver;
 	struct config_list *lists;
 	size_t list_count;
-	uint32_t threads; /* of the proxy; default: CPUs that may be used */
-	char *admin;      /* address of /metrics, "127.0.0.1:9180"; NULL: none */
-	char *access_log; /* path, "-" for standard output; NULL: none */
-	char *log_level;  /* "error", "warning", "info", "debug" */
-	char *user;       /* that the children become; default "nobody" */
+	uint32_t threads;  /* of the proxy; default: CPUs that may be used */
+	uint64_t drain_ms; /* for what a proxy that is replaced has begun. Default 30 s */
+	char *admin;       /* address of /metrics, "127.0.0.1:9180"; NULL: none */
+	char *access_log;  /* path, "-" for standard output; NULL: none */
+	char *log_level;   /* "error", "warning", "info", "debug" */
+	char *user;        /* that the children become; default "nobody" */
 };
 
 /*

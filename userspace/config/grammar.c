@@ -48,7 +48,7 @@ static const char *const ejection_options[] = {"refusals", "failures", "status[]
 static const char *const resolver_options[] = {"servers[]", "min_ttl", "max_ttl",
 					       "timeout",   "family",  NULL};
 static const char *const list_options[] = {"file", "action", "for", NULL};
-static const char *const proxy_options[] = {"threads", "user", "access_log", NULL};
+static const char *const proxy_options[] = {"threads", "user", "access_log", "drain", NULL};
 static const char *const admin_options[] = {"address", NULL};
 static const char *const log_options[] = {"level", NULL};
 

@@ -7,8 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
+#include "contract/order.h"
 #include "proxy/client/worker.h"
+
+#define STANDSTILL_NS (3 * CLOCK_SEC) /* of a thread that looks around every quarter of a second   \
+				       */
+#define ORPHANED_MS 5000              /* within which somebody starts another supervisor */
 
 static int start_sharing(struct proxy_shared *shared, const struct proxy_options *options)
 {
@@ -59,17 +65,51 @@ static void *run_worker(void *argument)
 	return NULL;
 }
 
-/* Returns when the supervisor says 'd', or is no more. */
-static void await_drain(int control)
+/* --- the supervisor ----------------------------------------------------------------------------
+ */
+
+static void say(int control, enum order_word word)
 {
-	struct pollfd wait = {.fd = control, .events = POLLIN};
-	char word = 0;
+	const struct order order = {.word = word};
+
+	/* If it is not listening it will find out. */
+	(void)!write(control, &order, sizeof(order));
+}
+
+/* Whether every thread has been around its loop lately. */
+static bool all_turn(struct worker *const *workers, uint32_t threads)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	for (uint32_t i = 0; i < threads; i++)
+		if (now_ns - atomic_load(&workers[i]->beat_ns) > STANDSTILL_NS)
+			return false;
+	return true;
+}
+
+/* Returns how long draining may take, once that is wanted. */
+static uint64_t follow_orders(const struct proxy_options *options, struct worker *const *workers)
+{
+	struct pollfd wait = {.fd = options->control, .events = POLLIN};
+	struct order order;
 	ssize_t count;
 
-	do {
+	for (;;) {
 		poll(&wait, 1, -1);
-		count = read(control, &word, 1);
-	} while (count == 1 ? word != 'd' : count < 0 && (errno == EINTR || errno == EAGAIN));
+		count = read(options->control, &order, sizeof(order));
+		if (count < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (count != sizeof(order))
+			break;
+		if (order.word == ORDER_DRAIN)
+			return order.ms;
+		if (order.word == ORDER_PING && all_turn(workers, options->config->threads))
+			say(options->control, ORDER_ALIVE);
+	}
+	log_warning("the supervisor is gone: serving for %d s more, then draining",
+		    ORPHANED_MS / 1000);
+	poll(NULL, 0, ORPHANED_MS);
+	return options->config->drain_ms;
 }
 
 int proxy_run(const struct proxy_options *options, struct error *error)
@@ -92,8 +132,10 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 			break;
 		}
 	}
-	if (code == 0)
-		await_drain(options->control);
+	if (code == 0) {
+		say(options->control, ORDER_READY);
+		atomic_store(&shared.drain_ms, follow_orders(options, workers));
+	}
 	atomic_store(&shared.draining, true);
 	for (uint32_t i = 0; i < running; i++)
 		worker_wake(workers[i]);

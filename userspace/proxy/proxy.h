@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The proxy process as the supervisor sees it: sockets in, traffic served, a return when drained.
+ * The two talk in orders (contract/order.h).
  *
  * Its configuration never changes during its life: a reload starts another proxy on the same
  * sockets and drains this one. What is live (settings.def) it reads from the wall's maps.
@@ -32,14 +33,14 @@ struct proxy_options {
 	uint32_t worker_base; /* worker n writes row worker_base + n of the board: two generations
 				 that live at once never share a row */
 	int access_log;       /* descriptor; −1: no access log */
-	int control;          /* a byte 'd', or end of file, from the supervisor: drain */
-	uint64_t drain_ms; /* at most this long for open connections to finish, then they are closed
-			    */
+	int control;          /* end of a pair; the supervisor has the other */
 };
 
 /*
- * Serves until told to drain and the last connection ended or drain_ms passed. Blocks. Called in
- * the proxy's own process, once. 0, or −errno when it could not start.
+ * Serves until told to drain and the last connection ended or the time given for that passed; who
+ * is left then is cut off. When the supervisor is gone it serves for a few seconds more, so that
+ * there is somebody until the next one has come, and drains then. Blocks. Called in the proxy's own
+ * process, once. 0, or −errno when it could not start.
  */
 int proxy_run(const struct proxy_options *options, struct error *error);
 

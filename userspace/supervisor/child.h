@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One child process: started, told to leave, killed when it does not, started again when it died.
+ * One child process: started, heard, told to leave, killed when it does not, started again when it
+ * died.
  *
- * The supervisor holds the write end of a pipe to each; end of file means that the supervisor is
+ * The two talk in orders (contract/order.h); end of file tells the child that the supervisor is
  * gone, so that no child outlives it by more than a drain.
  */
 #ifndef SUPERVISOR_CHILD_H
@@ -15,8 +16,11 @@
 struct child {
 	const char *name;
 	pid_t pid;            /* 0: does not run */
-	int control;          /* write end of its pipe; −1: none, or told to leave already */
+	int control;          /* our end of the pair; −1: none */
+	bool ready;           /* has said that it serves */
 	uint64_t started_ns;  /* the newest start */
+	uint64_t asked_ns;    /* of the ping that it has not answered; 0: none */
+	uint64_t heard_ns;    /* its newest answer, or start */
 	uint64_t backoff_ns;  /* how long the next restart waits */
 	uint64_t retry_ns;    /* when to start it again; 0: not to be */
 	uint64_t deadline_ns; /* when it is killed if it has not left; 0: not told to leave */
@@ -28,14 +32,25 @@ struct child {
 	}
 
 /*
- * Forks. In the parent: 0 or −errno, and the child runs. In the child @run is called with the read
- * end of its pipe; its return value is the exit status. When fork() fails a retry is scheduled.
+ * Forks. In the parent: 0 or −errno, and the child runs. In the child @run is called with its end
+ * of the pair; its return value is the exit status. When fork() fails a retry is scheduled.
  */
 int child_start(struct child *child, int (*run)(void *context, int control), void *context,
 		uint64_t now_ns);
-/* Asks it to drain and leave by @deadline_ns. */
-void child_dismiss(struct child *child, uint64_t deadline_ns);
+/* Waits until it says that it serves. False: it died, or @most_ms passed without a word. */
+bool child_await_ready(struct child *child, int most_ms);
+/* Takes notice of what it has said. */
+void child_hear(struct child *child, uint64_t now_ns);
+/* Asks it to answer, unless it has yet to answer the last time. */
+void child_ping(struct child *child, uint64_t now_ns);
+/* Asks it to leave, with @drain_ms for what it has begun; at @deadline_ns it is killed. Again: only
+ * the deadline may still come nearer. */
+void child_dismiss(struct child *child, uint32_t drain_ms, uint64_t deadline_ns);
+/* Whether its deadline has passed. */
+bool child_is_late(const struct child *child, uint64_t now_ns);
 void child_kill(struct child *child);
+/* Kills it, and returns when it is gone. */
+void child_end(struct child *child, uint64_t now_ns);
 /* It ended with @status (waitpid(2)): says so and, unless it was dismissed, schedules a restart.
  * Returns whether it crashed. */
 bool child_ended(struct child *child, int status, uint64_t now_ns);

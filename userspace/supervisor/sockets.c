@@ -4,6 +4,7 @@
  * before: connections may wait in its queue. Workers then share the surplus.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -51,8 +52,8 @@ static int listen_at(int fd, uint32_t backlog, const struct fw_service_key *bind
 	return 0;
 }
 
-static const struct listening *find(const struct sockets *sockets,
-				    const struct fw_service_key *binding, uint32_t nth)
+static struct listening *find(const struct sockets *sockets, const struct fw_service_key *binding,
+			      uint32_t nth)
 {
 	for (size_t i = 0; sockets && i < sockets->count; i++)
 		if (sockets->list[i].nth == nth &&
@@ -61,8 +62,17 @@ static const struct listening *find(const struct sockets *sockets,
 	return NULL;
 }
 
-/* One binding's sockets: all that there are, and enough for every worker. listen() on one that
- * listens already only changes its backlog. */
+/* Whether others may be bound to the same address: our own are, systemd's only by ReusePort=. */
+static bool is_shared(int fd)
+{
+	int shared = 0;
+	socklen_t size = sizeof(shared);
+
+	return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, &size) == 0 && shared;
+}
+
+/* One binding's sockets: all that there are, and enough for every worker if more can be had.
+ * listen() on one that listens already only changes its backlog. */
 static int open_binding(const struct config_service *listener, const struct fw_service_key *binding,
 			uint32_t workers, const struct sockets *have, struct sockets *now,
 			struct error *error)
@@ -72,6 +82,8 @@ static int open_binding(const struct config_service *listener, const struct fw_s
 	int fd, result;
 
 	for (uint32_t nth = 0; (old = find(have, binding, nth)) || nth < workers; nth++) {
+		if (!old && nth && !is_shared(now->list[now->count - 1].fd))
+			break;
 		list = reallocarray(now->list, now->count + 1, sizeof(*list));
 		if (!list)
 			return error_set(error, -ENOMEM, "out of memory");
@@ -108,6 +120,42 @@ int sockets_open(const struct config *config, const struct sockets *have, struct
 	return 0;
 }
 
+uint32_t sockets_of(const struct sockets *sockets, const struct fw_service_key *binding)
+{
+	uint32_t count = 0;
+
+	while (find(sockets, binding, count))
+		count++;
+	return count;
+}
+
+int sockets_adopt(struct sockets *sockets, int fd, struct error *error)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t length = sizeof(address), size = sizeof(int);
+	struct fw_service_key binding = {.proto = IPPROTO_TCP};
+	int listens = 0, protocol = 0;
+	struct listening *list;
+	uint16_t port;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 ||
+	    protocol != IPPROTO_TCP || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return error_set(error, -EINVAL, "descriptor %d is no listening TCP socket", fd);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return error_set(error, -errno, "descriptor %d: %s", fd, strerror(errno));
+	list = reallocarray(sockets->list, sockets->count + 1, sizeof(*list));
+	if (!list)
+		return error_set(error, -ENOMEM, "out of memory");
+	binding.addr = address_from_sockaddr((struct sockaddr *)&address, &port);
+	binding.port = htons(port);
+	sockets->list = list;
+	list[sockets->count] = (struct listening){binding, fd, sockets_of(sockets, &binding)};
+	sockets->count++;
+	return 0;
+}
+
 void sockets_close(struct sockets *old, const struct sockets *kept)
 {
 	for (size_t i = 0; i < old->count; i++)
@@ -117,7 +165,20 @@ void sockets_close(struct sockets *old, const struct sockets *kept)
 	*old = (struct sockets){0};
 }
 
-int sockets_open_admin(const char *address, struct error *error)
+/* −1: there is none such. */
+static int take_out(struct sockets *sockets, const struct fw_service_key *binding)
+{
+	struct listening *found = find(sockets, binding, 0);
+	int fd;
+
+	if (!found)
+		return -1;
+	fd = found->fd;
+	*found = sockets->list[--sockets->count];
+	return fd;
+}
+
+int sockets_open_admin(const char *address, struct sockets *have, struct error *error)
 {
 	struct fw_service_key keys[2];
 	size_t count;
@@ -126,7 +187,9 @@ int sockets_open_admin(const char *address, struct error *error)
 	result = binding_parse(address, IPPROTO_TCP, keys, &count, error);
 	if (result < 0)
 		return result;
-	fd = open_bound(&keys[0], false, error);
+	fd = take_out(have, &keys[0]);
+	if (fd < 0)
+		fd = open_bound(&keys[0], false, error);
 	if (fd < 0)
 		return error_wrap(error, fd, "admin");
 	result = listen_at(fd, ADMIN_BACKLOG, &keys[0], error);

@@ -26,6 +26,15 @@ struct sockets {
 };
 
 /*
+ * Takes over a listening socket that somebody else opened: systemd, or the supervisor before this
+ * one. −errno: it is none of TCP, and still the caller's.
+ */
+int sockets_adopt(struct sockets *sockets, int fd, struct error *error);
+
+/* How many there are of a binding. */
+uint32_t sockets_of(const struct sockets *sockets, const struct fw_service_key *binding);
+
+/*
  * Every socket that @config needs: those of @have where the binding is the same, else new ones,
  * bound and listening. On failure nothing was opened and *@now is empty. @have stays as it is.
  */
@@ -34,7 +43,8 @@ int sockets_open(const struct config *config, const struct sockets *have, struct
 /* Closes what @old has and @kept does not, and empties @old. */
 void sockets_close(struct sockets *old, const struct sockets *kept);
 
-/* A listening socket at "127.0.0.1:9180", or −errno. */
-int sockets_open_admin(const char *address, struct error *error);
+/* A listening socket at "127.0.0.1:9180": that of @have, which is taken out of it, or a new one; or
+ * −errno. */
+int sockets_open_admin(const char *address, struct sockets *have, struct error *error);
 
 #endif

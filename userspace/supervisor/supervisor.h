@@ -3,9 +3,11 @@
  * The supervisor: keeps sockets, maps and children, and lets nothing that a child does end it.
  *
  *     SIGHUP           read the configuration again; take it over whole, or keep the running one
+ *     SIGUSR2          the same, by the program that is installed now
  *     SIGTERM, SIGINT  drain and stop; again: stop at once
  *
- * It reads nothing from the network.
+ * floodwall reload asks for the first two and is told how it went. Nothing is read from the
+ * network.
  */
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
@@ -16,22 +18,29 @@
 #include "supervisor/sockets.h"
 #include "wall/wall.h"
 
-/* What the daemon holds while it runs. A reload replaces it piece by piece. */
+/* What the daemon holds while it runs, and hands to the children that it starts. A reload prepares
+ * the next and takes it over as a whole. */
 struct holdings {
 	struct config *config;
 	struct ticket_keys *tickets; /* of every proxy that is or will be */
 	struct credentials *credentials;
 	struct wall *wall;
 	struct sockets sockets;
-	int admin; /* listening socket; −1: none */
-	int lock;  /* lock_take()'s: no child may keep it */
+	struct sockets received; /* handed to this process; in use or not */
+	int admin;               /* listening socket; −1: none */
+	int access_log;          /* descriptor; −1: none is written */
+	int lock;                /* lock_take()'s: no child may keep it */
 };
+
+struct handover;
 
 /* Says which settings were tuned live, since a start keeps them. */
 void supervisor_report_tuned(struct wall *wall, const struct config *config);
 
-/* Runs until told to stop. 0, or −errno when it could not start. The caller releases what is held
- * in the end. */
-int supervisor_run(struct holdings *held, struct error *error);
+/*
+ * Runs until told to stop; @before: whose place it takes, or NULL. 0, or −errno when it could not
+ * start: then nothing of @before has changed. The caller releases what is held in the end.
+ */
+int supervisor_run(struct holdings *held, struct handover *before, struct error *error);
 
 #endif

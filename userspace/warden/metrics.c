@@ -272,6 +272,15 @@ static void write_processes(const struct writer *writer)
 		(unsigned long long)atomic_load(&roster->reloads));
 	fprintf(writer->out, PREFIX "reloads_total{result=\"refused\"} %llu\n",
 		(unsigned long long)atomic_load(&roster->reloads_refused));
+	write_family(writer, "generations_draining", "gauge",
+		     "Generations of the proxy that finish what they had begun.");
+	fprintf(writer->out, PREFIX "generations_draining %llu\n",
+		(unsigned long long)atomic_load(&roster->draining));
+	write_family(writer, "generations_cut_total", "counter",
+		     "Generations ended with their connections, as more drained than there is room "
+		     "for.");
+	fprintf(writer->out, PREFIX "generations_cut_total %llu\n",
+		(unsigned long long)atomic_load(&roster->drains_cut));
 }
 
 static void write_build(const struct writer *writer)

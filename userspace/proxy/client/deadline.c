@@ -4,8 +4,8 @@
 #include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 
-#define NEWCOMER_NS CLOCK_SEC       /* for a first request to arrive at a proxy that drains */
-#define LINGER_NS   (2 * CLOCK_SEC) /* for a client to read why it was refused */
+#define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */
+#define LINGER_NS  (2 * CLOCK_SEC)  /* for a client to read why it was refused */
 
 /* Collects deadlines: the first that has passed is the verdict, the earliest else the next look. */
 struct judgement {
@@ -57,6 +57,20 @@ static void consider_uptake(struct judgement *judgement, const struct live *live
 	consider(judgement, send->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE), FW_WRITE_TIMEOUT);
 	consider_rate(judgement, &send->rate, live->value[FW_SET_MIN_RATE_SEND], send->taken,
 		      FW_SEND_RATE);
+}
+
+/* A proxy that drains does not close a connection on which a request may be on its way: whoever
+ * asks that often is never cut off, and told in the answer that he should connect anew. */
+static void consider_drain(struct judgement *judgement, const struct client *client)
+{
+	const struct worker *worker = client_worker(client);
+	uint64_t silent_ns = client->since_ns;
+
+	if (!worker->draining || client->exchange)
+		return;
+	if (worker->drain_ns > silent_ns)
+		silent_ns = worker->drain_ns;
+	consider(judgement, silent_ns + SILENCE_NS, FW_DRAINED);
 }
 
 static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
@@ -163,13 +177,13 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 			 FW_HANDSHAKE_TIMEOUT);
 		break;
 	case CLIENT_HEAD:
-		if (client_worker(client)->draining && !client->exchange)
-			consider(&judgement, client->since_ns + NEWCOMER_NS, FW_DRAINED);
+		consider_drain(&judgement, client);
 		consider(&judgement,
 			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 		break;
 	case CLIENT_IDLE:
+		consider_drain(&judgement, client);
 		consider(&judgement,
 			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_KEEPALIVE),
 			 FW_KEEPALIVE_TIMEOUT);

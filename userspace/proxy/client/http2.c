@@ -273,6 +273,16 @@ static void tell_last(struct http2 *http2)
 			      NGHTTP2_NO_ERROR, NULL, 0);
 }
 
+/* First that no request should follow, then, when those on their way have come, which was the last
+ * (RFC 9113 section 6.8). */
+static void give_notice(struct http2 *http2)
+{
+	if (http2->notice_ns)
+		return;
+	http2->notice_ns = client_now(http2->client);
+	nghttp2_submit_shutdown_notice(http2->session);
+}
+
 /* What a client of HTTP/1 would be told by "Connection: close". */
 static void limit_requests(struct http2 *http2)
 {
@@ -288,6 +298,10 @@ void http2_run(struct client *client)
 {
 	struct http2 *http2 = client->http2;
 	bool moved = true;
+
+	/* It began when the proxy was draining already. */
+	if (client_worker(client)->draining)
+		give_notice(http2);
 
 	for (int round = 0; moved && round < ROUNDS_PER_TURN; round++) {
 		moved = receive(http2);
@@ -345,14 +359,7 @@ void http2_end(struct client *client, enum fw_verdict verdict)
 
 void http2_drain(struct client *client)
 {
-	struct http2 *http2 = client->http2;
-
-	if (http2->notice_ns)
-		return;
-	/* First that no request should follow, then, when those on their way have come, which was
-	 * the last (RFC 9113 section 6.8). */
-	http2->notice_ns = client_now(client);
-	nghttp2_submit_shutdown_notice(http2->session);
+	give_notice(client->http2);
 	client_run(client);
 }
 

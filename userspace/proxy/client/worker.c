@@ -79,6 +79,7 @@ static void tick(struct timer *timer)
 			worker_review_clients(listener);
 		report_suppressed(listener);
 	}
+	atomic_store_explicit(&worker->beat_ns, worker->loop.now_ns, memory_order_relaxed);
 	load_measure(worker);
 	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++) {
 		idle += upstream_idle(worker->pools[i]);
@@ -100,26 +101,25 @@ static void tick(struct timer *timer)
 /* --- draining ----------------------------------------------------------------------------------
  */
 
-/* Who has asked already may ask again elsewhere. A newcomer's first request may be on its way: he
- * is given the time for it that deadline.c says. */
-static bool is_between_requests(const struct client *client)
-{
-	return client->phase == CLIENT_IDLE;
-}
-
+/*
+ * Who speaks HTTP/2 can be told to ask elsewhere. Who speaks HTTP/1 can't, but in the answer to his
+ * next request: so he may make one more, unless he is silent for long (deadline.c). Closing his
+ * connection at once would lose what he is just sending.
+ */
 static void drain_client(struct client *client)
 {
 	if (client->http2)
 		http2_drain(client);
-	else if (is_between_requests(client))
-		client_close(client, FW_DRAINED);
 	else
 		client_review(client);
 }
 
 static void cut_off(struct client *client)
 {
-	client_reset(client, FW_DRAINED);
+	if (client->phase == CLIENT_IDLE)
+		client_close(client, FW_DRAINED);
+	else
+		client_reset(client, FW_DRAINED);
 }
 
 /* Time is up: whoever is left is cut off. */
@@ -132,7 +132,7 @@ static void end_drain(struct timer *timer)
 	loop_stop(&worker->loop);
 }
 
-/* No new connections, no new requests; what has begun may end. */
+/* No new connections; what has begun may end. */
 static void begin_drain(struct loop *loop)
 {
 	struct worker *worker = container_of(loop, struct worker, loop);
@@ -140,12 +140,13 @@ static void begin_drain(struct loop *loop)
 	if (worker->draining || !atomic_load(&worker->shared->draining))
 		return;
 	worker->draining = true;
+	worker->drain_ns = loop->now_ns;
 	for (size_t i = 0; i < worker->acceptor_count; i++)
 		acceptor_close(&worker->acceptors[i]);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		each_client(&worker->listeners[i], drain_client);
 	timer_arm(&loop->wheel, &worker->drain_end,
-		  loop->now_ns + worker->shared->options->drain_ms * CLOCK_MS);
+		  loop->now_ns + atomic_load(&worker->shared->drain_ms) * CLOCK_MS);
 	worker_notice_leave(worker);
 }
 

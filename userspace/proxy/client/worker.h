@@ -42,6 +42,7 @@ struct proxy_shared {
 	struct pacer *requests;             /* how fast sources make them */
 	struct crowd *crowd;
 	atomic_bool draining;
+	_Atomic uint64_t drain_ms; /* for it, once that is true */
 };
 
 /* Where clients stand, for whoever has to choose one (evict.h). */
@@ -73,6 +74,8 @@ struct worker {
 	struct loop loop;
 	uint32_t index;
 	bool draining;
+	uint64_t drain_ns;        /* since when */
+	_Atomic uint64_t beat_ns; /* when it looked around last; read by any thread */
 	struct proxy_shared *shared;
 	struct pool_budget budget;
 	struct pool clients, exchanges, relays;

@@ -5,11 +5,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Slot n % TICKET_KEY_SLOTS holds the n-th key. The one that is written next opens nothing any
  * more, so a reader never sees half a key that matters; and what it may see of one that has just
  * been retired is random again, which nobody can have sealed with. */
 struct ticket_keys {
+	int fd; /* of the file in memory that this is; the same number in every child */
 	atomic_uint newest;
 	atomic_uint oldest; /* that opens */
 	uint64_t made_ns;   /* the newest */
@@ -21,16 +24,34 @@ static bool make_key(struct ticket_key *key)
 	return getrandom(key, sizeof(*key), 0) == sizeof(*key);
 }
 
-struct ticket_keys *tickets_create(uint64_t now_ns, struct error *error)
+static struct ticket_keys *map(int fd, struct error *error)
 {
-	struct ticket_keys *keys = mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE,
-					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ticket_keys *keys =
+		mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (keys == MAP_FAILED) {
 		error_set(error, -errno, "session tickets: %s", strerror(errno));
 		return NULL;
 	}
 	madvise(keys, sizeof(*keys), MADV_DONTDUMP);
+	keys->fd = fd;
+	return keys;
+}
+
+struct ticket_keys *tickets_create(uint64_t now_ns, struct error *error)
+{
+	int fd = memfd_create("floodwall-tickets", MFD_CLOEXEC);
+	struct ticket_keys *keys = NULL;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*keys)) < 0)
+		error_set(error, -errno, "session tickets: %s", strerror(errno));
+	else
+		keys = map(fd, error);
+	if (!keys) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
 	keys->made_ns = now_ns;
 	if (!make_key(&keys->slot[0])) {
 		error_set(error, -EIO, "session tickets: the kernel gives no random numbers");
@@ -40,10 +61,28 @@ struct ticket_keys *tickets_create(uint64_t now_ns, struct error *error)
 	return keys;
 }
 
+struct ticket_keys *tickets_adopt(int fd, struct error *error)
+{
+	struct stat file;
+
+	if (fstat(fd, &file) < 0 || file.st_size != sizeof(struct ticket_keys)) {
+		error_set(error, -EINVAL, "session tickets: the keys are of another form");
+		return NULL;
+	}
+	return map(fd, error);
+}
+
+int tickets_descriptor(const struct ticket_keys *keys)
+{
+	return keys->fd;
+}
+
 void tickets_drop(struct ticket_keys *keys)
 {
-	if (keys)
-		munmap(keys, sizeof(*keys));
+	if (!keys)
+		return;
+	close(keys->fd);
+	munmap(keys, sizeof(*keys));
 }
 
 bool tickets_rotate(struct ticket_keys *keys, uint64_t now_ns)

@@ -38,6 +38,11 @@ struct ticket_keys;
 
 /* NULL and @error: no memory, or no random numbers. */
 struct ticket_keys *tickets_create(uint64_t now_ns, struct error *error);
+/* Those of a supervisor before this one, by tickets_descriptor() of it; the descriptor is taken
+ * over. NULL and @error: they are of another form, and it is still the caller's. */
+struct ticket_keys *tickets_adopt(int fd, struct error *error);
+/* The file in memory that holds them; closed with the keys. */
+int tickets_descriptor(const struct ticket_keys *keys);
 /* Unmaps: this process has the keys no more. NULL is allowed. */
 void tickets_drop(struct ticket_keys *keys);
 

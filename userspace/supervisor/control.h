@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The supervisor's end of contract/control.h: one who asks at a time, the others queue. */
+#ifndef SUPERVISOR_CONTROL_H
+#define SUPERVISOR_CONTROL_H
+
+#include "supervisor/reload.h"
+
+enum control_question { CONTROL_NONE, CONTROL_ASKS_RELOAD, CONTROL_ASKS_BINARY };
+
+/* A listening socket, or −1 after saying why there is none: signals do then. */
+int control_open(void);
+/* Who asks, and what for. CONTROL_NONE: nobody who is to be heard; else *@asker is to be answered.
+ */
+enum control_question control_accept(int control, int *asker);
+/* Tells *@asker, unless it is −1, and lets go of it. */
+void control_answer(int *asker, const struct reload_outcome *outcome);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What one program hands to the next, as JSON: whichever version reads it finds what it knows, and
+ * ignores the rest. Descriptors are numbers, which stay the same.
+ */
+#ifndef SUPERVISOR_HANDOVER_STATE_H
+#define SUPERVISOR_HANDOVER_STATE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+
+struct handover;
+struct supervisor;
+
+/* NULL: no memory. @former: the open file of this program. */
+json_t *handover_state_write(const struct supervisor *supervisor, const char *program, int former);
+/* Whether the descriptors that it names outlive execve(2). */
+void handover_state_keep_open(const json_t *state, bool keep);
+/* Fills @handover, @program and *@former. −EINVAL: something that is needed is missing. */
+int handover_state_read(const json_t *state, struct handover *handover, char *program, size_t size,
+			int *former, struct error *error);
+
+#endif
