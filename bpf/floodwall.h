@@ -64,6 +64,8 @@ enum {
 	FW_HOMES = 16,             /* of the host's addresses; a power of two */
 	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
 	FW_CALLERS = 16384,        /* peers that spoke before they were asked; a power of two */
+	FW_SERVERS_MAX = 512,      /* of all upstreams, that are shown */
+	FW_SERVER_TEXT = 128,      /* what the configuration calls one, with its NUL */
 };
 
 #define FW_HOST_SERVICE 0
@@ -453,6 +455,40 @@ struct fw_meta {
 	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
 			     other hosts send them too */
 	__u64 zero[3];    /* a power of two in all: it is found by a shift */
+};
+
+/* How a server of an upstream is. */
+enum fw_server_state {
+	FW_SERVER_UP,
+	FW_SERVER_TRIAL,   /* it was ejected, and is tried with a few requests */
+	FW_SERVER_EJECTED, /* for what requests met */
+	FW_SERVER_DOWN,    /* the active checks say so */
+	FW_SERVER_NOWHERE, /* its name has no address for this place */
+};
+
+/*
+ * A server as the proxy last saw it: a row of the map `servers`, for people to look at. One thread
+ * of the newest proxy writes them all. Who reads one takes it only if generation is the same, and
+ * not 0, before and after.
+ */
+struct fw_server {
+	__u64 generation; /* of the proxy: when it started, CLOCK_MONOTONIC; 0: the row is free */
+	__u64 written_ns; /* CLOCK_MONOTONIC */
+	__u64 state_ns;   /* when the state last changed; 0: not since the start */
+	__u64 latency_ns; /* to the first byte of a response, moving average; 0: none yet */
+	__u64 ejections;
+	__u64 checks_failed;
+	__u64 lookups_failed;     /* of its name; in the row of the first place only */
+	__u64 addresses_left_out; /* that its name had beyond its places; in the same */
+	struct fw_addr addr;
+	__u32 open;   /* connections */
+	__u32 active; /* requests */
+	__u32 state;  /* enum fw_server_state */
+	__u16 port;   /* host order */
+	__u8 panic;   /* 1: it is used whatever its state, since too few are up */
+	__u8 named;   /* 1: it has a name, and this is one of its places */
+	char upstream[FW_NAME_SIZE];
+	char server[FW_SERVER_TEXT]; /* as the configuration has it */
 };
 
 static inline __u32 fw_counter_index(__u32 service, __u32 verdict)

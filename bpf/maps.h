@@ -290,4 +290,13 @@ struct {
 	__type(value, __u64);
 } board SEC(".maps");
 
+/* Servers of upstreams, as the proxy last saw them. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SERVERS_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_server);
+} servers SEC(".maps");
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "contract/order.h"
 #include "proxy/client/worker.h"
+#include "proxy/upstream/caretaker.h"
 
 #define STANDSTILL_NS (3 * CLOCK_SEC) /* of a thread that looks around every quarter of a second   \
 				       */
@@ -116,6 +117,7 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 {
 	uint32_t threads = options->config->threads, running = 0;
 	struct proxy_shared shared = {0};
+	struct caretaker *caretaker = NULL;
 	struct worker **workers = calloc(threads, sizeof(*workers));
 	pthread_t *ids = calloc(threads, sizeof(*ids));
 	int code = workers && ids ? start_sharing(&shared, options) : -ENOMEM;
@@ -123,6 +125,9 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 	signal(SIGPIPE, SIG_IGN); /* a reader of the log may go away */
 	if (code < 0)
 		error_set(error, code, "proxy: %s", strerror(-code));
+	else
+		code = caretaker_create(options->config, shared.upstreams,
+					wall_servers(options->wall), &caretaker, error);
 	for (uint32_t i = 0; i < threads && code == 0; i++)
 		code = worker_create(&shared, i, &workers[i], error);
 	for (; running < threads && code == 0; running++) {
@@ -133,12 +138,18 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 		}
 	}
 	if (code == 0) {
+		code = caretaker_start(caretaker);
+		if (code < 0)
+			error_set(error, code, "proxy: caretaker: %s", strerror(-code));
+	}
+	if (code == 0) {
 		say(options->control, ORDER_READY);
 		atomic_store(&shared.drain_ms, follow_orders(options, workers));
 	}
 	atomic_store(&shared.draining, true);
 	for (uint32_t i = 0; i < running; i++)
 		worker_wake(workers[i]);
+	caretaker_free(caretaker);
 	for (uint32_t i = 0; i < running; i++)
 		pthread_join(ids[i], NULL);
 	for (uint32_t i = 0; workers && i < threads; i++)

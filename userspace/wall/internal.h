@@ -44,7 +44,8 @@
 	MAP(COUNTERS, counters)                                                                    \
 	MAP(SAMPLERS, samplers)                                                                    \
 	MAP(EVENTS, events)                                                                        \
-	MAP(BOARD, board)
+	MAP(BOARD, board)                                                                          \
+	MAP(SERVERS, servers)
 
 /* Every map of maps.h; making them checks that none is missing here. */
 enum wall_map {
@@ -74,6 +75,7 @@ struct wall {
 	volatile struct fw_connection_bucket *connections; /* read-only */
 	volatile struct fw_event *events;                  /* read-only */
 	volatile uint64_t *board;
+	volatile struct fw_server *servers;
 	uint64_t *records; /* as atomics */
 	uint32_t connection_mask;
 	__u64 seed[2];

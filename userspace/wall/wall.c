@@ -129,6 +129,7 @@ static int map_memories(struct wall *wall, struct error *error)
 		{MAP_EVENTS, PROT_READ},
 		{MAP_BOARD, PROT_READ | PROT_WRITE},
 		{MAP_RECORDS, PROT_READ | PROT_WRITE},
+		{MAP_SERVERS, PROT_READ | PROT_WRITE},
 	};
 	int result = 0;
 
@@ -142,6 +143,7 @@ static int map_memories(struct wall *wall, struct error *error)
 	wall->connections = wall->maps[MAP_CONNECTIONS].memory;
 	wall->events = wall->maps[MAP_EVENTS].memory;
 	wall->board = wall->maps[MAP_BOARD].memory;
+	wall->servers = wall->maps[MAP_SERVERS].memory;
 	wall->records = wall->maps[MAP_RECORDS].memory;
 	wall->connection_mask = wall->maps[MAP_CONNECTIONS].entries - 1;
 	wall->seed[0] = wall->meta->seed[0];

@@ -320,4 +320,9 @@ volatile uint64_t *wall_board(struct wall *wall);
 uint64_t wall_board_verdict(struct wall *wall, uint32_t service, enum fw_verdict verdict);
 uint64_t wall_board_metric(struct wall *wall, uint32_t service, enum fw_metric metric);
 
+/* The servers of upstreams, FW_SERVERS_MAX rows, writable by the newest proxy. */
+volatile struct fw_server *wall_servers(struct wall *wall);
+/* A copy of a row; false: it is free, or is just being taken over. */
+bool wall_server(struct wall *wall, uint32_t row, struct fw_server *copy);
+
 #endif

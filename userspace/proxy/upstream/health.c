@@ -215,6 +215,21 @@ void health_decide(struct server *server, enum server_outcome outcome, uint64_t 
 /* --- what the caretaker sees -------------------------------------------------------------------
  */
 
+void health_arrive(struct server *server, uint64_t now_ns)
+{
+	bool first = !server_version(server);
+
+	atomic_store(&server->up_since_ns, first ? 0 : now_ns);
+	atomic_store(&server->latency_ns, 0);
+	atomic_store(&server->refused, 0);
+	atomic_store(&server->failed, 0);
+	atomic_store(&server->ejected_times, 0);
+	atomic_store(&server->ejected_until_ns, 0);
+	atomic_store(&server->probation, false);
+	atomic_store(&server->unhealthy, false);
+	server->slow_looks = 0;
+}
+
 void health_checked(struct server *server, bool healthy, const char *why, uint64_t now_ns)
 {
 	char text[NAME_SIZE];

@@ -86,6 +86,9 @@ static inline void server_note_result(struct server *server, enum server_outcome
 		health_decide(server, outcome, now_ns);
 }
 
+/* It is about to have another address: what was known of it was of somebody else. */
+void health_arrive(struct server *server, uint64_t now_ns);
+
 /* What an active check found, after so many in a row; by one thread. */
 void health_checked(struct server *server, bool healthy, const char *why, uint64_t now_ns);
 
