@@ -464,6 +464,7 @@ enum fw_server_state {
 	FW_SERVER_EJECTED, /* for what requests met */
 	FW_SERVER_DOWN,    /* the active checks say so */
 	FW_SERVER_NOWHERE, /* its name has no address for this place */
+	FW_SERVER_STATES
 };
 
 /*

@@ -125,5 +125,6 @@ int cmd_top(struct cli *cli);
 int cmd_unallow(struct cli *cli);
 int cmd_unblock(struct cli *cli);
 int cmd_upgrade(struct cli *cli);
+int cmd_upstreams(struct cli *cli);
 
 #endif

@@ -120,6 +120,12 @@ const struct verb verbs[] = {
 	  {"n", "N", "lines of each table (10)"},
 	  {"once", NULL, "print once and end"},
 	  {"interval", "TIME", "between refreshes (2s)"}}},
+	{"upstreams", cmd_upstreams, "", "servers of upstreams: how each of them is",
+	 "up: requests go there. trial: it was ejected, and gets a few. ejected: requests met errors,\n"
+	 "or it was much slower than its peers. down: the active checks say so. nowhere: its name has\n"
+	 "no address. With a + the state is ignored, since too few are up.\n"
+	 "The proxy writes the figures twice a second; without one they are those of its end.",
+	 NO_OPTIONS},
 	{"events", cmd_events, "", "the newest sampled events",
 	 "With --follow and --json each event is an object on a line of its own.",
 	 {{"follow", NULL, "go on as they happen"},

@@ -32,6 +32,11 @@ const struct metric_row metric_rows[METRIC_COUNT] = {
 #undef FW_METRIC
 };
 
+const char *const server_state_names[FW_SERVER_STATES] = {
+	[FW_SERVER_UP] = "up",     [FW_SERVER_TRIAL] = "trial",     [FW_SERVER_EJECTED] = "ejected",
+	[FW_SERVER_DOWN] = "down", [FW_SERVER_NOWHERE] = "nowhere",
+};
+
 const char *const overload_stage_names[OVERLOAD_STAGES] = {
 	[OVERLOAD_NONE] = "none",
 	[OVERLOAD_CLOSE] = "connections are not kept alive",

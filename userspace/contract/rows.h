@@ -76,6 +76,7 @@ enum overload_stage {
 	OVERLOAD_PAUSE,   /* nobody is accepted: they wait in the kernel's queue */
 	OVERLOAD_STAGES,
 };
+extern const char *const server_state_names[FW_SERVER_STATES];
 extern const char *const overload_stage_names[OVERLOAD_STAGES];
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_PEAK, METRIC_COUNTER_NS };

@@ -2,11 +2,8 @@
 /*
  * The proxy's board: rows that its threads add to without a lock, since each has its own; a reader
  * adds the rows up, or takes the greatest where that is what the metric means. Rows of workers that
- * are no more keep their counts, so totals never fall. And the servers of upstreams, of which each
- * row has one writer.
+ * are no more keep their counts, so totals never fall.
  */
-#include <stdatomic.h>
-#include <string.h>
 #include "wall/internal.h"
 
 volatile uint64_t *wall_board(struct wall *wall)
@@ -34,22 +31,4 @@ uint64_t wall_board_metric(struct wall *wall, uint32_t service, enum fw_metric m
 		all = !peak ? all + value : value > all ? value : all;
 	}
 	return all;
-}
-
-volatile struct fw_server *wall_servers(struct wall *wall)
-{
-	return wall->servers;
-}
-
-bool wall_server(struct wall *wall, uint32_t row, struct fw_server *copy)
-{
-	volatile struct fw_server *server = &wall->servers[row];
-	uint64_t generation = server->generation;
-
-	atomic_thread_fence(memory_order_acquire);
-	memcpy(copy, (const void *)server, sizeof(*copy));
-	atomic_thread_fence(memory_order_acquire);
-	copy->upstream[sizeof(copy->upstream) - 1] = '\0';
-	copy->server[sizeof(copy->server) - 1] = '\0';
-	return generation && copy->generation == generation && server->generation == generation;
 }

@@ -320,9 +320,12 @@ volatile uint64_t *wall_board(struct wall *wall);
 uint64_t wall_board_verdict(struct wall *wall, uint32_t service, enum fw_verdict verdict);
 uint64_t wall_board_metric(struct wall *wall, uint32_t service, enum fw_metric metric);
 
-/* The servers of upstreams, FW_SERVERS_MAX rows, writable by the newest proxy. */
+/* --- servers of upstreams (wall/servers.c) ---------------------------------------------------- */
+
+/* FW_SERVERS_MAX rows, for the newest proxy to write. */
 volatile struct fw_server *wall_servers(struct wall *wall);
-/* A copy of a row; false: it is free, or is just being taken over. */
-bool wall_server(struct wall *wall, uint32_t row, struct fw_server *copy);
+/* A copy of those in use, in the configuration's order; returns how many. A name's places without
+ * an address are left out, unless all are. */
+size_t wall_server_list(struct wall *wall, struct fw_server list[FW_SERVERS_MAX]);
 
 #endif

@@ -7,8 +7,11 @@
  * filter drops for.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include "base/version.h"
+#include "contract/address.h"
 #include "layout.h"
 #include "warden/metrics.h"
 
@@ -227,6 +230,93 @@ static void write_metric(const struct writer *writer, enum fw_metric metric)
 	}
 }
 
+/* --- servers of upstreams -------------------------------------------------------------------- */
+
+#define SERVER(field) offsetof(struct fw_server, field), sizeof(((struct fw_server *)NULL)->field)
+
+/* A row per figure of a server. */
+static const struct {
+	size_t offset, size;
+	const char *name, *type, *help;
+} server_figures[] = {
+	{SERVER(active), "upstream_server_active", "gauge",
+	 "Requests that the server is busy with."},
+	{SERVER(open), "upstream_server_open", "gauge",
+	 "Connections to the server, idle ones too."},
+	{SERVER(ejections), "upstream_server_ejected_total", "counter",
+	 "Times that the server was ejected for what requests met."},
+	{SERVER(checks_failed), "upstream_server_checks_failed_total", "counter",
+	 "Active checks that the server failed."},
+	{SERVER(lookups_failed), "upstream_server_lookups_failed_total", "counter",
+	 "Lookups of the server's name that failed."},
+	{SERVER(addresses_left_out), "upstream_server_addresses_left_out", "gauge",
+	 "Addresses of the server's name that there is no place for."},
+};
+
+/* The server as configured, and where it is: a name may be at several places. */
+static void write_server_labels(const struct writer *writer, const struct fw_server *server,
+				const char *name)
+{
+	const struct fw_service_key place = {.addr = server->addr, .port = htons(server->port)};
+	char text[ADDRESS_TEXT_SIZE] = "";
+
+	if (server->state != FW_SERVER_NOWHERE)
+		binding_format(&place, text);
+	fprintf(writer->out, PREFIX "%s{upstream=\"%s\",server=\"%s\",address=\"%s\"} ", name,
+		server->upstream, server->server, text);
+}
+
+static uint64_t server_figure(const struct fw_server *server, size_t offset, size_t size)
+{
+	const char *at = (const char *)server + offset;
+
+	return size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)at
+					: *(const uint32_t *)(const void *)at;
+}
+
+static void write_server_states(const struct writer *writer, const struct fw_server *list,
+				size_t count)
+{
+	write_family(writer, "upstream_server_up", "gauge",
+		     "1 while requests go to the server as to any other.");
+	for (size_t i = 0; i < count; i++) {
+		write_server_labels(writer, &list[i], "upstream_server_up");
+		fprintf(writer->out, "%d\n", list[i].state == FW_SERVER_UP);
+	}
+	write_family(writer, "upstream_server_panic", "gauge",
+		     "1 while so few servers of the upstream are up that it is used in any case.");
+	for (size_t i = 0; i < count; i++) {
+		write_server_labels(writer, &list[i], "upstream_server_panic");
+		fprintf(writer->out, "%d\n", list[i].panic);
+	}
+	write_family(writer, "upstream_server_latency_seconds", "gauge",
+		     "Time to the first byte of a response, moving average; 0 before the first.");
+	for (size_t i = 0; i < count; i++) {
+		write_server_labels(writer, &list[i], "upstream_server_latency_seconds");
+		fprintf(writer->out, "%.6f\n", (double)list[i].latency_ns / 1e9);
+	}
+}
+
+static void write_servers(const struct writer *writer)
+{
+	struct fw_server *list = calloc(FW_SERVERS_MAX, sizeof(*list));
+	size_t count = list ? wall_server_list(writer->options->wall, list) : 0;
+
+	write_server_states(writer, list, count);
+	for (size_t f = 0; f < sizeof(server_figures) / sizeof(server_figures[0]); f++) {
+		write_family(writer, server_figures[f].name, server_figures[f].type,
+			     server_figures[f].help);
+		for (size_t i = 0; i < count; i++) {
+			write_server_labels(writer, &list[i], server_figures[f].name);
+			fprintf(writer->out, "%llu\n",
+				(unsigned long long)server_figure(&list[i],
+								  server_figures[f].offset,
+								  server_figures[f].size));
+		}
+	}
+	free(list);
+}
+
 /* --- the daemon itself ----------------------------------------------------------------------- */
 
 static const char *const process_names[ROSTER_COUNT] = {
@@ -317,6 +407,7 @@ int metrics_write(FILE *out, const struct warden_options *options, struct error 
 		write_verdicts(writer);
 		for (int metric = 0; metric < METRIC_COUNT; metric++)
 			write_metric(writer, metric);
+		write_servers(writer);
 		write_processes(writer);
 	}
 	free(writer->counters);
