@@ -13,9 +13,10 @@
 #include "proxy/client/worker.h"
 #include "proxy/upstream/caretaker.h"
 
-#define STANDSTILL_NS (3 * CLOCK_SEC) /* of a thread that looks around every quarter of a second   \
-				       */
-#define ORPHANED_MS 5000              /* within which somebody starts another supervisor */
+#define STANDSTILL_NS                                                                              \
+	(3 * CLOCK_SEC)  /* of a thread that looks around every quarter of a second                \
+			  */
+#define ORPHANED_MS 5000 /* within which somebody starts another supervisor */
 
 static int start_sharing(struct proxy_shared *shared, const struct proxy_options *options)
 {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/upstream/health_rows.h"
 #include <string.h>
+#include "base/clock.h"
+
+#define ABANDONED_NS (3 * CLOCK_SEC) /* after their last change: there are two a second */
 
 enum fw_server_state health_state(const struct server *server, uint64_t now_ns)
 {
@@ -88,6 +91,12 @@ static void take_over(volatile struct fw_server *shown, const struct fw_server *
 	shown->generation = generation;
 }
 
+static void write_all(struct health_rows *rows, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < rows->count; i++)
+		write_figures(&rows->rows[i], &rows->shown[i], now_ns);
+}
+
 void health_rows_open(struct health_rows *rows, uint64_t now_ns)
 {
 	struct fw_server before[FW_SERVERS_MAX], own;
@@ -100,27 +109,34 @@ void health_rows_open(struct health_rows *rows, uint64_t now_ns)
 			continue;
 		}
 		describe(&rows->rows[i], &own);
-		inherit(&rows->rows[i], &own, before, rows->rows[i].server->config->slot);
+		if (!rows->opened)
+			inherit(&rows->rows[i], &own, before, rows->rows[i].server->config->slot);
 		rows->rows[i].state = health_state(rows->rows[i].server, now_ns);
 		take_over(&rows->shown[i], &own, rows->generation);
 	}
-	health_rows_show(rows, now_ns);
+	rows->opened = true;
+	write_all(rows, now_ns);
 }
 
 /* The first row tells who has them all. */
-static bool are_ours(struct health_rows *rows)
+static bool are_ours(const struct health_rows *rows)
 {
-	if (rows->count && rows->shown[0].generation != rows->generation)
-		rows->generation = 0;
-	return rows->generation && rows->count;
+	return rows->count && rows->shown[0].generation == rows->generation;
+}
+
+/* Whoever took them over has given them up, or is no more. */
+static bool are_nobodys(const struct health_rows *rows, uint64_t now_ns)
+{
+	return rows->count &&
+	       (!rows->shown[0].generation || rows->shown[0].written_ns + ABANDONED_NS < now_ns);
 }
 
 void health_rows_show(struct health_rows *rows, uint64_t now_ns)
 {
-	if (!are_ours(rows))
-		return;
-	for (uint32_t i = 0; i < rows->count; i++)
-		write_figures(&rows->rows[i], &rows->shown[i], now_ns);
+	if (are_ours(rows))
+		write_all(rows, now_ns);
+	else if (are_nobodys(rows, now_ns))
+		health_rows_open(rows, now_ns);
 }
 
 void health_rows_close(struct health_rows *rows)

@@ -3,7 +3,8 @@
  * What is known of servers, shown in the map `servers`.
  *
  * While two generations of the proxy live, the newer one writes: it takes the rows over, with what
- * their servers had been counted before, and the older one notices and leaves them alone.
+ * their servers had been counted before, and the older one notices and leaves them alone, unless
+ * nobody writes them any more.
  */
 #ifndef PROXY_UPSTREAM_HEALTH_ROWS_H
 #define PROXY_UPSTREAM_HEALTH_ROWS_H
@@ -27,9 +28,10 @@ struct health_row {
 
 struct health_rows {
 	volatile struct fw_server *shown; /* FW_SERVERS_MAX */
-	uint64_t generation;              /* 0: they are somebody else's by now */
+	uint64_t generation;              /* not 0 */
 	struct health_row *rows;
 	uint32_t count;
+	bool opened; /* once before: what others counted was taken over then */
 };
 
 /* How the server is at that moment. */
