@@ -50,7 +50,7 @@ static void start(void)
 		abort();
 	options.config = config;
 	options.credentials = credentials;
-	upstreams[0] = upstream_shared_create(&config->upstreams[0], 1);
+	upstreams[0] = upstream_shared_create(&config->upstreams[0], NULL, 1);
 	shared = (struct proxy_shared){
 		.options = &options,
 		.settings = settings,

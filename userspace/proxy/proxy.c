@@ -35,8 +35,8 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 	    !shared->crowd || !shared->requests)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
-		shared->upstreams[i] =
-			upstream_shared_create(&config->upstreams[i], config->threads);
+		shared->upstreams[i] = upstream_shared_create(
+			&config->upstreams[i], options->credentials, config->threads);
 		if (!shared->upstreams[i])
 			return -ENOMEM;
 	}

@@ -138,7 +138,10 @@ enum flow exchange_lose_link(struct exchange *exchange)
 			  (is_idempotent(exchange->method) || !exchange->head_sent);
 
 	if (!repeatable)
-		return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
+		return exchange_fail(exchange,
+				     exchange->link
+					     ? reach_fault(exchange->link, FW_UPSTREAM_BAD_RESPONSE)
+					     : FW_UPSTREAM_BAD_RESPONSE);
 	exchange_drop_server(exchange);
 	exchange->head_sent = 0;
 	exchange->request_cut = false;
@@ -156,14 +159,20 @@ enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 static void begin_link(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
+	int result = reach_connected(exchange->client, link);
 
-	if (!reach_connected(exchange->client, link)) {
-		exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
+	if (result == 0)
+		return;
+	if (result < 0) {
+		if (result == -FW_MEMORY) /* no server's fault */
+			exchange_refuse(exchange, FW_MEMORY);
+		else
+			exchange_try_next(exchange, (enum fw_verdict) - result);
 		return;
 	}
 	exchange->connecting = false;
-	if (stream_is(&link->stream, STREAM_READABLE))
-		exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
+	if (!stream_is_quiet(&link->stream))
+		exchange_fail(exchange, reach_fault(link, FW_UPSTREAM_BAD_RESPONSE));
 }
 
 static void handle_server(struct source *source, uint32_t events)

@@ -73,10 +73,39 @@ static bool introduce(const struct client *client, struct upstream_link *link)
 	return stream_write(&link->stream, &part, 1) == (ssize_t)part.iov_len;
 }
 
-bool reach_connected(const struct client *client, struct upstream_link *link)
+static void count_handshake(const struct client *client, const struct upstream_link *link,
+			    int result)
 {
-	return upstream_connected(link) == 0 &&
-	       (upstream_introduction(link->pool) == INTRODUCTION_OFF || introduce(client, link));
+	struct board_row board = client->listener->board;
+	struct tls_facts facts;
+
+	if (result < 0)
+		board_add(board, METRIC_UPSTREAM_HANDSHAKES_FAILED, 1);
+	if (!tls_facts(&link->stream, &facts))
+		return;
+	board_add(board, METRIC_UPSTREAM_HANDSHAKES, 1);
+	board_add(board, METRIC_UPSTREAM_HANDSHAKES_RESUMED, facts.resumed);
+}
+
+int reach_connected(const struct client *client, struct upstream_link *link)
+{
+	int result;
+
+	if (!link->stream.tls &&
+	    (upstream_connected(link) < 0 ||
+	     (upstream_introduction(link->pool) != INTRODUCTION_OFF && !introduce(client, link))))
+		return -FW_UPSTREAM_UNREACHABLE;
+	result = upstream_secure(link);
+	if (link->stream.tls)
+		count_handshake(client, link, result);
+	return result;
+}
+
+enum fw_verdict reach_fault(const struct upstream_link *link, enum fw_verdict otherwise)
+{
+	enum fw_verdict fault = tls_fault(&link->stream);
+
+	return fault == FW_NONE ? otherwise : fault;
 }
 
 void reach_failed(const struct client *client, struct upstream_link *link)

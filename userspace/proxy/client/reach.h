@@ -14,8 +14,10 @@
 enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 			     struct upstream_wish *wish, enum fw_verdict nobody,
 			     struct upstream_link **link);
-/* The first event of a link that was connecting: whether it is connected now. */
-bool reach_connected(const struct client *client, struct upstream_link *link);
+/* An event of a link that was connecting. 1: it is connected now; 0: waits; −enum fw_verdict. */
+int reach_connected(const struct client *client, struct upstream_link *link);
+/* Why a link broke: for a reason of TLS, or @otherwise. */
+enum fw_verdict reach_fault(const struct upstream_link *link, enum fw_verdict otherwise);
 /* It is not, or not in time: its server is passed over for a while. */
 void reach_failed(const struct client *client, struct upstream_link *link);
 

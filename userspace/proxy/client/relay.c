@@ -139,9 +139,13 @@ static void handle_server(struct source *source, uint32_t events)
 	struct relay *relay = link->borrower;
 	struct client *client = relay->client;
 
+	int result = 1;
+
 	stream_note(&link->stream, events);
-	if (link->connecting && !reach_connected(client, link))
-		relay_try_next(relay, FW_UPSTREAM_UNREACHABLE);
+	if (link->connecting)
+		result = reach_connected(client, link);
+	if (result < 0)
+		relay_try_next(relay, (enum fw_verdict) - result);
 	client_run(client);
 }
 
@@ -311,7 +315,8 @@ void relay_run(struct relay *relay)
 			break;
 	}
 	if (moved < 0)
-		client_reset(client, moved == -ENOMEM ? FW_MEMORY : FW_DONE);
+		client_reset(client,
+			     moved == -ENOMEM ? FW_MEMORY : reach_fault(relay->link, FW_DONE));
 	else if (relay->up.told && relay->down.told)
 		client_close(client, FW_DONE);
 	else if (moved)

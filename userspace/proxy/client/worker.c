@@ -246,7 +246,7 @@ static int allocate(struct worker *worker)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		worker->pools[i] = upstream_pool_create(worker->shared->upstreams[i], &worker->loop,
-							&worker->budget);
+							&worker->budget, worker->tls);
 		if (!worker->pools[i])
 			return -ENOMEM;
 	}

@@ -200,7 +200,10 @@ static struct tls_peer *make_peer(const struct config_upstream *upstream,
 	pthread_mutex_init(&peer->lock, NULL);
 	peer->verify = tls->verify;
 	peer->resume = tls->resume;
-	peer->name = tls->name ? strdup(tls->name) : host_of(server->address);
+	if (tls->name || server->host)
+		peer->name = strdup(tls->name ? tls->name : server->host);
+	else
+		peer->name = host_of(server->address);
 	if (!peer->name ||
 	    asprintf(&peer->label, "upstream %s: server %s", upstream->name, server->address) < 0) {
 		peer->label = NULL;

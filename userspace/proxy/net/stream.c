@@ -29,8 +29,12 @@ int stream_adopt(struct stream *stream, struct loop *loop, struct stream *from)
 
 	loop_unwatch(from->loop, &from->source);
 	code = stream_open(stream, loop, fd, false);
-	if (code < 0)
+	stream->tls = from->tls;
+	from->tls = NULL;
+	if (code < 0) {
+		tls_free(stream);
 		close(fd);
+	}
 	return code;
 }
 

@@ -40,16 +40,12 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, bool connectin
 
 /*
  * Takes over the socket of a stream that another thread watches, and on which nothing is on its
- * way. The caller sees to it that @from is not touched meanwhile; once this has returned, epoll
- * reports no event of it there, but some may have been fetched. What is left of @from is that
- * thread's to stream_abandon(). −errno: the socket is closed.
+ * way; its TLS too, if that has left its thread (tls_client.h). The caller sees to it that @from is
+ * not touched meanwhile; once this has returned, epoll reports no event of it there, but some may
+ * have been fetched. What is left of @from is that thread's to stream_abandon(). −errno: the socket
+ * is closed.
  */
 int stream_adopt(struct stream *stream, struct loop *loop, struct stream *from);
-/* Whether it can be: keys of TLS stay with the thread that has them. */
-static inline bool stream_is_movable(const struct stream *stream)
-{
-	return !stream->tls;
-}
 /* Lets go of what is left of a stream whose socket another thread has. */
 void stream_abandon(struct stream *stream);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "proxy/net/tls_client.h"
 #include "proxy/upstream/upstream.h"
 
 #define SWEEP_NS CLOCK_SEC
@@ -43,6 +44,20 @@ static struct upstream_link *pop(struct upstream_pool *pool, uint32_t server)
 	return link;
 }
 
+/* Among the idle ones. Whether there are husks. */
+static bool push(struct upstream_link *link)
+{
+	struct upstream_pool *pool = link->pool;
+	bool husks;
+
+	pthread_mutex_lock(&pool->lock);
+	list_insert(&pool->idle_of[link->server], &link->node);
+	change_idle(pool, 1);
+	husks = !list_is_empty(&pool->husks);
+	pthread_mutex_unlock(&pool->lock);
+	return husks;
+}
+
 static void discard_husks(struct upstream_pool *pool)
 {
 	struct list husks;
@@ -61,6 +76,20 @@ static void discard_husks(struct upstream_pool *pool)
 /* --- idle ones end -----------------------------------------------------------------------------
  */
 
+/* Of a link that nobody else can take: closes in order. */
+static void end(struct upstream_link *link)
+{
+	tls_client_join(&link->stream, link->pool->tls);
+	link_close(link);
+}
+
+/* Over TLS a server may say what is no answer. */
+static bool is_quiet_still(struct upstream_link *link)
+{
+	return link->stream.tls && tls_client_join(&link->stream, link->pool->tls) &&
+	       stream_is_quiet(&link->stream) && tls_client_leave(&link->stream);
+}
+
 /* Whatever an idle server says, or that it closes: the link is of no more use. That there is room
  * to write may be reported late, along with what was read meanwhile. */
 static void handle_idle(struct source *source, uint32_t events)
@@ -76,7 +105,12 @@ static void handle_idle(struct source *source, uint32_t events)
 	if (ours)
 		remove_idle(link);
 	pthread_mutex_unlock(&pool->lock);
-	if (ours)
+	if (!ours)
+		return;
+	stream_note(&link->stream, events);
+	if (is_quiet_still(link))
+		push(link);
+	else
 		link_close(link);
 }
 
@@ -114,7 +148,7 @@ static void sweep(struct timer *timer)
 
 	for (uint32_t server = 0; server < pool->shared->server_count; server++)
 		while ((link = pop_expired(pool, server, &next_ns)))
-			link_close(link);
+			end(link);
 	discard_husks(pool);
 	if (next_ns < WHEEL_NEVER && next_ns > pool->loop->now_ns + SWEEP_NS)
 		next_ns = pool->loop->now_ns + SWEEP_NS;
@@ -143,17 +177,14 @@ bool idle_keep(struct upstream_link *link)
 	struct upstream_pool *pool = link->pool;
 	bool husks;
 
-	if (!there_is_room(pool) || link_is_spent(link, pool->loop->now_ns))
+	if (!there_is_room(pool) || link_is_spent(link, pool->loop->now_ns) ||
+	    !tls_client_leave(&link->stream))
 		return false;
 	link_return(link);
 	link->reused = true;
 	link->idle_since = pool->loop->now_ns;
 	link->stream.source.handle = handle_idle;
-	pthread_mutex_lock(&pool->lock);
-	list_insert(&pool->idle_of[link->server], &link->node);
-	change_idle(pool, 1);
-	husks = !list_is_empty(&pool->husks);
-	pthread_mutex_unlock(&pool->lock);
+	husks = push(link);
 	if (husks)
 		discard_husks(pool);
 	timer_arm_lazily(&pool->loop->wheel, &pool->sweep, pool->loop->now_ns + SWEEP_NS);
@@ -168,7 +199,7 @@ static struct upstream_link *steal(struct upstream_pool *pool, struct upstream_p
 	struct upstream_link *theirs, *ours = NULL;
 
 	pthread_mutex_lock(&victim->lock);
-	if (!list_is_empty(idle) && stream_is_movable(&link_of(idle->next)->stream)) {
+	if (!list_is_empty(idle)) {
 		theirs = link_of(idle->next);
 		ours = link_adopt(pool, theirs);
 		if (theirs->husk) {
@@ -196,6 +227,18 @@ static struct upstream_link *steal_any(struct upstream_pool *pool, uint32_t serv
 	return link;
 }
 
+/* Whether it is good for another exchange. Asks the kernel, ahead of epoll. */
+static bool is_good(struct upstream_link *link)
+{
+	if (!tls_client_join(&link->stream, link->pool->tls) ||
+	    link_is_spent(link, link->pool->loop->now_ns))
+		return false;
+	if (stream_is_silent(&link->stream))
+		return true;
+	stream_note(&link->stream, EPOLLIN);
+	return stream_is_quiet(&link->stream);
+}
+
 struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server)
 {
 	struct upstream_link *link;
@@ -204,8 +247,7 @@ struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server)
 		link = upstream_idle(pool) ? pop(pool, server) : NULL;
 		if (!link)
 			link = steal_any(pool, server);
-		if (!link ||
-		    (!link_is_spent(link, pool->loop->now_ns) && stream_is_silent(&link->stream)))
+		if (!link || is_good(link))
 			return link;
 		link_close(link);
 	}
@@ -225,7 +267,7 @@ struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried)
  */
 
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
-					   struct pool_budget *budget)
+					   struct pool_budget *budget, struct tls_engine *tls)
 {
 	size_t size = sizeof(struct upstream_pool) + shared->server_count * sizeof(struct list);
 	size_t line = alignof(struct upstream_pool);
@@ -238,6 +280,7 @@ struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struc
 	memset(pool, 0, size);
 	pool->shared = shared;
 	pool->loop = loop;
+	pool->tls = tls;
 	pool->index = shared->pool_count;
 	pool->sweep.fire = sweep;
 	pthread_mutex_init(&pool->lock, NULL);
@@ -257,7 +300,7 @@ void upstream_pool_close(struct upstream_pool *pool)
 	timer_cancel(&pool->loop->wheel, &pool->sweep);
 	for (uint32_t server = 0; server < pool->shared->server_count; server++)
 		while ((link = pop(pool, server)))
-			link_close(link);
+			end(link);
 	discard_husks(pool);
 }
 

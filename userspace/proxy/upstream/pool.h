@@ -9,7 +9,7 @@
  *
  * What another thread takes over is the connection: the descriptor, and what is known of it. The
  * link that held it stays behind as a husk, because its own thread may have fetched events of it
- * already. That this is safe rests on five things:
+ * already. That this is safe rests on six things:
  *
  * - Who removes a link from the list of idle ones, under the lock, has it for himself: owner,
  *   sweep, the handler of its events, or another thread. The handler of an idle link therefore
@@ -22,6 +22,8 @@
  *   was on the owner's budget, and is returned to it; the new link is on the other thread's.
  * - A husk's descriptor is never used again, only overwritten. Its number may long mean something
  *   else, but epoll knew it by the file, from which it was removed while the number still meant it.
+ * - Keys of TLS are on no thread's books for as long as a link is idle (tls_client_leave()), and go
+ *   along with the descriptor.
  * - The link counts in `open` of server and upstream throughout; nothing is counted anew.
  *
  * Whoever takes an idle link, of whichever thread, asks the kernel whether anything has come over
@@ -40,6 +42,7 @@
 struct upstream_pool {
 	struct upstream_shared *shared;
 	struct loop *loop;
+	struct tls_engine *tls;
 	uint32_t index; /* among shared->pools */
 	struct pool links;
 	struct timer sweep;

@@ -20,10 +20,12 @@
 #include "config/config.h"
 
 struct health;
+struct tls_peer;
 
 struct server {
 	alignas(64) const struct config_server *config;
 	struct health *health; /* of its upstream */
+	struct tls_peer *tls;  /* NULL: it is spoken with in plain text */
 
 	/* Where it is. A sequence lock: odd while an address is being written, of which there is
 	 * one writer; 0: it never had one (its name could not be resolved yet). Port 0: its name

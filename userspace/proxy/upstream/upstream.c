@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "proxy/upstream/health.h"
+#include "proxy/net/tls_client.h"
 #include "proxy/upstream/pool.h"
 
 /* --- what the threads share --------------------------------------------------------------------
  */
 
 struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
+					       const struct credentials *credentials,
 					       uint32_t threads)
 {
 	uint32_t count = config->server_count < UPSTREAM_SERVERS_MAX
@@ -25,6 +27,8 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	shared->threads = threads;
 	shared->server_count = count;
 	health_init(&shared->health, config, shared->servers, count);
+	for (uint32_t i = 0; credentials && i < count; i++)
+		shared->servers[i].tls = credentials_peer(credentials, config, i);
 	/* A link that was one client's is nobody else's. */
 	shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 	shared->plan = balance_plan_create(config, shared->servers);
@@ -130,9 +134,20 @@ int upstream_connected(struct upstream_link *link)
 
 	if (stream_is(&link->stream, STREAM_BROKEN))
 		code = stream_error(&link->stream);
-	if (code == 0)
-		link->connecting = false;
 	return code;
+}
+
+int upstream_secure(struct upstream_link *link)
+{
+	struct tls_peer *peer = link_server(link)->tls;
+	int result = 1;
+
+	if (peer && !link->stream.tls && tls_client_begin(&link->stream, link->pool->tls, peer) < 0)
+		return -FW_MEMORY;
+	if (peer)
+		result = tls_shake(&link->stream);
+	link->connecting = result == 0;
+	return result;
 }
 
 void upstream_failed(struct upstream_link *link)
@@ -144,7 +159,7 @@ void upstream_failed(struct upstream_link *link)
 void upstream_give(struct upstream_link *link)
 {
 	/* What can still be read belongs to no answer that anybody asked for. */
-	if (stream_is(&link->stream, STREAM_READABLE | STREAM_ENDING) || !idle_keep(link))
+	if (!stream_is_quiet(&link->stream) || !idle_keep(link))
 		link_close(link);
 }
 

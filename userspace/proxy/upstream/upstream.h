@@ -16,17 +16,21 @@
 #include "base/pool.h"
 #include "config/config.h"
 #include "proxy/loop/loop.h"
+#include "proxy/net/credentials.h"
 #include "proxy/upstream/link.h"
 
 enum { UPSTREAM_SERVERS_MAX = CONFIG_SERVERS_MAX };
 
+struct tls_engine;
 /* Of one upstream, for all threads. */
 struct upstream_shared;
 /* Of one upstream, for one thread: pool.h. */
 struct upstream_pool;
 
-/* NULL: no memory. @config outlives it. */
+/* NULL: no memory. @config and @credentials, which are of the same configuration, outlive it; NULL
+ * for these: nobody has TLS. */
 struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
+					       const struct credentials *credentials,
 					       uint32_t threads);
 void upstream_shared_free(struct upstream_shared *shared);
 /* Its servers, for whoever checks or shows them. */
@@ -34,7 +38,7 @@ struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count)
 
 /* NULL: no memory. One for each of the threads, before any of them runs. */
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
-					   struct pool_budget *budget);
+					   struct pool_budget *budget, struct tls_engine *tls);
 /* Closes idle links, when no thread runs any more. None may be lent; the loop must still release
  * what was closed after this. */
 void upstream_pool_close(struct upstream_pool *pool);
@@ -58,6 +62,9 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 		  struct upstream_link **link, uint32_t *failures);
 /* After the first event of a connecting link: 0, or −errno of the attempt. */
 int upstream_connected(struct upstream_link *link);
+/* After that, and after every further event for as long as it connects: on with TLS, where the
+ * server has it. 1: it is connected; 0: waits; −enum fw_verdict. */
+int upstream_secure(struct upstream_link *link);
 /* Its server did not accept it: passes the server over for a while, and closes. */
 void upstream_failed(struct upstream_link *link);
 /* Back to the idle ones if it is clean (nothing left to read), else closed. */

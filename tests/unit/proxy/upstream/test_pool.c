@@ -52,11 +52,12 @@ static int begin(void **state)
 					  .max_connections = 64,
 					  .keepalive = 32,
 					  .keepalive_ms = 30000};
-	shared = upstream_shared_create(&config, THREADS);
+	shared = upstream_shared_create(&config, NULL, THREADS);
 	for (int i = 0; i < THREADS; i++) {
 		hands[i] = (struct hand){.budget.limit = 1 << 20};
 		assert_int_equal(loop_init(&hands[i].loop), 0);
-		hands[i].pool = upstream_pool_create(shared, &hands[i].loop, &hands[i].budget);
+		hands[i].pool =
+			upstream_pool_create(shared, &hands[i].loop, &hands[i].budget, NULL);
 		assert_non_null(hands[i].pool);
 	}
 	return 0;

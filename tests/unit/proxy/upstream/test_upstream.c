@@ -54,8 +54,8 @@ static int begin(void **state)
 						       .trials = 3,
 						       .max_ejected = 50,
 						       .panic = 25}};
-	shared = upstream_shared_create(&config, 1);
-	pool = upstream_pool_create(shared, &loop, &budget);
+	shared = upstream_shared_create(&config, NULL, 1);
+	pool = upstream_pool_create(shared, &loop, &budget, NULL);
 	assert_non_null(pool);
 	return 0;
 }
