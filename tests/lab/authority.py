@@ -35,13 +35,13 @@ class Authority:
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
 
     def issue(self, label, names=(), kind="ecdsa", subject=None, client=False, days=90):
-        """@days: negative for one that has expired."""
+        """@names: of hosts, or "IP:127.0.0.1". @days: negative for one that has expired."""
         request, pem, key, extensions = (self.home / f"{label}.{end}" for end in ("csr", "pem", "key", "ext"))
         openssl("req", *KINDS[kind], "-nodes", "-keyout", key, "-out", request,
                 "-subj", subject or f"/CN={label}")
         lines = ["basicConstraints=CA:FALSE", f"extendedKeyUsage={'clientAuth' if client else 'serverAuth'}"]
         if names:
-            lines.append("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
+            lines.append("subjectAltName=" + ",".join(name if name.startswith("IP:") else f"DNS:{name}" for name in names))
         extensions.write_text("\n".join(lines))
         openssl("x509", "-req", "-in", request, "-CA", self.pem, "-CAkey", self.key, "-out", pem,
                 "-CAcreateserial", "-days", days, "-extfile", extensions)
