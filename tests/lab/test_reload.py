@@ -129,3 +129,160 @@ def test_a_hundred_reloads_lose_nothing(lab):
     assert house.metric('process_crashes_total{process="proxy"}') == 0
     assert house.metric("generations_cut_total") == 0
     wait_until(lambda: house.metric("generations_draining") == 0, "all generations but the last have left", seconds=25)
+
+
+def test_a_session_outlives_reloads_and_upgrades(lab):
+    """The keys of tickets are the daemon's, not a generation's nor a program's."""
+    house = House(lab)
+    ticket, ask = lab.home / "ticket", ["openssl", "s_client", "-connect", f"{EDGE_V4}:443", "-servername", "web.test",
+                                        "-tls1_2"]
+    lab.internet(*ask, "-sess_out", ticket, text="")
+
+    assert house.reload()[0] == 0 and house.reload("--binary")[0] == 0
+
+    assert "\nReused, " in lab.internet(*ask, "-sess_in", ticket, text="").stdout
+
+
+# --- another program -----------------------------------------------------------------------------
+
+class Installed(House):
+    """Runs a floodwalld of its own, which can be replaced as packages do: by a file of that name."""
+
+    def __init__(self, lab):
+        self.program = lab.home / "sbin/floodwalld"
+        self.program.parent.mkdir()
+        shutil.copy(BUILD / "floodwalld", self.program)
+        super().__init__(lab, self.program)
+
+    def install(self, text=None):
+        new = self.program.with_suffix(".new")
+        if text:
+            new.write_text(text)
+        else:
+            shutil.copy(BUILD / "floodwalld", new)
+        new.chmod(0o755)
+        new.rename(self.program)
+
+    def runs_installed(self):
+        return os.stat(f"/proc/{self.daemon.pid}/exe").st_ino == self.program.stat().st_ino
+
+
+def test_other_programs_take_over_and_lose_nothing(lab):
+    house = Installed(lab)
+    load = house.load()
+    begun = house.daemon.pid
+
+    for number in range(10):
+        house.install()
+        assert not house.runs_installed()
+        if number % 2:
+            house.daemon.kill(signal.SIGUSR2)
+            wait_until(house.runs_installed, "the signal does the same")
+        status, answer = house.reload("--binary")
+        assert status == 0 and answer["binary"], answer
+        assert house.runs_installed()
+        time.sleep(0.3)
+
+    seen = house.result(load)
+    assert_nothing_lost(seen)
+    assert house.daemon.pid == begun and house.daemon.running(), "systemd watches the same process"
+    assert pathlib.Path(f"/proc/{begun}/comm").read_text() == "floodwalld\n"
+    assert house.metric('process_crashes_total{process="proxy"}') == 0
+    assert house.metric('reloads_total{result="taken"}') == 15
+    wait_until(lambda: house.metric("generations_draining") == 0, "the generations of older programs have left",
+               seconds=25)
+
+
+REFUSALS = {
+    "says no when asked": ("#!/bin/sh\necho it is the wrong kernel >&2\nexit 1\n", "it is the wrong kernel"),
+    "dies when asked": ("#!/bin/sh\nkill -SEGV $$\n", "killed by signal 11"),
+    "is no program": ("not a program\n", "Exec format error"),
+    "fails in its place": ("#!/bin/sh\n[ -n \"$FLOODWALL_REHEARSAL\" ] && exit 0\n"
+                           f"exec {BUILD}/floodwalld --config /nowhere.conf\n", "/nowhere.conf"),
+}
+
+
+def test_a_program_that_can_not_leaves_the_old_one_running(lab):
+    house = Installed(lab)
+    load = house.load()
+    proxy = house.proxies()[-1]
+
+    for what, (text, complaint) in REFUSALS.items():
+        house.install(text)
+        status, answer = house.reload("--binary")
+        assert status == 1 and complaint in "\n".join(answer["complaints"]), (what, answer)
+        assert house.daemon.running() and not house.runs_installed(), what
+        assert exists(proxy), f"{what}: whoever served goes on"
+    house.install(f"#!/bin/sh\nexec {BUILD}/floodwalld --config {lab.home}/wrong.conf\n")
+    (lab.home / "wrong.conf").write_text("listener web { }\n")
+    status, answer = house.reload("--binary")
+    assert status == 1 and f"{lab.home}/wrong.conf:1: listener web: needs an upstream" in answer["complaints"]
+
+    # It is none the worse for it: crashes are mended, files taken over, good programs gone over to.
+    os.kill(proxy, signal.SIGKILL)
+    wait_until(lambda: house.proxies()[-1] != proxy, "a proxy that died is replaced")
+    assert house.reload()[0] == 0
+    house.install()
+    assert house.reload("--binary")[0] == 0 and house.runs_installed()
+    house.result(load)
+    assert house.metric('reloads_total{result="refused"}') >= len(REFUSALS)
+
+
+def test_a_generation_that_does_not_come_up_changes_nothing(lab):
+    """Neither by a new program nor by a new file; the filter has its policy back, too."""
+    house = Installed(lab)
+    proxy = house.proxies()[-1]
+    house.install("#!/bin/sh\n[ -n \"$FLOODWALL_REHEARSAL\" ] && exit 0\n"  # no proxy can become its user
+                  f"exec setpriv --bounding-set=-setuid,-setgid {BUILD}/floodwalld \"$@\"\n")
+
+    status, answer = house.reload("--binary")
+    assert status == 1 and "did not come up" in answer["complaints"][0], answer
+    assert house.daemon.running() and not house.runs_installed() and exists(proxy)
+
+    status, answer = house.reload(text=house.text.replace("syn_rate = 0", "syn_rate = 7"))
+    assert status == 1 and "did not come up" in answer["complaints"][0], answer
+    assert exists(proxy) and lab.floodwall("get", "web.source.syn_rate")[0]["text"] == "0"
+    seen = house.result(house.load("keepalive", "new"))
+    assert_nothing_lost(seen)
+
+
+# --- crashes -------------------------------------------------------------------------------------
+
+def test_a_killed_proxy_costs_only_what_it_was_doing(lab):
+    """Who was connected to it has failed, once; newcomers wait in the kernel, and are served."""
+    house = House(lab)
+    load = house.load()
+    open_before = house.metric('proxy_connections_active{service="web"}') + \
+        house.metric('proxy_connections_active{service="secure"}') + \
+        house.metric('proxy_connections_active{service="relay"}')
+
+    proxy = house.proxies()[-1]
+    os.kill(proxy, signal.SIGKILL)
+    wait_until(lambda: house.proxies()[-1] != proxy, "another one is started")
+    time.sleep(2)
+
+    seen = house.result(load)
+    failed = sum(tally["failed"] for tally in seen.values())
+    assert 0 < failed <= open_before + 10, seen  # some came between the count and the kill
+    assert all(tally["ok"] for tally in seen.values()), seen
+    assert seen["new"]["failed"] <= 2, "each of those had its connection accepted"
+    assert house.metric('process_crashes_total{process="proxy"}') == 1
+
+
+def test_a_killed_supervisor_is_replaced_before_anybody_notices(lab):
+    """Its proxy serves for some seconds more, so systemd has time to start another daemon: on sockets of its
+    own beside the old ones (SO_REUSEPORT). Then the old proxy drains."""
+    house = House(lab)
+    old = house.proxies()[-1]
+    load = house.load()
+
+    house.daemon.kill(signal.SIGKILL)
+    time.sleep(1)  # as systemd does
+    house.daemon = lab.edge.start(BUILD / "floodwalld", "--config", lab.home / "floodwall.conf")
+    wait_until(house.proxies, "another daemon runs")
+    wait_until(lambda: not exists(old), "the proxy of the dead one has drained", seconds=30)
+
+    seen = house.result(load)
+    assert_nothing_lost({kind: tally for kind, tally in seen.items() if kind not in ("new", "handshake")})
+    # A handshake that is under way to a socket when that is closed can't be completed by another.
+    assert seen["new"]["failed"] + seen["handshake"]["failed"] <= 2, seen

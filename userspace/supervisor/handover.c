@@ -25,19 +25,17 @@
 #define REHEARSAL_MS       20000
 #define STATE_SIZE_MAX     (1 << 20)
 
-static struct {
-	char **argv;
-	char program[PATH_MAX];
-	int state;  /* descriptor of what this process was handed; −1: nothing */
-	int former; /* open file of the program before this one; −1: none */
-} own = {.state = -1, .former = -1};
+static struct handover_program own = {.former = -1};
+static int own_state = -1; /* what this process was handed; −1: nothing */
 
 void handover_remember(char **argv)
 {
-	ssize_t length = readlink("/proc/self/exe", own.program, sizeof(own.program) - 1);
+	static char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
-	own.argv = argv;
-	own.program[length > 0 ? length : 0] = '\0';
+	path[length > 0 ? length : 0] = '\0';
+	own.path = path;
+	own.arguments = argv;
 	/* Executed by its descriptor it would be called after that. */
 	prctl(PR_SET_NAME, "floodwalld");
 }
@@ -90,8 +88,8 @@ static void rehearse(int state, int output)
 	unsetenv("NOTIFY_SOCKET");
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
-	execv(own.program, own.argv);
-	dprintf(STDERR_FILENO, "%s: %s\n", own.program, strerror(errno));
+	execv(own.path, own.arguments);
+	dprintf(STDERR_FILENO, "%s: %s\n", own.path, strerror(errno));
 	_exit(EXIT_FAILURE);
 }
 
@@ -144,24 +142,24 @@ static int ask(int state, struct error *error)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!in_time)
-		return error_set(error, -ETIMEDOUT, "upgrade: %s: no answer for %d s", own.program,
+		return error_set(error, -ETIMEDOUT, "upgrade: %s: no answer for %d s", own.path,
 				 REHEARSAL_MS / 1000);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
 		return 0;
 	if (WIFSIGNALED(status))
-		return error_set(error, -ECHILD, "upgrade: %s: killed by signal %d (%s)",
-				 own.program, WTERMSIG(status), strsignal(WTERMSIG(status)));
+		return error_set(error, -ECHILD, "upgrade: %s: killed by signal %d (%s)", own.path,
+				 WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (!*error->text)
-		error_set(error, -ECHILD, "upgrade: %s: refuses, and does not say why",
-			  own.program);
+		error_set(error, -ECHILD, "upgrade: %s: refuses, and does not say why", own.path);
 	return -ECHILD;
 }
 
 /* Executes the program that is installed, or, @refused, the one before this, with the state;
- * returns if that can't be. */
-static void execute(const json_t *state, int fd, const char *refused)
+ * returns −errno if that can't be. */
+static int execute(const json_t *state, int fd, const char *refused)
 {
 	char number[16];
+	int code;
 
 	snprintf(number, sizeof(number), "%d", fd);
 	setenv(STATE_VARIABLE, number, 1);
@@ -170,29 +168,33 @@ static void execute(const json_t *state, int fd, const char *refused)
 	handover_state_keep_open(state, true);
 	fcntl(fd, F_SETFD, 0);
 	if (refused)
-		fexecve(own.former, own.argv, environ);
+		fexecve(own.former, own.arguments, environ);
 	else
-		execv(own.program, own.argv);
+		execv(own.path, own.arguments);
+	code = -errno;
 	handover_state_keep_open(state, false);
 	unsetenv(STATE_VARIABLE);
 	unsetenv(REFUSED_VARIABLE);
+	return code;
 }
 
 int handover_execute(struct supervisor *supervisor, struct error *error)
 {
 	int former = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd, result;
+	struct handover_program program = own;
 	json_t *state;
 
 	if (former < 0)
 		return error_set(error, -errno, "upgrade: /proc/self/exe: %s", strerror(errno));
-	state = handover_state_write(supervisor, own.program, former);
+	program.former = former;
+	state = handover_state_write(supervisor, &program);
 	fd = result = write_state(state, error);
 	if (fd >= 0)
 		result = ask(fd, error);
 	if (result == 0) {
-		log_info("upgrade: %s takes over", own.program);
-		execute(state, fd, NULL);
-		result = error_set(error, -errno, "upgrade: %s: %s", own.program, strerror(errno));
+		log_info("upgrade: %s takes over", own.path);
+		result = execute(state, fd, NULL);
+		error_set(error, result, "upgrade: %s: %s", own.path, strerror(-result));
 	}
 	if (fd >= 0)
 		close(fd);
@@ -217,12 +219,11 @@ int handover_receive(struct handover *handover, struct error *error)
 				      .refused = getenv(REFUSED_VARIABLE)};
 	if (!number)
 		return 0;
-	own.state = atoi(number);
-	state = read_state(own.state);
+	own_state = atoi(number);
+	state = read_state(own_state);
 	if (!state)
 		return error_set(error, -EINVAL, "upgrade: what is handed over is not to be read");
-	result = handover_state_read(state, handover, own.program, sizeof(own.program), &own.former,
-				     error);
+	result = handover_state_read(state, handover, &own, error);
 	json_decref(state);
 	return result < 0 ? result : 1;
 }
@@ -230,24 +231,25 @@ int handover_receive(struct handover *handover, struct error *error)
 void handover_return(const struct error *why)
 {
 	json_t *state;
+	int code;
 
 	if (own.former < 0 || getenv(REFUSED_VARIABLE))
 		return;
 	log_lines(LOG_LEVEL_ERROR, "upgrade", why->text);
 	log_error("upgrade: refused; the old program goes on");
-	state = read_state(own.state);
-	execute(state, own.state, why->text);
+	state = read_state(own_state);
+	code = execute(state, own_state, why->text);
 	json_decref(state);
-	log_error("upgrade: the old program can't be executed, either: %s", strerror(errno));
+	log_error("upgrade: the old program can't be executed, either: %s", strerror(-code));
 }
 
 void handover_forget(void)
 {
-	if (own.state >= 0)
-		close(own.state);
+	if (own_state >= 0)
+		close(own_state);
 	if (own.former >= 0)
 		close(own.former);
-	own.state = own.former = -1;
+	own_state = own.former = -1;
 	unsetenv(STATE_VARIABLE);
 	unsetenv(REFUSED_VARIABLE);
 }

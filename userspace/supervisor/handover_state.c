@@ -2,7 +2,8 @@
 #include "supervisor/handover_state.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "supervisor/handover.h"
 #include "supervisor/state.h"
@@ -43,25 +44,49 @@ static json_t *write_counters(const struct roster *roster)
 			 (json_int_t)atomic_load(&roster->drains_cut));
 }
 
-json_t *handover_state_write(const struct supervisor *supervisor, const char *program, int former)
+static json_t *write_program(const struct handover_program *program)
 {
-	const struct generations *proxies = &supervisor->proxies;
-	const struct holdings *held = supervisor->held;
-	json_t *sockets = json_array(), *draining = json_array();
+	json_t *arguments = json_array();
+
+	for (char **argument = program->arguments; *argument; argument++)
+		json_array_append_new(arguments, json_string(*argument));
+	return json_pack("{s:s, s:o}", "path", program->path, "arguments", arguments);
+}
+
+static json_t *write_sockets(const struct holdings *held)
+{
+	json_t *sockets = json_array();
 
 	for (size_t i = 0; i < held->sockets.count; i++)
 		json_array_append_new(sockets, json_integer(held->sockets.list[i].fd));
 	if (held->admin >= 0)
 		json_array_append_new(sockets, json_integer(held->admin));
+	return sockets;
+}
+
+static json_t *write_draining(const struct generations *proxies)
+{
+	json_t *draining = json_array();
+
 	for (size_t i = 0; i < proxies->draining_count; i++)
 		json_array_append_new(draining, write_generation(&proxies->draining[i]));
-	return json_pack("{s:i, s:s, s:i, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:I, s:o}",
-			 "version", STATE_VERSION, "program", program, "former", former, "sockets",
-			 sockets, "lock", held->lock, "tickets", tickets_descriptor(held->tickets),
-			 "control", supervisor->control, "asker", supervisor->asker, "serving",
-			 write_generation(&proxies->serving), "draining", draining, "warden",
-			 write_child(&supervisor->warden), "newest", (json_int_t)proxies->newest,
-			 "counters", write_counters(supervisor->roster));
+	return draining;
+}
+
+json_t *handover_state_write(const struct supervisor *supervisor,
+			     const struct handover_program *program)
+{
+	const struct generations *proxies = &supervisor->proxies;
+	const struct holdings *held = supervisor->held;
+
+	return json_pack(
+		"{s:i, s:o, s:i, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:I, s:o}", "version",
+		STATE_VERSION, "program", write_program(program), "former", program->former,
+		"sockets", write_sockets(held), "lock", held->lock, "tickets",
+		tickets_descriptor(held->tickets), "control", supervisor->control, "asker",
+		supervisor->asker, "serving", write_generation(&proxies->serving), "draining",
+		write_draining(proxies), "warden", write_child(&supervisor->warden), "newest",
+		(json_int_t)proxies->newest, "counters", write_counters(supervisor->roster));
 }
 
 static void keep_one_open(const json_t *value, bool keep)
@@ -158,12 +183,35 @@ static int read_sockets(const json_t *written, struct sockets *sockets, struct e
 	return 0;
 }
 
-int handover_state_read(const json_t *state, struct handover *handover, char *program, size_t size,
-			int *former, struct error *error)
+static void read_program(const json_t *state, struct handover_program *program)
+{
+	const json_t *written = json_object_get(state, "program");
+	const json_t *arguments = json_object_get(written, "arguments"), *value;
+	const char *path = json_string_value(json_object_get(written, "path"));
+	char **list = calloc(json_array_size(arguments) + 1, sizeof(*list));
+	size_t index;
+
+	program->former = descriptor(state, "former");
+	if (path)
+		program->path = strdup(path);
+	json_array_foreach(arguments, index, value)
+	{
+		if (list && json_is_string(value))
+			list[index] = strdup(json_string_value(value));
+	}
+	if (list && list[0])
+		program->arguments = list;
+	else
+		free(list);
+}
+
+int handover_state_read(const json_t *state, struct handover *handover,
+			struct handover_program *program, struct error *error)
 {
 	const json_t *written;
 	size_t index;
 
+	read_program(state, program); /* whoever can't read the rest can still give it back */
 	if (number(state, "version") != STATE_VERSION)
 		return error_set(error, -EPROTO,
 				 "upgrade: the program that runs hands over in form %d, this one "
@@ -171,8 +219,6 @@ int handover_state_read(const json_t *state, struct handover *handover, char *pr
 				 (int)number(state, "version"), STATE_VERSION);
 	if (handover_is_rehearsal())
 		return 0; /* the descriptors are not here */
-	snprintf(program, size, "%s", json_string_value(json_object_get(state, "program")) ?: "");
-	*former = descriptor(state, "former");
 	handover->lock = descriptor(state, "lock");
 	handover->tickets = descriptor(state, "tickets");
 	handover->control = descriptor(state, "control");

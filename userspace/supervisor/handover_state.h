@@ -14,12 +14,21 @@
 struct handover;
 struct supervisor;
 
-/* NULL: no memory. @former: the open file of this program. */
-json_t *handover_state_write(const struct supervisor *supervisor, const char *program, int former);
+/* Of a program: by what it is executed. */
+struct handover_program {
+	char *path;
+	char **arguments; /* NULL behind the last */
+	int former;       /* open file of the one that hands over; −1: none */
+};
+
+/* NULL: no memory. */
+json_t *handover_state_write(const struct supervisor *supervisor,
+			     const struct handover_program *program);
 /* Whether the descriptors that it names outlive execve(2). */
 void handover_state_keep_open(const json_t *state, bool keep);
-/* Fills @handover, @program and *@former. −EINVAL: something that is needed is missing. */
-int handover_state_read(const json_t *state, struct handover *handover, char *program, size_t size,
-			int *former, struct error *error);
+/* Fills @handover and @program, whose texts are never freed. −EINVAL: something that is needed is
+ * missing. */
+int handover_state_read(const json_t *state, struct handover *handover,
+			struct handover_program *program, struct error *error);
 
 #endif

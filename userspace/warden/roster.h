@@ -52,10 +52,10 @@ struct roster_lists {
 
 struct roster {
 	struct roster_entry process[ROSTER_COUNT];
-	_Atomic uint64_t reloads;                           /* that took a new configuration over */
-	_Atomic uint64_t reloads_refused;                   /* that kept the running one */
-	_Atomic uint64_t draining;                          /* generations of the proxy, now */
-	_Atomic uint64_t drains_cut; /* ended for want of rows, with their connections */
+	_Atomic uint64_t reloads;         /* that took a new configuration over */
+	_Atomic uint64_t reloads_refused; /* that kept the running one */
+	_Atomic uint64_t draining;        /* generations of the proxy, now */
+	_Atomic uint64_t drains_cut;      /* ended for want of rows, with their connections */
 	_Atomic uint64_t attachment_version, lists_version; /* odd while they are written */
 	struct roster_attachment attachment;
 	struct roster_lists lists;
