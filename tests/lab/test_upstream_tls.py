@@ -40,6 +40,8 @@ upstream nginx12  {{ server {{ address = "127.0.0.1:8444" }}
 upstream nginx13  {{ server {{ address = "127.0.0.1:8445" }}
                      tls {{ ca = "@ca@" name = "app.test" certificate = "@ours@" key = "@ours_key@" }} }}
 upstream program  {{ server {{ address = "127.0.0.1:8446" }} tls {{ ca = "@ca@" name = "app.test" }} }}
+upstream checked  {{ server {{ address = "127.0.0.1:8447" }} tls {{ ca = "@ca@" name = "app.test" }}
+                     health {{ check = "http" interval = "50ms" timeout = "2s" rise = 1 fall = 1 }} }}
 proxy {{ threads = 2 access_log = "{log}" }}
 admin {{ address = "127.0.0.1:9180" }}
 """.replace("@FREE@", "source {{ connections = 0 syn_rate = 0 }} prefix {{ syn_rate = 0 }}")
@@ -361,6 +363,14 @@ def test_a_flood_of_key_updates_is_ended(edge, command):
         assert client.ended() == "reset"
     counted("upstream_tls", 1, service="program")
     process.kill()
+
+
+def test_health_is_checked_over_tls(edge):
+    with TlsOrigin(serving(edge.app), port=8447) as origin:
+        wait_until(lambda: b"User-Agent: Floodwall-health" in origin.received, "it is asked over TLS")
+        wait_until(lambda: edge.said("upstream checked: server 127.0.0.1:8447 is up: "), "it is found to be up")
+    with TlsOrigin(serving(edge.authority.issue("unwell", ["other.test"])), port=8447):
+        wait_until(lambda: edge.said("8447 is down: upstream's certificate is another name's"), "it is down")
 
 
 def test_a_reload_takes_a_new_certificate_and_refuses_a_wrong_one(edge):

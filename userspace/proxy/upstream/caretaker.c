@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/net/tls.h"
 #include "proxy/upstream/health_check.h"
 #include "proxy/upstream/health_rows.h"
 #include "proxy/upstream/resolve.h"
@@ -34,6 +35,9 @@ struct name {
 
 struct caretaker {
 	struct loop loop;
+	struct pool_budget budget; /* of TLS: what there is grows with servers, not with clients */
+	struct buffers buffers;
+	struct tls_engine *tls; /* NULL: no server has it */
 	const struct config *config;
 	struct upstream_shared **upstreams;
 	struct health_rows rows;
@@ -239,6 +243,20 @@ static void name_rows(struct caretaker *caretaker)
 				caretaker->rows.rows[i].name = &caretaker->names[n].row;
 }
 
+static int open_tls(struct caretaker *caretaker)
+{
+	caretaker->budget.limit = SIZE_MAX;
+	buffers_init(&caretaker->buffers, &caretaker->budget);
+	for (size_t i = 0; i < caretaker->config->upstream_count && !caretaker->tls; i++) {
+		if (!caretaker->config->upstreams[i].tls.enabled)
+			continue;
+		caretaker->tls = tls_engine_create(&caretaker->budget, &caretaker->buffers);
+		if (!caretaker->tls)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int allocate(struct caretaker *caretaker)
 {
 	size_t servers = 1, checked = 1, named = 1;
@@ -270,7 +288,8 @@ static void open_upstream(struct caretaker *caretaker, size_t index)
 		checks = &caretaker->checks[caretaker->check_count];
 		caretaker->check_count += count;
 		for (uint32_t i = 0; i < count; i++)
-			health_check_start(&checks[i], &caretaker->loop, &servers[i], config);
+			health_check_start(&checks[i], &caretaker->loop, caretaker->tls,
+					   &servers[i], config);
 	}
 	open_names(caretaker, servers, count, checks);
 	open_rows(caretaker, servers, count);
@@ -308,6 +327,8 @@ int caretaker_create(const struct config *config, struct upstream_shared **upstr
 	caretaker->wait.fire = end_wait;
 	caretaker->rows.shown = shown;
 	code = allocate(caretaker);
+	if (code == 0)
+		code = open_tls(caretaker);
 	if (code == 0)
 		code = resolve_prepare();
 	for (size_t i = 0; i < config->upstream_count && code == 0; i++)
@@ -371,6 +392,8 @@ void caretaker_free(struct caretaker *caretaker)
 	if (caretaker->rows.generation)
 		health_rows_close(&caretaker->rows);
 	loop_destroy(&caretaker->loop);
+	tls_engine_free(caretaker->tls);
+	buffers_destroy(&caretaker->buffers);
 	free(caretaker->names);
 	free(caretaker->checks);
 	free(caretaker->rows.rows);

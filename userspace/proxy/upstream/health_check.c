@@ -11,6 +11,7 @@
 #include "proxy/http/http.h"
 #include "proxy/net/proxy_header.h"
 #include "proxy/net/socket.h"
+#include "proxy/net/tls_client.h"
 
 enum {
 	DIALOGUE_SIZE = 16384, /* head and content of a response that are looked at */
@@ -23,6 +24,7 @@ enum {
 /* What is said and heard in a check. */
 struct health_dialogue {
 	uint32_t to_write, written;
+	uint32_t plain;   /* bytes to write ahead of TLS, where there is any */
 	uint32_t used;    /* of data, once all is written */
 	uint32_t content; /* where the response's begins; 0: its head is not whole */
 	uint32_t interim;
@@ -136,6 +138,7 @@ static void compose(const struct health_check *check, struct health_dialogue *di
 				  "Connection: close\r\n\r\n",
 				  config->path,
 				  config->host ? config->host : check->server->config->address);
+	dialogue->plain = used;
 	dialogue->to_write = used + (uint32_t)length;
 	http_response_init(&dialogue->response);
 }
@@ -270,16 +273,16 @@ static void hear(struct health_check *check)
 /* --- its way -----------------------------------------------------------------------------------
  */
 
-/* False: not all is written yet, or it is concluded. */
-static bool speak(struct health_check *check)
+/* Writes on, up to there. False: not all is written yet, or it is concluded. */
+static bool write_to(struct health_check *check, uint32_t end_of_it)
 {
 	struct health_dialogue *dialogue = check->dialogue;
 	struct iovec part;
 	ssize_t count;
 
-	while (dialogue->written < dialogue->to_write) {
+	while (dialogue->written < end_of_it) {
 		part = (struct iovec){dialogue->data + dialogue->written,
-				      dialogue->to_write - dialogue->written};
+				      end_of_it - dialogue->written};
 		count = stream_write(&check->stream, &part, 1);
 		if (count == -EAGAIN)
 			return false;
@@ -289,6 +292,33 @@ static bool speak(struct health_check *check)
 		}
 		dialogue->written += (uint32_t)count;
 	}
+	return true;
+}
+
+/* Whether what is written and read now is content: TLS, if requests have it, is in place. */
+static bool secure(struct health_check *check)
+{
+	struct tls_peer *peer = check->server->tls;
+	struct tls_facts unread;
+	int result = -FW_MEMORY;
+
+	if (!peer || tls_facts(&check->stream, &unread))
+		return true;
+	if (!check->stream.tls && !write_to(check, check->dialogue->plain))
+		return false;
+	if (check->stream.tls || tls_client_begin(&check->stream, check->tls, peer) == 0)
+		result = tls_shake(&check->stream);
+	if (result == -FW_MEMORY) /* which says nothing of the server */
+		end(check);
+	else if (result < 0)
+		fail(check, "%s", verdict_rows[-result].text);
+	return result > 0;
+}
+
+static bool speak(struct health_check *check)
+{
+	if (!write_to(check, check->dialogue->to_write))
+		return false;
 	if (check->config->health.check == CHECK_HTTP)
 		return true;
 	conclude(check, true, "it accepts connections");
@@ -308,7 +338,7 @@ static void handle(struct source *source, uint32_t events)
 			return;
 		}
 	}
-	if (speak(check))
+	if (secure(check) && speak(check))
 		hear(check);
 }
 
@@ -360,12 +390,13 @@ static void fire(struct timer *timer)
 	begin(check);
 }
 
-void health_check_start(struct health_check *check, struct loop *loop, struct server *server,
-			const struct config_upstream *config)
+void health_check_start(struct health_check *check, struct loop *loop, struct tls_engine *tls,
+			struct server *server, const struct config_upstream *config)
 {
 	uint64_t interval_ns = config->health.interval_ms * CLOCK_MS;
 
 	check->loop = loop;
+	check->tls = tls;
 	check->server = server;
 	check->config = config;
 	check->timer.fire = fire;
