@@ -369,7 +369,7 @@ def test_health_is_checked_over_tls(edge):
     with TlsOrigin(serving(edge.app), port=8447) as origin:
         wait_until(lambda: b"User-Agent: Floodwall-health" in origin.received, "it is asked over TLS")
         wait_until(lambda: edge.said("upstream checked: server 127.0.0.1:8447 is up: "), "it is found to be up")
-    with TlsOrigin(serving(edge.authority.issue("unwell", ["other.test"])), port=8447):
+        origin.context = serving(edge.authority.issue("unwell", ["other.test"]))
         wait_until(lambda: edge.said("8447 is down: upstream's certificate is another name's"), "it is down")
 
 
