@@ -477,6 +477,7 @@ struct fw_server {
 	__u64 written_ns; /* CLOCK_MONOTONIC */
 	__u64 state_ns;   /* when the state last changed; 0: not since the start */
 	__u64 latency_ns; /* to the first byte of a response, moving average; 0: none yet */
+	__u64 requests;   /* that were sent its way, connections of protocol tcp included */
 	__u64 ejections;
 	__u64 checks_failed;
 	__u64 lookups_failed;     /* of its name; in the row of the first place only */

@@ -27,15 +27,16 @@ static json_t *describe(const struct fw_server *server, uint64_t now_ns)
 {
 	uint64_t state_ns = now_ns - server->state_ns, written_ns = now_ns - server->written_ns;
 	char text[32];
-	json_t *row = json_pack(
-		"{s:s, s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "upstream",
-		server->upstream, "server", server->server, "address", place_of(server), "state",
-		state_name(server), "panic", server->panic, "active", (json_int_t)server->active,
-		"open", (json_int_t)server->open, "latency_ns", (json_int_t)server->latency_ns,
-		"ejections", (json_int_t)server->ejections, "checks_failed",
-		(json_int_t)server->checks_failed, "lookups_failed",
-		(json_int_t)server->lookups_failed, "addresses_left_out",
-		(json_int_t)server->addresses_left_out, "old", written_ns > OLD_NS);
+	json_t *row =
+		json_pack("{s:s, s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+			  "upstream", server->upstream, "server", server->server, "address",
+			  place_of(server), "state", state_name(server), "panic", server->panic,
+			  "active", (json_int_t)server->active, "open", (json_int_t)server->open,
+			  "latency_ns", (json_int_t)server->latency_ns, "requests",
+			  (json_int_t)server->requests, "ejections", (json_int_t)server->ejections,
+			  "checks_failed", (json_int_t)server->checks_failed, "lookups_failed",
+			  (json_int_t)server->lookups_failed, "addresses_left_out",
+			  (json_int_t)server->addresses_left_out, "old", written_ns > OLD_NS);
 
 	json_object_set_new(row, "age", json_integer((json_int_t)(written_ns / CLOCK_SEC)));
 	json_object_set_new(row, "state_for",
@@ -70,6 +71,7 @@ int cmd_upstreams(struct cli *cli)
 		{"address", "ADDRESS"},
 		{"state_text", "STATE"},
 		{"since", "SINCE"},
+		{"requests", "REQUESTS"},
 		{"active", "ACTIVE"},
 		{"open", "OPEN"},
 		{"latency", "LATENCY"},

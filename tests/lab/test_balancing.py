@@ -29,7 +29,8 @@ def servers(count=3, **options):
                     for port in PORTS[:count])
 
 
-CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\n' + "".join(
+# However busy the machine is: connections are kept, so that a story is told on one thread.
+CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\nhost {{ overload_latency = "60s" }}\n' + "".join(
     LISTENER.format(name=name, port=port, protocol=protocol, options=options)
     for name, port, protocol, options in (
         ("turns", TURNS, "http", servers(w8010="weight = 3")),
@@ -112,6 +113,9 @@ def test_shares_are_as_the_weights_say(edge):
             ask_once(TURNS)
         shares = [server.requests - before[port] for port, server in running.items()]
         assert 28 <= shares[0] <= 32 and 8 <= shares[1] <= 12 and sum(shares) == 50
+    wait_until(lambda: {port: edge._metric("upstream_server_requests_total", upstream="turns", server=f"127.0.0.1:{port}")
+                        for port in running} == {port: server.requests for port, server in running.items()},
+               "the metrics know what each server was asked")
     assert edge._metric("proxy_requests_total", service="turns") == 150
     assert edge._metric("proxy_responses_2xx_total", service="turns") == 150
 

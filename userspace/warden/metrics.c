@@ -243,6 +243,8 @@ static const struct {
 	 "Requests that the server is busy with."},
 	{SERVER(open), "upstream_server_open", "gauge",
 	 "Connections to the server, idle ones too."},
+	{SERVER(requests), "upstream_server_requests_total", "counter",
+	 "Requests that were sent the server's way, connections of protocol tcp included."},
 	{SERVER(ejections), "upstream_server_ejected_total", "counter",
 	 "Times that the server was ejected for what requests met."},
 	{SERVER(checks_failed), "upstream_server_checks_failed_total", "counter",

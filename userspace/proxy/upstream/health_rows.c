@@ -40,6 +40,7 @@ static void inherit(struct health_row *row, const struct fw_server *own,
 	for (uint32_t i = 0; i < FW_SERVERS_MAX; i++) {
 		if (!before[i].generation || !is_same(&before[i], own) || slot--)
 			continue;
+		row->requests = before[i].requests;
 		row->ejections = before[i].ejections;
 		row->checks_failed = before[i].checks_failed;
 		row->lookups_failed = before[i].lookups_failed;
@@ -70,6 +71,8 @@ static void write_figures(struct health_row *row, volatile struct fw_server *sho
 	shown->open = atomic_load_explicit(&server->open, memory_order_relaxed);
 	shown->active = atomic_load_explicit(&server->active, memory_order_relaxed);
 	shown->latency_ns = atomic_load_explicit(&server->latency_ns, memory_order_relaxed);
+	shown->requests =
+		row->requests + atomic_load_explicit(&server->requests, memory_order_relaxed);
 	shown->ejections = row->ejections + atomic_load(&server->ejections);
 	shown->checks_failed = row->checks_failed + atomic_load(&server->checks_failed);
 	if (row->name) {

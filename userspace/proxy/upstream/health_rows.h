@@ -21,7 +21,7 @@ struct health_row {
 	const struct server *server;
 	const struct health_name_row *name; /* NULL: not of the first place of a name */
 	/* Counted by generations before this one. */
-	uint64_t ejections, checks_failed, lookups_failed;
+	uint64_t requests, ejections, checks_failed, lookups_failed;
 	uint64_t state_ns;
 	uint32_t state; /* as it was last shown */
 };

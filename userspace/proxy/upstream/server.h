@@ -42,6 +42,7 @@ struct server {
 
 	alignas(64) atomic_uint active; /* requests that it is busy with */
 	atomic_uint open;               /* connections to it, idle ones included */
+	_Atomic uint64_t requests;      /* that were sent its way */
 	_Atomic uint64_t latency_ns; /* to the first byte of a response, moving average; 0: none */
 	_Atomic uint32_t responses;  /* about how many there were; wraps */
 	_Atomic uint32_t refused, failed; /* in a row: connections, and anything at all */
@@ -81,6 +82,7 @@ static inline bool server_is_there(const struct server *server)
 static inline void server_begin(struct server *server)
 {
 	atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
 }
 
 static inline void server_end(struct server *server)
