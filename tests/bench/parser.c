@@ -106,7 +106,9 @@ static void floodwall_forward(const char *data, size_t length, size_t step)
 {
 	static struct http_request request;
 	static char out[8192];
-	const struct http_forward forward = {.address = {"203.0.113.7", 11}};
+	const uint32_t said = HTTP_KIND(HTTP_X_FORWARDED_FOR) | HTTP_KIND(HTTP_X_FORWARDED_PROTO);
+	const struct http_forward forward = {.address = {"203.0.113.7", 11},
+					     .policy = {.drop = said, .say = said}};
 
 	(void)step;
 	http_request_init(&request);

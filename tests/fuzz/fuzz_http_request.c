@@ -18,23 +18,45 @@ static bool slices_equal(struct http_slice a, struct http_slice b)
 	return a.length == b.length && !memcmp(a.at, b.at, a.length);
 }
 
-static void check_written(const struct http_request *request, const char *data, size_t consumed)
+#define LINES "X-Rule: set by a route\r\nX-Other:\r\n"
+
+static const uint32_t told = HTTP_KIND(HTTP_X_FORWARDED_FOR) | HTTP_KIND(HTTP_X_FORWARDED_PROTO) |
+			     HTTP_KIND(HTTP_X_FORWARDED_HOST) | HTTP_KIND(HTTP_FORWARDED) |
+			     HTTP_KIND(HTTP_X_REQUEST_ID) | HTTP_KIND(HTTP_TRACEPARENT);
+
+/* Nothing but the head itself; all that can be said, of a stranger and of who is trusted. */
+static const struct http_forward forwards[] = {
+	{.address = {"2001:db8::1", 11}, .host = {"upstream", 8}, .tls = true, .close = true},
+	{.address = {"192.0.2.1", 9},
+	 .host = {"upstream", 8},
+	 .request_id = {"0123456789abcdef", 16},
+	 .traceparent = {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", 55},
+	 .lines = {LINES, sizeof(LINES) - 1},
+	 .subject = {"CN=a", 4},
+	 .fingerprint = {"00", 2},
+	 .policy = {told, told, 0}},
+	{.address = {"2001:db8::1", 11},
+	 .host = {"upstream", 8},
+	 .request_id = {"a", 1},
+	 .traceparent = {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", 55},
+	 .tls = true,
+	 .policy = {told, told, told}},
+};
+
+static void check_written(const struct http_request *request, const char *data,
+			  const struct http_forward *forward)
 {
 	static struct http_request again;
 	static const struct http_limits most = {
 		.target = HTTP_HEAD_MAX, .header = HTTP_HEAD_MAX, .fields = HTTP_FIELDS_MAX};
-	const struct http_forward forward = {.address = {"2001:db8::1", 11},
-					     .host = {"upstream", 8},
-					     .tls = true,
-					     .close = true};
-	size_t room = consumed + HTTP_WRITE_EXTRA;
+	size_t room = http_request_room(request, forward);
 	char *out = malloc(room);
 	int length, result;
 
 	require(out);
-	length = http_request_write(out, room, request, data, &forward);
+	length = http_request_write(out, room, request, data, forward);
 	require(length > 0);
-	if (length < HTTP_HEAD_MAX && request->head.count <= HTTP_FIELDS_MAX - 8) {
+	if (length < HTTP_HEAD_MAX && request->head.count <= HTTP_FIELDS_MAX - 16) {
 		http_request_init(&again);
 		result = http_request_parse(&again, out, (size_t)length, &most);
 		require(result == length);
@@ -46,6 +68,10 @@ static void check_written(const struct http_request *request, const char *data, 
 		if (request->host.length)
 			require(slices_equal(http_slice(out, again.host),
 					     http_slice(data, request->host)));
+		/* What is ours to say is said once. */
+		require(!(again.head.repeated & forward->policy.say));
+		for (enum http_kind kind = HTTP_OTHER; kind < HTTP_KIND_COUNT; kind++)
+			require(!(forward->policy.say & HTTP_KIND(kind)) || again.head.first[kind]);
 	}
 	free(out);
 }
@@ -68,7 +94,8 @@ static void check(const char *data, size_t length, const struct http_limits *lim
 		require(one <= 0 || request_same(&whole, &pieces));
 	}
 	if (one > 0)
-		check_written(&whole, data, (size_t)one);
+		for (size_t i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++)
+			check_written(&whole, data, &forwards[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)

@@ -13,11 +13,11 @@ static void require(bool condition)
 		abort();
 }
 
-static void check_written(const struct http_response *response, const char *data, size_t consumed,
-			  bool to_head, const struct http_reply *reply)
+static void check_written(const struct http_response *response, const char *data, bool to_head,
+			  const struct http_reply *reply)
 {
 	static struct http_response again;
-	size_t room = consumed + HTTP_WRITE_EXTRA;
+	size_t room = http_response_room(response, reply);
 	char *out = malloc(room);
 	int length, framing = response->head.framing;
 
@@ -55,7 +55,7 @@ static void check(const char *data, size_t length, bool to_head)
 	require(one <= 0 || response_same(&whole, &pieces));
 	for (i = 0; one > 0 && i < 4; i++) {
 		reply = (struct http_reply){.minor = i & 1, .keep_alive = i & 2};
-		check_written(&whole, data, (size_t)one, to_head, &reply);
+		check_written(&whole, data, to_head, &reply);
 	}
 }
 

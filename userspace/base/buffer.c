@@ -38,6 +38,11 @@ struct buffer *buffer_take_for(struct account *account, size_t size)
 	return NULL;
 }
 
+size_t buffer_most(void)
+{
+	return class_sizes[BUFFER_LARGE] - sizeof(struct buffer);
+}
+
 bool buffer_grow(struct buffer **buffer)
 {
 	struct buffer *from = *buffer, *to;

@@ -36,8 +36,9 @@ void buffers_destroy(struct buffers *buffers);
 
 /* An empty buffer; NULL: over a ceiling, or no memory. The account outlives it. */
 struct buffer *buffer_take(struct account *account, enum buffer_class class);
-/* The smallest that holds @size bytes; NULL also: larger than any. */
+/* The smallest that holds @size bytes; NULL also: more than buffer_most(). */
 struct buffer *buffer_take_for(struct account *account, size_t size);
+size_t buffer_most(void);
 /* Moves the content of *@buffer to one of the next class. False: there is none, or no memory. */
 bool buffer_grow(struct buffer **buffer);
 

@@ -45,6 +45,11 @@ int site_line(const struct site *site)
 	return site->block < 0 ? 0 : site->build->source->blocks[site->block].line;
 }
 
+const char *site_title(const struct site *site)
+{
+	return site->build->source->blocks[site->block].title;
+}
+
 void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
 {
 	char label[LABEL_SIZE], text[1024];

@@ -31,6 +31,7 @@ struct site site_root(struct build *build, cfg_t *tree);
 struct site site_inside(const struct site *outer, const char *name, size_t nth);
 size_t site_count(const struct site *outer, const char *name);
 int site_line(const struct site *site); /* where the block opens */
+const char *site_title(const struct site *site);
 
 /* "listener https: @option: …" on @line; @option NULL: about the block. */
 void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
@@ -78,6 +79,22 @@ void build_balance(const struct site *upstream, struct config_balance *balance);
 void build_share(const struct site *server, struct config_server *result);
 /* config/build_routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
+/* config/build_route.c: what the block says besides where it leads. */
+void build_route_match(const struct site *site, struct config_route *route);
+void build_route_limits(const struct site *site, struct config_route *route);
+/* config/build_answer.c: redirect and respond. False: there is neither. */
+bool build_answer(const struct site *route, struct config_answer *answer);
+/* config/build_rules.c: request_headers and response_headers of a listener and its route. */
+void build_rules(const struct site *listener, const struct site *route,
+		 const struct config_service *service, struct config_route *result);
+/* config/build_text.c: what @written says, of the facts in the set @allowed (bit per enum
+ * config_fact); false: it was complained about. */
+bool build_text(const struct site *site, const struct grammar_value *written, const char *option,
+		const char *text, unsigned int allowed, struct config_text *result);
+/* Bytes that it comes to at most; of $path and $query nothing is known. */
+size_t build_text_most(const struct config_text *text);
+/* config/build_forwarding.c */
+void build_forwarding(const struct site *listener, struct config_service *service);
 /* config/build_balancers.c */
 void build_balancers(const struct site *listener, struct config_service *service);
 /* config/build_upstream_tls.c */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Routes: which upstream a listener's requests go to.
+ * Routes of a listener, and where each leads: to an upstream, or no further than here.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,59 +31,80 @@ static const struct config_upstream *find_upstream(const struct site *site)
 	return NULL;
 }
 
-static void check_prefix(const struct site *site, const char *prefix)
+/* Whether it takes whatever comes to its path. */
+static bool is_general(const struct config_route *route)
 {
-	if (*prefix != '/')
-		site_complain(site, site_line(site), NULL, "a route begins with a slash");
-	for (const char *c = prefix; *c; c++) {
-		if (*c <= ' ' || *c > '~' || *c == '?' || *c == '#') {
-			site_complain(site, site_line(site), NULL,
-				      "a route is the beginning of a path: no space, control "
-				      "character, \"?\" or \"#\"");
-			return;
-		}
-	}
+	return !route->host_count && !route->methods && !route->condition_count;
 }
 
-static void add_route(struct config_service *service, const char *prefix,
-		      const struct config_upstream *upstream)
+static void build_route(const struct site *listener, const struct site *site, bool has_whole,
+			struct config_service *service)
 {
-	size_t at = service->route_count++;
+	struct config_route *route = &service->routes[service->route_count++];
+	const struct grammar_value *upstream = grammar_value(site->section, "upstream", 0);
 
-	/* Longest first: a request takes the first that matches. */
-	for (; at > 0 && strlen(service->routes[at - 1].prefix) < strlen(prefix); at--)
-		service->routes[at] = service->routes[at - 1];
-	service->routes[at] = (struct config_route){build_copy(prefix), upstream};
+	route->prefix = build_copy(site_title(site));
+	route->line = site_line(site);
+	build_route_match(site, route);
+	if (service->protocol == PROTOCOL_TCP)
+		site_complain(site, route->line, NULL,
+			      "protocol tcp has no paths: name the upstream in the listener");
+	else if (has_whole && !strcmp(route->prefix, "/") && is_general(route))
+		site_complain(site, route->line, NULL,
+			      "the listener's own upstream is the route / already");
+	if (!build_answer(site, &route->answer))
+		route->upstream = find_upstream(site);
+	else if (upstream)
+		site_complain(site, upstream->line, "upstream",
+			      "is never asked: the route answers itself");
+	build_route_limits(site, route);
+	build_rules(listener, site, service, route);
+}
+
+/* The listener's own upstream: whatever no other route takes. */
+static void build_whole(const struct site *listener, struct config_service *service)
+{
+	struct config_route *route = &service->routes[service->route_count];
+
+	route->upstream = find_upstream(listener);
+	if (!route->upstream)
+		return;
+	route->prefix = build_copy("/");
+	route->line = site_line(listener);
+	service->route_count++;
+	build_rules(listener, NULL, service, route);
+}
+
+/* Longest prefix first; where they are as long, in the file's order. */
+static void sort(struct config_service *service)
+{
+	for (size_t i = 1; i < service->route_count; i++) {
+		struct config_route route = service->routes[i];
+		size_t at = i;
+
+		for (; at && strlen(service->routes[at - 1].prefix) < strlen(route.prefix); at--)
+			service->routes[at] = service->routes[at - 1];
+		service->routes[at] = route;
+	}
 }
 
 void build_routes(const struct site *listener, struct config_service *service)
 {
 	size_t count = site_count(listener, "route");
-	const struct grammar_value *whole = grammar_value(listener->section, "upstream", 0);
-	const struct config_upstream *upstream;
+	bool has_whole = grammar_value(listener->section, "upstream", 0) || !count;
 	struct site site;
 
 	service->routes = build_alloc(count + 1, sizeof(*service->routes));
-	if (whole || !count) {
-		upstream = find_upstream(listener);
-		if (upstream)
-			add_route(service, "/", upstream);
-	}
 	for (size_t i = 0; i < count; i++) {
-		const char *prefix;
-
 		site = site_inside(listener, "route", i);
-		prefix = cfg_title(site.section);
-		check_prefix(&site, prefix);
-		if (service->protocol == PROTOCOL_TCP)
-			site_complain(&site, site_line(&site), NULL,
-				      "protocol tcp has no paths: name the upstream in the "
-				      "listener");
-		else if (whole && !strcmp(prefix, "/"))
-			site_complain(&site, site_line(&site), NULL,
-				      "the listener's own upstream is the route / already");
-		upstream = find_upstream(&site);
-		if (upstream)
-			add_route(service, prefix, upstream);
+		build_route(listener, &site, has_whole, service);
 	}
+	if (has_whole)
+		build_whole(listener, service);
+	sort(service);
+	if (service->protocol == PROTOCOL_TCP &&
+	    (site_count(listener, "request_headers") || site_count(listener, "response_headers")))
+		site_complain(listener, site_line(listener), NULL,
+			      "protocol tcp has no header for request_headers or "
+			      "response_headers to change");
 }

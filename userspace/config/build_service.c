@@ -121,6 +121,7 @@ static void build_listener(const struct site *site, struct config_service *servi
 	build_bindings(site, IPPROTO_TCP, service);
 	build_balancers(site, service);
 	build_tls(site, service);
+	build_forwarding(site, service);
 	build_routes(site, service);
 }
 

@@ -90,7 +90,8 @@ static void free_files(struct config_files *files)
 static void free_service(struct config_service *service)
 {
 	for (size_t i = 0; i < service->route_count; i++)
-		free(service->routes[i].prefix);
+		config_route_free(&service->routes[i]);
+	free(service->forwarding.trusted);
 	free(service->routes);
 	free_files(&service->tls.certificates);
 	free_files(&service->tls.keys);

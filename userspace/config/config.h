@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "config/route.h"
 #include "contract/address.h"
 #include "contract/rows.h"
 #include "floodwall.h"
@@ -169,11 +170,6 @@ struct config_upstream {
 	struct config_upstream_tls tls;
 };
 
-struct config_route {
-	char *prefix; /* of the request target's path: "/", "/api/" */
-	const struct config_upstream *upstream;
-};
-
 enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
 
 enum config_client_certificate {
@@ -232,6 +228,7 @@ struct config_service {
 	uint32_t backlog; /* default 4096; checked against net.core.somaxconn */
 	struct config_balancers balancers;
 	struct config_tls tls;
+	struct config_forwarding forwarding;
 	struct config_route *routes; /* longest prefix first; protocol tcp has one, "/" */
 	size_t route_count;
 };

@@ -12,7 +12,7 @@
 #include "config/grammar.h"
 
 #define MAX_OPTIONS 64 /* of one block */
-#define MAX_BLOCKS  32 /* kinds of block, the groups of settings included */
+#define MAX_BLOCKS  64 /* kinds of block, the groups of settings included */
 #define NAME_SIZE   32
 #define LABEL_SIZE  192
 
@@ -27,7 +27,19 @@ static const char *const tls_options[] = {
 	"min_version",        "ktls",           NULL};
 static const char *const balancer_options[] = {"from[]", "others", NULL};
 static const char *const service_options[] = {"bind[]", "protocol", NULL};
-static const char *const route_options[] = {"upstream", NULL};
+static const char *const route_options[] = {"upstream", "host[]",  "method[]",
+					    "header[]", "rewrite", NULL};
+static const char *const redirect_options[] = {"to", "status", NULL};
+static const char *const respond_options[] = {"status", "type",        "body",
+					      "file",   "retry_after", NULL};
+static const char *const rule_options[] = {"remove[]", "set[]", "add[]", NULL};
+static const char *const route_limit_options[] = {
+	"request_rate", "request_burst", "source_rate", "source_burst", "active", "body", NULL};
+static const char *const route_timeout_options[] = {"request", "first_byte", NULL};
+static const char *const forwarding_options[] = {
+	"trust[]",          "x_forwarded_for", "x_forwarded_proto",
+	"x_forwarded_host", "forwarded",       "x_request_id",
+	"traceparent",      "trace_sample",    NULL};
 static const char *const upstream_options[] = {
 	"max_connections", "max_active", "queue",   "keepalive",
 	"keepalive_time",  "prewarm",    "max_age", "max_requests",
@@ -200,6 +212,37 @@ static void add_settings(struct grammar *grammar, struct table *table, const cha
 	}
 }
 
+/* Several routes may begin with the same path: libConfuse must not take the later for the earlier.
+ * Their titles are found in the source. */
+static int forget_title(cfg_t *section, cfg_opt_t *option)
+{
+	unsigned int last = cfg_opt_size(option) - 1;
+	cfg_t *route = cfg_opt_getnsec(option, last);
+
+	(void)section;
+	free(route->title);
+	return asprintf(&route->title, "\001%u", last) < 0 ? -1 : 0;
+}
+
+static void add_rules(struct grammar *grammar, struct table *table)
+{
+	add_block(grammar, table, "request_headers", CFGF_NODEFAULT, rule_options);
+	add_block(grammar, table, "response_headers", CFGF_NODEFAULT, rule_options);
+}
+
+static void add_route(struct grammar *grammar, struct table *listener)
+{
+	struct table *route =
+		add_block(grammar, listener, "route", CFGF_MULTI | CFGF_TITLE, route_options);
+
+	listener->options[listener->count - 1].validcb = forget_title;
+	add_block(grammar, route, "redirect", CFGF_NODEFAULT, redirect_options);
+	add_block(grammar, route, "respond", CFGF_NODEFAULT, respond_options);
+	add_block(grammar, route, "limits", CFGF_NONE, route_limit_options);
+	add_block(grammar, route, "timeouts", CFGF_NONE, route_timeout_options);
+	add_rules(grammar, route);
+}
+
 /* Returns the root. */
 static struct table *fill_grammar(struct grammar *grammar)
 {
@@ -212,7 +255,9 @@ static struct table *fill_grammar(struct grammar *grammar)
 	add_settings(grammar, block, "listener");
 	add_block(grammar, block, "proxy_protocol", CFGF_NODEFAULT, balancer_options);
 	add_block(grammar, block, "tls", CFGF_NODEFAULT, tls_options);
-	add_block(grammar, block, "route", CFGF_MULTI | CFGF_TITLE, route_options);
+	add_block(grammar, block, "forwarding", CFGF_NODEFAULT, forwarding_options);
+	add_rules(grammar, block);
+	add_route(grammar, block);
 	block = add_block(grammar, root, "service", CFGF_MULTI | CFGF_TITLE, service_options);
 	add_settings(grammar, block, "service");
 	block = add_block(grammar, root, "upstream", CFGF_MULTI | CFGF_TITLE, upstream_options);
@@ -327,7 +372,7 @@ static void on_error(cfg_t *section, const char *format, va_list args)
 	reading->broken = true;
 }
 
-/* libConfuse would let a later block of the same title replace the earlier one. */
+/* libConfuse would let a later block of the same title replace the earlier one; routes apart. */
 static void erase_duplicates(struct source *source, struct complaints *complaints)
 {
 	for (size_t i = 0; i < source->count; i++) {
@@ -336,7 +381,7 @@ static void erase_duplicates(struct source *source, struct complaints *complaint
 			char label[LABEL_SIZE];
 
 			if (a->parent != b->parent || strcmp(a->name, b->name) || !a->title ||
-			    strcmp(a->title, b->title))
+			    strcmp(a->title, b->title) || !strcmp(b->name, "route"))
 				continue;
 			complaints_add(complaints, b->line, "%sdefined already on line %d",
 				       source_block_name(source, (int)i, label, sizeof(label)),

@@ -87,8 +87,45 @@ static void warn_listeners(struct warnings *warnings, const struct config *confi
 			     "listener %s: source.connections and source.syn_rate are both 0: "
 			     "one address may take everything",
 			     listener->name);
-		if (listener->protocol == PROTOCOL_HTTP &&
-		    strcmp(listener->routes[listener->route_count - 1].prefix, "/"))
+	}
+}
+
+/* The same of a host's: NULL, if none is named. */
+static void warn_hidden(struct warnings *warnings, const struct config_service *listener,
+			const struct config_route *route, const char *host)
+{
+	const struct config_route *by = config_route_hidden_by(listener, route, host);
+
+	if (by)
+		warn(warnings,
+		     "listener %s: route %s on line %d is never reached%s%s: the one on line %d "
+		     "comes first and takes everything",
+		     listener->name, route->prefix, route->line, host ? " for host " : "",
+		     host ? host : "", by->line);
+}
+
+static bool takes_everything(const struct config_route *route)
+{
+	return !strcmp(route->prefix, "/") && !route->host_count && !route->methods &&
+	       !route->condition_count;
+}
+
+static void warn_routes(struct warnings *warnings, const struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_service *listener = &config->services[i];
+		bool whole = listener->protocol == PROTOCOL_TCP;
+
+		for (size_t j = 0; j < listener->route_count; j++) {
+			const struct config_route *route = &listener->routes[j];
+
+			whole = whole || takes_everything(route);
+			if (!route->host_count)
+				warn_hidden(warnings, listener, route, NULL);
+			for (size_t k = 0; k < route->host_count; k++)
+				warn_hidden(warnings, listener, route, route->hosts[k]);
+		}
+		if (!whole)
 			warn(warnings,
 			     "listener %s: no route for /: other paths are answered with 404",
 			     listener->name);
@@ -172,6 +209,7 @@ int config_warnings(const struct config *config, struct error *text)
 	warn_backlogs(&warnings, config);
 	warn_descriptors(&warnings, config);
 	warn_listeners(&warnings, config);
+	warn_routes(&warnings, config);
 	warn_balancers(&warnings, config);
 	warn_upstreams(&warnings, config);
 	warn_host(&warnings, config);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/order.h"
+#include "proxy/client/route.h"
 #include "proxy/client/worker.h"
 #include "proxy/upstream/caretaker.h"
 
@@ -17,6 +18,22 @@
 	(3 * CLOCK_SEC)  /* of a thread that looks around every quarter of a second                \
 			  */
 #define ORPHANED_MS 5000 /* within which somebody starts another supervisor */
+
+static int make_routers(struct proxy_shared *shared, const struct config *config)
+{
+	uint32_t routes = 0;
+
+	shared->routers = calloc(config->listener_count + 1, sizeof(struct router *));
+	if (!shared->routers)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		shared->routers[i] = router_create(&config->services[i], routes);
+		if (!shared->routers[i])
+			return -ENOMEM;
+		routes += (uint32_t)config->services[i].route_count;
+	}
+	return 0;
+}
 
 static int start_sharing(struct proxy_shared *shared, const struct proxy_options *options)
 {
@@ -40,11 +57,14 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 		if (!shared->upstreams[i])
 			return -ENOMEM;
 	}
-	return 0;
+	return make_routers(shared, config);
 }
 
 static void stop_sharing(struct proxy_shared *shared)
 {
+	for (size_t i = 0; shared->routers && i < shared->options->config->listener_count; i++)
+		router_free(shared->routers[i]);
+	free(shared->routers);
 	for (size_t i = 0; shared->upstreams && i < shared->options->config->upstream_count; i++)
 		upstream_shared_free(shared->upstreams[i]);
 	free(shared->upstreams);

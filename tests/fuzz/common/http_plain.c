@@ -8,7 +8,7 @@
 
 static const char *const methods[] = {
 #define HTTP_METHOD(id, token, content) token,
-#include "proxy/http/methods.def"
+#include "contract/methods.def"
 #undef HTTP_METHOD
 };
 

@@ -10,6 +10,7 @@
 #include "proxy/client/http2.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
+#include "proxy/client/route.h"
 #include "proxy/net/tls.h"
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
@@ -49,6 +50,7 @@ static void name_source(struct client *client, const struct fw_addr *source, uin
 	client->address_length = (uint8_t)strnlen(address, sizeof(client->address) - 1);
 	memcpy(client->address, address, client->address_length);
 	client->address[client->address_length] = '\0';
+	client->trusted = router_trusts(client->listener->router, source);
 }
 
 /* Counts the connection among its source's and prefix's. */

@@ -29,14 +29,6 @@ static uint64_t granted_ns(const struct listener *listener, enum fw_setting sett
 	return listener_stage(listener) >= OVERLOAD_SHORTEN ? ns / OVERLOAD_SHORTEN_DIVISOR : ns;
 }
 
-/* The same for a setting of which 0 means: none. */
-static void consider_optional(struct judgement *judgement, const struct live *live,
-			      enum fw_setting setting, uint64_t since_ns, enum fw_verdict verdict)
-{
-	if (live->value[setting])
-		consider(judgement, since_ns + live_ns(live, setting), verdict);
-}
-
 static void consider_rate(struct judgement *judgement, const struct rate *rate, uint64_t minimum,
 			  uint64_t count, enum fw_verdict verdict)
 {
@@ -73,11 +65,24 @@ static void consider_drain(struct judgement *judgement, const struct client *cli
 	consider(judgement, silent_ns + SILENCE_NS, FW_DRAINED);
 }
 
+/* A timeout of the exchange's route, where it has one of its own; else its listener's. 0: none. */
+static uint64_t timeout_ns(const struct exchange *exchange, enum fw_setting setting)
+{
+	const struct route *route = exchange->route;
+	uint64_t own_ms = 0;
+
+	if (route)
+		own_ms = setting == FW_SET_TIMEOUT_REQUEST ? route->config->limits.request_ms
+							   : route->config->limits.first_byte_ms;
+	return own_ms ? own_ms * CLOCK_MS : live_ns(&exchange->client->listener->live, setting);
+}
+
 static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
 {
 	const struct listener *listener = exchange->client->listener;
 	const struct live *live = &listener->live;
 	bool connecting = exchange->back && exchange->connecting;
+	uint64_t request_ns = timeout_ns(exchange, FW_SET_TIMEOUT_REQUEST);
 
 	if (!exchange->request_body.done) {
 		if (live->value[FW_SET_TIMEOUT_BODY])
@@ -87,14 +92,15 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
 			      exchange->received, FW_RECEIVE_RATE);
 	}
-	consider_optional(judgement, live, FW_SET_TIMEOUT_REQUEST, exchange->head_ns,
-			  FW_REQUEST_TIMEOUT);
+	if (request_ns)
+		consider(judgement, exchange->head_ns + request_ns, FW_REQUEST_TIMEOUT);
 	consider_uptake(judgement, live, &exchange->send);
 	if (connecting)
 		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
 	else if (!exchange->answered && request_is_done(exchange))
-		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_FIRST_BYTE),
+		consider(judgement,
+			 exchange->asked_ns + timeout_ns(exchange, FW_SET_TIMEOUT_FIRST_BYTE),
 			 FW_FIRST_BYTE_TIMEOUT);
 	else
 		consider(judgement,

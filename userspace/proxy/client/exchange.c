@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include "proxy/client/route_limit.h"
 #include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
 
@@ -38,6 +39,7 @@ void exchange_free(struct exchange *exchange)
 	if (!exchange)
 		return;
 	exchange_drop_server(exchange);
+	route_limit_leave(exchange);
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
@@ -58,7 +60,8 @@ int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t
 
 	if (verdict_rows[verdict].status != 429 || !exchange)
 		return http_error_write(buffer, capacity, verdict, to_head);
-	quota = quota_of(&exchange->client->listener->live, verdict);
+	quota = route_limit_gave(verdict) ? route_limit_quota(exchange->route, verdict)
+					  : quota_of(&exchange->client->listener->live, verdict);
 	excess = (struct http_excess){
 		.policy = quota.policy,
 		.quota = quota.requests,

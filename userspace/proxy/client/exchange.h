@@ -15,6 +15,7 @@
 
 #include "proxy/client/body.h"
 #include "proxy/client/client.h"
+#include "proxy/client/route.h"
 #include "proxy/guard/rate.h"
 #include "proxy/http/http.h"
 
@@ -75,6 +76,7 @@ extern const struct back http1_back;
 struct exchange {
 	const struct front *front;
 	struct client *client;
+	struct route *route;        /* NULL: not known yet */
 	struct upstream_pool *pool; /* where the route leads; NULL: not known yet */
 	const struct back *back;    /* of the server that was reached; NULL: of none now */
 	struct upstream_link *link; /* to a server of HTTP/1.1; NULL: none now */
@@ -111,8 +113,9 @@ struct exchange {
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
-	uint32_t wait_s; /* after which it might have been taken, if it came too fast */
-	uint16_t target_at, target_length; /* in to_server */
+	uint32_t wait_s;           /* after which it might have been taken, if it came too fast */
+	uint32_t target_at, id_at; /* in to_server: what was asked for, and what it is called */
+	uint16_t target_length, id_length;
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
 	bool connecting;         /* to the server */
 	bool expects_continue;
@@ -123,6 +126,7 @@ struct exchange {
 	bool keep_alive;    /* the client's connection */
 	bool link_used;     /* the server's: it may have been about to close it */
 	bool link_reusable; /* the same: it can carry another request */
+	bool on_route;      /* counts as one of its route's */
 	bool link_once;     /* the server may see more requests in it than we do */
 
 	/* One head at a time: the request's until it is written for the server, then the
@@ -178,8 +182,9 @@ static inline void exchange_count_sent(struct exchange *exchange, uint64_t bytes
 
 /* Reads a head, as http_request_parse(), by the listener's limits. */
 int request_parse(struct exchange *exchange, const char *data, uint32_t length);
-/* The head at @data was read, @length bytes: finds its route, and writes it for the server. */
-enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length);
+/* The head at @data was read: finds its route, and writes it for the server; or what the route
+ * itself answers, and the exchange is `answered`. */
+enum fw_verdict request_begin(struct exchange *exchange, const char *data);
 /* Checks what has newly come of the body, from @at in *incoming on. False: refused. */
 bool request_check_body(struct exchange *exchange, uint32_t at);
 /* @count bytes of the head, then of the body, have left. */
@@ -191,6 +196,8 @@ bool request_is_done(const struct exchange *exchange);
 
 /* response.c: what the server says; one step of it towards the client. */
 enum flow response_forward(struct exchange *exchange);
+/* What is in from_server, a whole response of our own, goes the way of a server's. */
+void response_give(struct exchange *exchange);
 /* Everything has been said and taken. */
 void response_finish(struct exchange *exchange);
 

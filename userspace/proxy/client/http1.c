@@ -8,6 +8,7 @@
 #include "proxy/client/exchange.h"
 #include "proxy/client/report.h"
 #include "proxy/client/http2.h"
+#include "proxy/client/route_text.h"
 
 /* Whether the client's connection may go on after this request. */
 static bool may_outlive(const struct exchange *exchange)
@@ -51,7 +52,7 @@ static void begin(struct exchange *exchange, uint32_t length)
 	enum fw_verdict verdict;
 
 	client->phase = CLIENT_EXCHANGE;
-	verdict = request_begin(exchange, buffer_start(client->in), length);
+	verdict = request_begin(exchange, buffer_start(client->in));
 	if (verdict != FW_NONE && !answer_excess(exchange, verdict)) {
 		client_refuse(client, verdict);
 		return;
@@ -221,10 +222,16 @@ static bool write_head(struct exchange *exchange, uint32_t length)
 {
 	struct account *account = &exchange->client->account;
 	const struct http_response *response = &exchange->message.response;
-	uint32_t need = length + HTTP_WRITE_EXTRA;
+	char *data = buffer_start(exchange->from_server), lines[CONFIG_LINES_MAX];
+	struct http_reply reply = {
+		.minor = exchange->minor,
+		.lines = route_rule_answer(exchange, data, lines),
+	};
+	size_t need = http_response_room(response, &reply);
 	struct buffer *out = exchange->to_client;
-	struct http_reply reply = {.minor = exchange->minor};
 	int written;
+
+	(void)length;
 
 	if (!out)
 		out = exchange->to_client = buffer_take_for(account, need);
@@ -235,8 +242,7 @@ static bool write_head(struct exchange *exchange, uint32_t length)
 		return false;
 	if (response->status >= 200)
 		reply.keep_alive = exchange->keep_alive = may_keep_alive(exchange);
-	written = http_response_write(buffer_end(out), buffer_room(out), response,
-				      buffer_start(exchange->from_server), &reply);
+	written = http_response_write(buffer_end(out), buffer_room(out), response, data, &reply);
 	if (written < 0)
 		return false;
 	out->end += (uint32_t)written;

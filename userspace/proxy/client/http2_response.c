@@ -5,6 +5,7 @@
  * as a response that we make ourselves.
  */
 #include "proxy/client/http2.h"
+#include "proxy/client/route_text.h"
 #include "proxy/http/out.h"
 
 enum {
@@ -54,6 +55,24 @@ static struct http_slice put_digits(char *digits, size_t room, uint64_t number)
 	return (struct http_slice){digits, (uint32_t)http_out_length(&out)};
 }
 
+/* Complete field lines, as fields. */
+static size_t gather_lines(struct http_slice lines, nghttp2_nv *fields)
+{
+	char *at = (char *)(uintptr_t)lines.at, *end = at + lines.length;
+	size_t count = 0;
+
+	while (at < end) {
+		char *colon = memchr(at, ':', (size_t)(end - at));
+		char *stop = memchr(colon, '\r', (size_t)(end - colon));
+		struct http_slice value = {colon + 2, (uint32_t)(stop - colon - 2)};
+
+		lower(at, (uint32_t)(colon - at));
+		fields[count++] = make_field(at, (size_t)(colon - at), value);
+		at = stop + 2;
+	}
+	return count;
+}
+
 /* @digits: room for both numbers. */
 static size_t gather_fields(const struct exchange *exchange, nghttp2_nv *fields, char *digits)
 {
@@ -87,12 +106,15 @@ bool http2_response_write_head(struct exchange *exchange, uint32_t length)
 	struct http2_stream *stream = http2_stream_of(exchange);
 	nghttp2_session *session = stream->http2->session;
 	const struct http_response *response = &exchange->message.response;
-	nghttp2_nv fields[HTTP_FIELDS_MAX + 2];
-	char digits[STATUS_DIGITS + LENGTH_DIGITS];
+	nghttp2_nv fields[HTTP_FIELDS_MAX + 2 + CONFIG_LINE_COUNT_MAX];
+	char digits[STATUS_DIGITS + LENGTH_DIGITS], lines[CONFIG_LINES_MAX];
+	struct http_slice added =
+		route_rule_answer(exchange, buffer_start(exchange->from_server), lines);
 	size_t count = gather_fields(exchange, fields, digits);
 	int code;
 
 	(void)length;
+	count += gather_lines(added, fields + count);
 	if (response->status == 101) /* nobody can have asked for it */
 		return false;
 	if (response->status < 200)

@@ -86,8 +86,7 @@ int http2_stream_open(struct http2 *http2, int32_t id, bool has_body)
 		length = request_parse(stream->exchange, buffer_start(block->text),
 				       (uint32_t)length);
 	if (length > 0) {
-		verdict = request_begin(stream->exchange, buffer_start(block->text),
-					(uint32_t)length);
+		verdict = request_begin(stream->exchange, buffer_start(block->text));
 		stream->chunked = stream->exchange->request_body.framing == HTTP_CHUNKED;
 		if (verdict == FW_NONE)
 			verdict = judge_framing(stream->exchange, has_body);

@@ -87,6 +87,8 @@ static void describe(const struct client *client, const struct exchange *exchang
 		line->method_length = token.length;
 		line->target = exchange->to_server->data + exchange->target_at;
 		line->target_length = exchange->target_length;
+		line->request_id = exchange->to_server->data + exchange->id_at;
+		line->request_id_length = exchange->id_length;
 	}
 }
 

@@ -7,76 +7,13 @@
 #include <errno.h>
 #include "proxy/client/affinity.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/forward.h"
+#include "proxy/client/route_answer.h"
+#include "proxy/client/route_limit.h"
 #include "proxy/guard/quota.h"
-#include "proxy/net/tls.h"
 
 /* --- the head ----------------------------------------------------------------------------------
  */
-
-/* Where a target leads: to the longest prefix that it starts with. "*" asks about the server as a
- * whole. */
-static struct upstream_pool *find_route(const struct listener *listener, struct http_slice path)
-{
-	if (path.length == 1 && path.at[0] == '*')
-		path.at = "/";
-	for (size_t i = 0; i < listener->config->route_count; i++) {
-		const char *prefix = listener->config->routes[i].prefix;
-		size_t length = strlen(prefix);
-
-		if (length <= path.length && memcmp(prefix, path.at, length) == 0)
-			return listener->routes[i];
-	}
-	return NULL;
-}
-
-static struct http_slice slice_of(const char *text)
-{
-	return (struct http_slice){text, text ? (uint32_t)strlen(text) : 0};
-}
-
-/* What the server is told about the client. */
-static struct http_forward describe_client(const struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-	struct http_forward forward = {
-		.address = {client->address, client->address_length},
-		.host = slice_of(upstream_host(exchange->pool)),
-		.tls = client->stream.tls != NULL,
-		.close = exchange->message.request.odd_body ||
-			 upstream_introduction(exchange->pool) != INTRODUCTION_OFF,
-	};
-	struct tls_facts facts;
-
-	if (tls_facts(&client->stream, &facts)) {
-		forward.subject = slice_of(facts.subject);
-		forward.fingerprint = slice_of(facts.fingerprint);
-	}
-	return forward;
-}
-
-/* The head for the server, in a buffer of its own: it may have to be sent twice. */
-static bool write_head(struct exchange *exchange, const char *data, uint32_t length)
-{
-	struct client *client = exchange->client;
-	const struct http_request *request = &exchange->message.request;
-	const struct http_forward forward = describe_client(exchange);
-	struct buffer *buffer;
-	int written;
-
-	buffer = buffer_take_for(&client->account,
-				 length + HTTP_WRITE_EXTRA + forward.subject.length);
-	if (!buffer)
-		return false;
-	exchange->to_server = buffer;
-	written = http_request_write(buffer->data, buffer->capacity, request, data, &forward);
-	if (written < 0)
-		return false;
-	buffer->end = (uint32_t)written;
-	/* The written head begins "METHOD path": that is what the log shows. */
-	exchange->target_at = (uint16_t)(http_method_token(request->method).length + 1);
-	exchange->target_length = request->path.length;
-	return true;
-}
 
 int request_parse(struct exchange *exchange, const char *data, uint32_t length)
 {
@@ -107,12 +44,47 @@ static enum fw_verdict judge_rate(struct exchange *exchange)
 	return verdict;
 }
 
-enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint32_t length)
+/* What the body may come to: as the listener has it live, and its route. */
+static struct http_chunk_limits body_limits(const struct exchange *exchange)
+{
+	const uint64_t *live = exchange->client->listener->live.value;
+	uint64_t own = exchange->route ? exchange->route->config->limits.body : 0;
+	struct http_chunk_limits limits = {
+		.payload = live[FW_SET_LIMIT_BODY],
+		.overhead = live[FW_SET_LIMIT_CHUNK_OVERHEAD],
+	};
+
+	if (own && (!limits.payload || own < limits.payload))
+		limits.payload = own;
+	return limits;
+}
+
+/* What its route makes of it: an answer, or a head for a server. */
+static enum fw_verdict follow_route(struct exchange *exchange, const char *data)
+{
+	const struct route *route = exchange->route;
+	enum fw_verdict verdict = FW_NONE;
+
+	if (route->limited)
+		verdict = route_limit_judge(exchange);
+	if (verdict != FW_NONE)
+		return verdict;
+	if (!route->config->upstream)
+		return route_answer(exchange, data);
+	exchange->pool = exchange->client->listener->routes[route->index];
+	exchange->key = affinity_key(exchange->client, exchange->pool,
+				     &exchange->message.request.head, data);
+	verdict = forward_write_head(exchange, data);
+	if (verdict == FW_NONE)
+		http_response_init(&exchange->message.response);
+	return verdict;
+}
+
+enum fw_verdict request_begin(struct exchange *exchange, const char *data)
 {
 	struct client *client = exchange->client;
 	struct listener *listener = client->listener;
 	const struct http_request *request = &exchange->message.request;
-	const uint64_t *live = listener->live.value;
 	enum fw_verdict verdict;
 
 	board_add(listener->board, METRIC_REQUESTS, 1);
@@ -124,22 +96,12 @@ enum fw_verdict request_begin(struct exchange *exchange, const char *data, uint3
 	exchange->expects_continue = request->expect_continue;
 	exchange->asked_protocol = request->upgrade ? request->protocol.length : 0;
 	exchange->link_once = request->odd_body;
-	body_init(&exchange->request_body, &request->head,
-		  (struct http_chunk_limits){
-			  .payload = live[FW_SET_LIMIT_BODY],
-			  .overhead = live[FW_SET_LIMIT_CHUNK_OVERHEAD],
-		  });
+	exchange->route = router_find(listener->router, request, data);
+	body_init(&exchange->request_body, &request->head, body_limits(exchange));
 	verdict = judge_rate(exchange);
 	if (verdict != FW_NONE)
 		return verdict;
-	exchange->pool = find_route(listener, http_slice(data, request->path));
-	if (!exchange->pool)
-		return FW_NO_ROUTE;
-	exchange->key = affinity_key(client, exchange->pool, &request->head, data);
-	if (!write_head(exchange, data, length))
-		return FW_MEMORY;
-	http_response_init(&exchange->message.response);
-	return FW_NONE;
+	return exchange->route ? follow_route(exchange, data) : FW_NO_ROUTE;
 }
 
 /* --- the body ----------------------------------------------------------------------------------

@@ -114,6 +114,12 @@ static enum flow read_head(struct exchange *exchange)
 	return begin_response(exchange, (uint32_t)length);
 }
 
+void response_give(struct exchange *exchange)
+{
+	http_response_init(&exchange->message.response);
+	read_head(exchange);
+}
+
 /* The server has said its last, or broke off. */
 static enum flow end_of_server(struct exchange *exchange, ssize_t result)
 {

@@ -185,6 +185,7 @@ static int open_listener(struct worker *worker, size_t index)
 	listener->worker = worker;
 	listener->site = credentials_site(shared->options->credentials, listener->config);
 	listener->connections = &shared->listener_connections[index];
+	listener->router = shared->routers[index];
 	listener->ledger = (struct ledger){
 		.budget = &worker->budget,
 		.buffers = &worker->buffers,
@@ -198,9 +199,12 @@ static int open_listener(struct worker *worker, size_t index)
 	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));
 	if (!listener->routes)
 		return -ENOMEM;
-	for (size_t i = 0; i < listener->config->route_count; i++)
-		listener->routes[i] =
-			worker->pools[upstream_index(config, listener->config->routes[i].upstream)];
+	for (size_t i = 0; i < listener->config->route_count; i++) {
+		const struct config_upstream *upstream = listener->config->routes[i].upstream;
+
+		if (upstream)
+			listener->routes[i] = worker->pools[upstream_index(config, upstream)];
+	}
 	return 0;
 }
 

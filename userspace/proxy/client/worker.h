@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/account.h"
 #include "base/buffer.h"
+#include "base/random.h"
 #include "proxy/client/http2_engine.h"
 #include "proxy/client/pipes.h"
 #include "proxy/guard/access_log.h"
@@ -29,6 +30,7 @@
 #include "proxy/upstream/upstream.h"
 
 struct client;
+struct router;
 
 /* What the threads share. */
 struct proxy_shared {
@@ -37,6 +39,7 @@ struct proxy_shared {
 	volatile uint64_t *board;
 	atomic_uint connections;            /* of the host */
 	atomic_uint *listener_connections;  /* per service of the configuration */
+	struct router **routers;            /* the same */
 	struct upstream_shared **upstreams; /* per upstream of the configuration */
 	struct gate *gate;                  /* of TLS handshakes */
 	struct pacer *requests;             /* how fast sources make them */
@@ -67,7 +70,8 @@ struct listener {
 	uint32_t active;               /* of this one */
 	struct list wards[WARDS];      /* every client, by its node */
 	struct overload overload;      /* of what is its own; see listener_stage() */
-	struct upstream_pool **routes; /* pools of config->routes */
+	struct router *router;         /* of all threads */
+	struct upstream_pool **routes; /* pools of config->routes; NULL: of one without */
 };
 
 struct worker {
@@ -94,6 +98,7 @@ struct worker {
 	struct overload overload; /* of what all listeners share */
 	uint64_t latency_ns;      /* longest turn in the tick before this one */
 	struct reserve reserve;
+	struct random random;
 	struct access_log log;
 	struct board_row board; /* of the host: what concerns no listener */
 	struct timer tick, drain_end;

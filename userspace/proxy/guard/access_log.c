@@ -165,6 +165,8 @@ static size_t format_line(struct access_log *log, char *out, const struct access
 		put_string(&text, "method", line->method, line->method_length);
 	if (target)
 		put_string(&text, "target", line->target, target);
+	if (line->request_id_length)
+		put_string(&text, "request_id", line->request_id, line->request_id_length);
 	if (line->status)
 		put(&text, ",\"status\":%d", line->status);
 	if (line->suppressed)

@@ -37,6 +37,8 @@ struct access_line {
 	uint16_t port;
 	const char *method, *target; /* not terminated; target may be cut */
 	size_t method_length, target_length;
+	const char *request_id; /* not terminated */
+	size_t request_id_length;
 	const char *protocol; /* "HTTP/1.1"; NULL: none that is known */
 	int status;           /* 0: none was sent */
 	uint64_t in, out;     /* bytes from and to the client */

@@ -34,6 +34,16 @@ enum fw_verdict quota_judge(struct pacer *pacer, const struct live *live, uint32
 	return verdict;
 }
 
+struct quota quota_from(const char *policy, uint64_t rate, uint64_t burst)
+{
+	struct quota quota = {.policy = policy};
+
+	/* The time in which a burst that was used up has come back. */
+	quota.seconds = rate && burst > rate ? (burst + rate - 1) / rate : 1;
+	quota.requests = rate * quota.seconds;
+	return quota;
+}
+
 struct quota quota_of(const struct live *live, enum fw_verdict verdict)
 {
 	bool prefix = verdict == FW_PREFIX_REQUEST_RATE;
@@ -41,10 +51,6 @@ struct quota quota_of(const struct live *live, enum fw_verdict verdict)
 		live->value[prefix ? FW_SET_PREFIX_REQUEST_RATE : FW_SET_SOURCE_REQUEST_RATE];
 	uint64_t burst =
 		live->value[prefix ? FW_SET_PREFIX_REQUEST_BURST : FW_SET_SOURCE_REQUEST_BURST];
-	struct quota quota = {.policy = prefix ? "prefix" : "source"};
 
-	/* The time in which a burst that was used up has come back. */
-	quota.seconds = rate && burst > rate ? (burst + rate - 1) / rate : 1;
-	quota.requests = rate * quota.seconds;
-	return quota;
+	return quota_from(prefix ? "prefix" : "source", rate, burst);
 }

@@ -22,10 +22,12 @@ enum fw_verdict quota_judge(struct pacer *pacer, const struct live *live, uint32
 
 /* A rate as so many requests in so many seconds. */
 struct quota {
-	const char *policy; /* whose rate: "source" or "prefix" */
+	const char *policy; /* whose rate: "source", "prefix" … */
 	uint64_t requests;
 	uint64_t seconds;
 };
+
+struct quota quota_from(const char *policy, uint64_t rate, uint64_t burst);
 
 /* What is behind a verdict of quota_judge() other than FW_NONE. */
 struct quota quota_of(const struct live *live, enum fw_verdict verdict);

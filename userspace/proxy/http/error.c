@@ -21,14 +21,32 @@ static const struct row {
 const char *http_status_phrase(int status)
 {
 	switch (status) {
+	case 200:
+		return "OK";
+	case 204:
+		return "No Content";
+	case 301:
+		return "Moved Permanently";
+	case 302:
+		return "Found";
+	case 303:
+		return "See Other";
+	case 307:
+		return "Temporary Redirect";
+	case 308:
+		return "Permanent Redirect";
 	case 400:
 		return "Bad Request";
 	case 403:
 		return "Forbidden";
 	case 404:
 		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
 	case 408:
 		return "Request Timeout";
+	case 410:
+		return "Gone";
 	case 413:
 		return "Content Too Large";
 	case 414:

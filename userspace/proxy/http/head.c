@@ -109,17 +109,31 @@ static int name_kind(const char *name, uint32_t length)
 		else
 			known = "upgrade", kind = HTTP_UPGRADE;
 		break;
+	case 9:
+		known = "forwarded", kind = HTTP_FORWARDED;
+		break;
 	case 10:
 		if (initial == 'k')
 			known = "keep-alive", kind = HTTP_HOP;
+		else if (initial == 't')
+			known = "tracestate", kind = HTTP_TRACESTATE;
 		else
 			known = "connection", kind = HTTP_CONNECTION;
+		break;
+	case 11:
+		known = "traceparent", kind = HTTP_TRACEPARENT;
+		break;
+	case 12:
+		known = "x-request-id", kind = HTTP_X_REQUEST_ID;
 		break;
 	case 14:
 		known = "content-length", kind = HTTP_CONTENT_LENGTH;
 		break;
 	case 15:
 		known = "x-forwarded-for", kind = HTTP_X_FORWARDED_FOR;
+		break;
+	case 16:
+		known = "x-forwarded-host", kind = HTTP_X_FORWARDED_HOST;
 		break;
 	case 17:
 		if (initial == 'x')
@@ -133,6 +147,8 @@ static int name_kind(const char *name, uint32_t length)
 	if (initial != known[0])
 		return HTTP_OTHER;
 	same = name_compare(name, known, length);
+	if (same && kind == HTTP_X_REQUEST_ID)
+		return kind; /* no harm in it: it goes where the other one does */
 	return same == 1 ? (int)kind : same == 0 ? (int)HTTP_OTHER : -1;
 }
 
@@ -147,7 +163,7 @@ static bool field_enter(struct http_head *head, const char *data)
 	field->kind = (uint16_t)kind;
 	head->count++;
 	if (head->first[kind])
-		head->repeated |= (uint16_t)(1 << kind);
+		head->repeated |= HTTP_KIND(kind);
 	else
 		head->first[kind] = head->count;
 	return true;
@@ -261,6 +277,15 @@ uint32_t http_head_count_cookies(const struct http_head *head, const char *data,
 		} while (at && ++at < end);
 	}
 	return count;
+}
+
+void http_head_drop(struct http_head *head, const char *data, const struct http_slice *names,
+		    size_t count)
+{
+	for (uint32_t i = 0; i < head->count; i++)
+		for (size_t j = 0; j < count; j++)
+			if (http_slice_equal(http_slice(data, head->field[i].name), names[j]))
+				head->field[i].kind = HTTP_HOP;
 }
 
 /* Makes HTTP_HOP of every field that an option of Connection names. Fields that are written anew

@@ -56,7 +56,7 @@ struct http_limits {
 enum http_method {
 	HTTP_NO_METHOD,
 #define HTTP_METHOD(id, token, content) HTTP_##id,
-#include "proxy/http/methods.def"
+#include "contract/methods.def"
 #undef HTTP_METHOD
 	HTTP_METHOD_COUNT,
 };
@@ -73,10 +73,18 @@ enum http_kind {
 	HTTP_COOKIE, /* end to end, but counted */
 	HTTP_X_FORWARDED_FOR,
 	HTTP_X_FORWARDED_PROTO,
+	HTTP_X_FORWARDED_HOST,
+	HTTP_FORWARDED,
+	HTTP_X_REQUEST_ID,
+	HTTP_TRACEPARENT,
+	HTTP_TRACESTATE,
 	HTTP_X_CLIENT_CERT, /* X-Client-Cert-*: ours to say */
 	HTTP_HOP, /* Keep-Alive, Proxy and Proxy-*, TE, Trailer, and what Connection names */
 	HTTP_KIND_COUNT,
 };
+
+/* One of them as a set. */
+#define HTTP_KIND(kind) (1u << (kind))
 
 struct http_field {
 	struct http_span name, value; /* value without the white space around it */
@@ -107,7 +115,7 @@ struct http_head {
 	uint16_t start;
 	uint32_t scanned;
 	uint16_t first[HTTP_KIND_COUNT]; /* field of that kind, plus one */
-	uint16_t repeated;               /* bit per kind */
+	uint32_t repeated;               /* set of kinds */
 	uint8_t option_count;
 	bool close, persist, upgrade; /* said by Connection */
 	struct http_span option[HTTP_OPTIONS_MAX];
@@ -209,37 +217,70 @@ int64_t http_chunks_check(struct http_chunks *chunks, const char *data, size_t l
 /* The same, and moves the content to the front of @data, *@content bytes: for HTTP/1.0 clients. */
 int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length, size_t *content);
 
+/* --- what names a request (trace.c) --------------------------------------------------------------
+ */
+
+enum { HTTP_REQUEST_ID_MAX = 128, HTTP_TRACEPARENT_LENGTH = 55 };
+
+/* An X-Request-Id that can be logged and passed on: letters, digits and "-._~+/=:@". */
+bool http_request_id_valid(struct http_slice id);
+/* A traceparent by W3C Trace Context, of version 00 or a later one. */
+bool http_traceparent_valid(struct http_slice value);
+/* A new one, of version 00. */
+void http_traceparent_make(char out[HTTP_TRACEPARENT_LENGTH], uint8_t random[24], bool sampled);
+/* @count bytes as twice as many digits. */
+void http_put_hex(char *out, const uint8_t *bytes, size_t count);
+
 /* --- writers ------------------------------------------------------------------------------------
  *
  * Each writes to out[0..capacity) and returns how many bytes, or −ENOSPC (contents then undefined).
- * What a parser took is always enough room + HTTP_WRITE_EXTRA.
  */
-enum { HTTP_WRITE_EXTRA = 512 };
+
+/* Takes every field of these names out of what is written of the head; @names in lower case. */
+void http_head_drop(struct http_head *head, const char *data, const struct http_slice *names,
+		    size_t count);
+
+/* Which fields that tell of the client and the request come from whom. Sets of kinds. */
+struct http_policy {
+	uint32_t drop; /* the client's goes */
+	uint32_t say;  /* ours is written: any of X-Forwarded-*, Forwarded, X-Request-Id and
+			  traceparent */
+	uint32_t keep; /* of those: the client's X-Forwarded-For and Forwarded are continued, its
+			  X-Forwarded-Proto and -Host stand, if it has said them once */
+};
 
 /* What the server is told about the client. */
 struct http_forward {
-	struct http_slice address; /* the client's, as text: appended to X-Forwarded-For */
-	struct http_slice host;    /* Host for requests without one (HTTP/1.0) */
+	struct http_slice address;                 /* the client's, as text */
+	struct http_slice host;                    /* Host for requests without one (HTTP/1.0) */
+	struct http_slice lead;                    /* in the place of … */
+	uint32_t cut;                              /* … so many bytes of the path */
+	struct http_slice request_id, traceparent; /* values, if they are said */
+	struct http_slice lines;                   /* complete field lines that are added */
 	/* Of the client's certificate: X-Client-Cert-Subject, X-Client-Cert-Fingerprint. Empty:
-	 * neither is sent. The subject's length is to be added to HTTP_WRITE_EXTRA. */
+	 * neither is sent. */
 	struct http_slice subject, fingerprint;
-	bool tls;   /* X-Forwarded-Proto: https, else http */
+	struct http_policy policy;
+	bool tls;   /* came by https, else http */
 	bool close; /* ask the server to close afterwards */
 };
 
 /*
  * A request for the server, as HTTP/1.1 in origin form. Hop-by-hop fields and Expect are gone (who
- * forwards answers 100 itself); Host comes first; the client's X-Forwarded-Proto and
- * X-Client-Cert-* are replaced, its X-Forwarded-For continued. What is written for an upgrade ends
- * with its protocol and CRLF CRLF. @data is the buffer that was parsed.
+ * forwards answers 100 itself); Host comes first; the client's X-Client-Cert-* are replaced, and
+ * what else it says of itself is as the policy has it. What is written for an upgrade ends with its
+ * protocol and CRLF CRLF. @data is the buffer that was parsed.
  */
 int http_request_write(char *out, size_t capacity, const struct http_request *request,
 		       const char *data, const struct http_forward *forward);
+/* Bytes that are enough for it. */
+size_t http_request_room(const struct http_request *request, const struct http_forward *forward);
 
 /* What the client's side of a response needs. */
 struct http_reply {
-	uint8_t minor;   /* of the client's request */
-	bool keep_alive; /* the client's connection stays open afterwards */
+	uint8_t minor;           /* of the client's request */
+	bool keep_alive;         /* the client's connection stays open afterwards */
+	struct http_slice lines; /* complete field lines that are added */
 };
 
 /* Whether the client's connection can stay open after this response: its end must be told without
@@ -252,6 +293,8 @@ bool http_response_delimited(const struct http_response *response, uint8_t clien
  */
 int http_response_write(char *out, size_t capacity, const struct http_response *response,
 			const char *data, const struct http_reply *reply);
+/* Bytes that are enough for it. */
+size_t http_response_room(const struct http_response *response, const struct http_reply *reply);
 
 /*
  * The response that a refusal is answered with: status of its row in verdicts.def, the label and
@@ -274,7 +317,7 @@ struct http_excess {
 int http_excess_write(char *out, size_t capacity, enum fw_verdict verdict,
 		      const struct http_excess *excess, bool to_head);
 
-/* "Internal Server Error", for any status of verdicts.def; "" for others. */
+/* "Internal Server Error", for any status that is ours to give; "" for others. */
 const char *http_status_phrase(int status);
 
 /* "HTTP/1.1 100 Continue" with its empty line. */

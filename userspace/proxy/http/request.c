@@ -13,7 +13,7 @@
 
 static const struct http_slice methods[HTTP_METHOD_COUNT] = {
 #define HTTP_METHOD(id, token, content) [HTTP_##id] = LITERAL(token),
-#include "proxy/http/methods.def"
+#include "contract/methods.def"
 #undef HTTP_METHOD
 };
 
@@ -22,7 +22,7 @@ static const bool has_use_for_content[HTTP_METHOD_COUNT] = {
 #define BARE                            false
 #define CONTENT                         true
 #define HTTP_METHOD(id, token, content) [HTTP_##id] = content,
-#include "proxy/http/methods.def"
+#include "contract/methods.def"
 #undef HTTP_METHOD
 };
 

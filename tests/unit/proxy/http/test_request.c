@@ -86,7 +86,7 @@ static void methods(void **state)
 {
 	static const char *const known[] = {
 #define HTTP_METHOD(id, token, content) token,
-#include "proxy/http/methods.def"
+#include "contract/methods.def"
 #undef HTTP_METHOD
 	};
 	static const struct row rows[] = {

@@ -19,6 +19,7 @@ static void forwards(const char *text, const struct http_forward *forward, const
 	assert_int_equal(http_request_parse(&request, text, strlen(text), &row_limits),
 			 strlen(text));
 	length = http_request_write(out, sizeof(out), &request, text, forward);
+	assert_true((size_t)length <= http_request_room(&request, forward));
 	assert_int_equal(length, strlen(expected));
 	out[length] = 0;
 	assert_string_equal(out, expected);
@@ -33,13 +34,14 @@ static void forwards(const char *text, const struct http_forward *forward, const
 static void answers(const char *text, bool to_head, uint8_t minor, bool keep_alive,
 		    const char *expected)
 {
-	const struct http_reply reply = {minor, keep_alive};
+	const struct http_reply reply = {.minor = minor, .keep_alive = keep_alive};
 	int length, small;
 	char *exact;
 
 	http_response_init(&response);
 	assert_int_equal(http_response_parse(&response, text, strlen(text), to_head), strlen(text));
 	length = http_response_write(out, sizeof(out), &response, text, &reply);
+	assert_true((size_t)length <= http_response_room(&response, &reply));
 	assert_int_equal(length, strlen(expected));
 	out[length] = 0;
 	assert_string_equal(out, expected);
@@ -53,11 +55,21 @@ static void answers(const char *text, bool to_head, uint8_t minor, bool keep_ali
 
 #define TAIL "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
 
-static const struct http_forward plain = {.address = {"192.0.2.1", 9}, .host = {"up", 2}};
+/* X-Forwarded-For is continued, X-Forwarded-Proto is ours. */
+#define USUAL                                                                                      \
+	{                                                                                          \
+		HTTP_KIND(HTTP_X_FORWARDED_FOR) | HTTP_KIND(HTTP_X_FORWARDED_PROTO),               \
+			HTTP_KIND(HTTP_X_FORWARDED_FOR) | HTTP_KIND(HTTP_X_FORWARDED_PROTO),       \
+			HTTP_KIND(HTTP_X_FORWARDED_FOR)                                            \
+	}
+
+static const struct http_forward plain = {
+	.address = {"192.0.2.1", 9}, .host = {"up", 2}, .policy = USUAL};
 
 static void requests(void **state)
 {
-	static const struct http_forward tls = {.address = {"::1", 3}, .tls = true, .close = true};
+	static const struct http_forward tls = {
+		.address = {"::1", 3}, .policy = USUAL, .tls = true, .close = true};
 
 	(void)state;
 	forwards("GET /p?q HTTP/1.1\r\nHost: a\r\nAccept:  x \r\nUser-Agent: y\r\n\r\n", &plain,

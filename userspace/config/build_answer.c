@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a route answers itself: a redirect, or a response that is the same for everybody, read now
+ * so that no request waits for a disk.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/build.h"
+
+static const char *const redirect_statuses[] = {"301", "302", "303", "307", "308", NULL};
+
+static const struct setting_row respond_status = {
+	"status", SCOPE_LISTENER, UNIT_COUNT, 200, 200, 599, ""};
+static const struct setting_row respond_retry_after = {
+	"retry_after", SCOPE_LISTENER, UNIT_MILLISECONDS, 0, 0, 604800000, ""};
+
+/* Printable ASCII goes into a field as it is. */
+static bool is_printable(const char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+static void build_redirect(const struct site *site, struct config_answer *answer)
+{
+	const unsigned int allowed =
+		1 << FACT_HOST | 1 << FACT_SCHEME | 1 << FACT_PATH | 1 << FACT_QUERY;
+	const struct grammar_value *to = grammar_value(site->section, "to", 0);
+
+	answer->status = (uint16_t)atoi(
+		redirect_statuses[site_choice(site, "status", redirect_statuses, 1)]);
+	if (!to)
+		site_complain(site, site_line(site), NULL,
+			      "needs a target: to = \"https://$host$path$query\"");
+	else if (!*to->text || !is_printable(to->text) || strchr(to->text, ' '))
+		site_complain(site, to->line, "to",
+			      "\"%s\" is no target: printable ASCII without spaces", to->text);
+	else if (build_text_most(&answer->location) > CONFIG_LINES_MAX ||
+		 strlen(to->text) > CONFIG_LINES_MAX)
+		site_complain(site, to->line, "to", "is longer than %d bytes", CONFIG_LINES_MAX);
+	else
+		build_text(site, to, "to", to->text, allowed, &answer->location);
+}
+
+static void read_file(const struct site *site, const char *path, struct config_answer *answer)
+{
+	int line = grammar_value(site->section, "file", 0)->line;
+	FILE *file = fopen(path, "re");
+
+	if (!file) {
+		site_complain(site, line, "file", "%s: %s", path, strerror(errno));
+		return;
+	}
+	answer->body = build_alloc(CONFIG_BODY_MAX + 1, 1);
+	answer->length = fread(answer->body, 1, CONFIG_BODY_MAX + 1, file);
+	if (ferror(file))
+		site_complain(site, line, "file", "%s: can't be read", path);
+	else if (answer->length > CONFIG_BODY_MAX)
+		site_complain(site, line, "file", "%s: is larger than %d bytes", path,
+			      CONFIG_BODY_MAX);
+	fclose(file);
+}
+
+static void build_body(const struct site *site, struct config_answer *answer)
+{
+	const struct grammar_value *body = grammar_value(site->section, "body", 0);
+	char *path = site_path(site, "file", NULL);
+
+	if (body && path) {
+		site_complain(site, body->line, "body", "there is a file already");
+	} else if (body) {
+		answer->body = build_copy(body->text);
+		answer->length = strlen(body->text);
+		if (answer->length > CONFIG_BODY_MAX)
+			site_complain(site, body->line, "body", "is longer than %d bytes",
+				      CONFIG_BODY_MAX);
+	} else if (path && *path == '/') {
+		read_file(site, path, answer);
+	}
+	free(path);
+	if (answer->body &&
+	    (answer->status == 204 || answer->status == 205 || answer->status == 304))
+		site_complain(site, site_line(site), NULL, "status %u has no body", answer->status);
+}
+
+static void build_respond(const struct site *site, struct config_answer *answer)
+{
+	uint64_t status = respond_status.initial;
+
+	site_setting(site, &respond_status, &status);
+	answer->status = (uint16_t)status;
+	site_setting(site, &respond_retry_after, &answer->retry_after_ms);
+	build_body(site, answer);
+	answer->type = site_text(site, "type");
+	if (answer->type && (!is_printable(answer->type) || strlen(answer->type) > 255))
+		site_complain(site, grammar_value(site->section, "type", 0)->line, "type",
+			      "\"%s\" is no media type", answer->type);
+	if (!answer->type && answer->body)
+		answer->type = build_copy("text/plain; charset=utf-8");
+}
+
+bool build_answer(const struct site *route, struct config_answer *answer)
+{
+	bool redirect = site_count(route, "redirect"), respond = site_count(route, "respond");
+	struct site site;
+
+	if (redirect && respond)
+		site_complain(route, site_line(route), NULL,
+			      "has a redirect and a respond: which is it?");
+	if (redirect) {
+		site = site_inside(route, "redirect", 0);
+		build_redirect(&site, answer);
+	} else if (respond) {
+		site = site_inside(route, "respond", 0);
+		build_respond(&site, answer);
+	}
+	return redirect || respond;
+}
