@@ -267,6 +267,7 @@ static void begin_linger(struct client *client)
 {
 	drop_requests(client);
 	buffer_give(&client->in);
+	stream_part(&client->stream);
 	client->phase = CLIENT_LINGER;
 	client->since_ns = client_now(client);
 }

@@ -304,6 +304,8 @@ static enum flow send_ready(struct exchange *exchange)
 
 	if (exchange->to_client)
 		join_small_body(exchange);
+	if (!exchange->keep_alive && exchange->response_body.done)
+		stream_part(&exchange->client->stream);
 	sent = stream_write(&exchange->client->stream, parts, gather(exchange, parts));
 	if (sent == -EAGAIN)
 		return FLOW_STUCK;

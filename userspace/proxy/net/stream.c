@@ -78,12 +78,26 @@ int stream_await_room(struct stream *stream)
 	return code < 0 ? code : -EAGAIN;
 }
 
+static bool is_sealed_by_kernel(const struct stream *stream)
+{
+	return stream->tls && stream->tls->sealer == SEALED_BY_KERNEL;
+}
+
+/* Last words wait in the socket for the end, to leave with it. The kernel would wait with a record
+ * that it has not sealed, and the end does not seal it. */
+static int send_flags(const struct stream *stream)
+{
+	bool waits = stream_is(stream, STREAM_PARTING) && !is_sealed_by_kernel(stream);
+
+	return MSG_NOSIGNAL | (waits ? MSG_MORE : 0);
+}
+
 ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 {
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+	int code, flags = send_flags(stream);
 	size_t offered = 0;
 	ssize_t taken;
-	int code;
 
 	if (!stream_is(stream, STREAM_WRITABLE))
 		return -EAGAIN;
@@ -91,9 +105,9 @@ ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 		offered += parts[i].iov_len;
 	do {
 		if (count == 1)
-			taken = send(stream->source.fd, parts->iov_base, offered, MSG_NOSIGNAL);
+			taken = send(stream->source.fd, parts->iov_base, offered, flags);
 		else
-			taken = sendmsg(stream->source.fd, &message, MSG_NOSIGNAL);
+			taken = sendmsg(stream->source.fd, &message, flags);
 	} while (taken < 0 && errno == EINTR);
 	if (taken < 0 && errno != EAGAIN)
 		return -errno;
@@ -102,7 +116,7 @@ ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 		if (taken < 0 || code != -EAGAIN)
 			return code;
 	}
-	if (stream->tls && stream->tls->sealer != SEALED_BY_KERNEL)
+	if (stream->tls && !is_sealed_by_kernel(stream))
 		stream->tls->wire += (uint64_t)taken;
 	return taken;
 }
@@ -127,7 +141,7 @@ ssize_t stream_splice_in(struct stream *stream, int pipe, size_t most)
 
 bool stream_splices_out(const struct stream *stream)
 {
-	return !stream->tls || stream->tls->sealer == SEALED_BY_KERNEL;
+	return !stream->tls || is_sealed_by_kernel(stream);
 }
 
 ssize_t stream_splice_out(struct stream *stream, int pipe, size_t size)

@@ -23,6 +23,7 @@ enum {
 	STREAM_ENDING = 1 << 2,       /* the peer sends no more: the end follows what is left */
 	STREAM_BROKEN = 1 << 3,       /* reset, or closed both ways */
 	STREAM_WATCHES_ROOM = 1 << 4, /* epoll reports when there is room again */
+	STREAM_PARTING = 1 << 5,      /* what is written is the last, and the end follows at once */
 };
 
 struct stream {
@@ -65,6 +66,13 @@ static inline void stream_note(struct stream *stream, uint32_t events)
 static inline bool stream_is(const struct stream *stream, uint8_t state)
 {
 	return stream->state & state;
+}
+
+/* What is written from now on is followed by stream_shutdown() or stream_close() in the same turn:
+ * last words and the end need not be a packet each. */
+static inline void stream_part(struct stream *stream)
+{
+	stream->state |= STREAM_PARTING;
 }
 
 /* Bytes read; 0: the peer sends no more; −EAGAIN; −errno. */
