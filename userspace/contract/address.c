@@ -162,10 +162,25 @@ int binding_parse(const char *text, uint8_t proto, struct fw_service_key keys[2]
 	return 0;
 }
 
+/* inet_ntop() has printf() do it; every connection's source is written out. */
+static void format_v4(const uint8_t octets[4], char *out)
+{
+	for (int i = 0; i < 4; i++) {
+		uint8_t octet = octets[i];
+
+		if (octet >= 100)
+			*out++ = (char)('0' + octet / 100);
+		if (octet >= 10)
+			*out++ = (char)('0' + octet / 10 % 10);
+		*out++ = (char)('0' + octet % 10);
+		*out++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *address_format(const struct fw_addr *addr, char buffer[ADDRESS_TEXT_SIZE])
 {
 	if (fw_addr_is_v4(addr))
-		inet_ntop(AF_INET, &addr->word[3], buffer, ADDRESS_TEXT_SIZE);
+		format_v4((const uint8_t *)&addr->word[3], buffer);
 	else
 		inet_ntop(AF_INET6, addr, buffer, ADDRESS_TEXT_SIZE);
 	return buffer;

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/pieces.h"
 #include "proxy/client/http2_wire.h"
 
 struct block {
@@ -19,7 +20,7 @@ static void release_block(void *memory, void *user)
 		return;
 	block--;
 	account_discharge(account, block->size);
-	free(block);
+	pieces_give(block);
 }
 
 static void *take_block(size_t size, void *user)
@@ -30,7 +31,7 @@ static void *take_block(size_t size, void *user)
 	size += sizeof(*block);
 	if (!account_charge(account, size))
 		return NULL;
-	block = malloc(size);
+	block = pieces_take(size);
 	if (!block) {
 		account_discharge(account, size);
 		return NULL;

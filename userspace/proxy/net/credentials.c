@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/pieces.h"
 #include "config/complaints.h"
 #include "proxy/net/peer.h"
 #include "proxy/net/site.h"
@@ -33,7 +34,7 @@ static void *take_memory(size_t size, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return malloc(size);
+	return pieces_take(size);
 }
 
 static void give_memory(void *memory, const char *file, int line)
@@ -42,18 +43,21 @@ static void give_memory(void *memory, const char *file, int line)
 	(void)line;
 	if (memory && reads_keys)
 		explicit_bzero(memory, malloc_usable_size(memory));
-	free(memory);
+	pieces_give(memory);
 }
 
 static void *resize_memory(void *memory, size_t size, const char *file, int line)
 {
 	size_t before = memory ? malloc_usable_size(memory) : 0;
-	void *other = size ? malloc(size) : NULL;
+	void *other;
 
+	if (size && size <= before)
+		return memory;
+	other = size ? pieces_take(size) : NULL;
 	if (size && !other)
 		return NULL;
 	if (other && memory)
-		memcpy(other, memory, before < size ? before : size);
+		memcpy(other, memory, before);
 	give_memory(memory, file, line);
 	return other;
 }
