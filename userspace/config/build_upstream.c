@@ -135,6 +135,28 @@ static void check_prewarm(const struct site *site, struct config_upstream *upstr
 			      upstream->prewarm, most);
 }
 
+static const char *const http2_words[] = {[UPSTREAM_HTTP2_OFF] = "off",
+					  [UPSTREAM_HTTP2_AUTO] = "auto",
+					  [UPSTREAM_HTTP2_ON] = "on",
+					  NULL};
+
+/* Several clients' requests share a connection, of which a PROXY header would name one. */
+static void build_http2(const struct site *site, struct config_upstream *upstream)
+{
+	const struct grammar_value *written = grammar_value(site->section, "http2", 0);
+
+	upstream->http2 = (enum config_upstream_http2)site_choice(site, "http2", http2_words,
+								  UPSTREAM_HTTP2_OFF);
+	if (upstream->http2 != UPSTREAM_HTTP2_OFF && upstream->proxy_protocol)
+		site_complain(site, written->line, "http2",
+			      "a connection with a PROXY header is one client's: requests of "
+			      "several can't share it; use \"off\"");
+	else if (upstream->http2 == UPSTREAM_HTTP2_AUTO && !upstream->tls.enabled)
+		site_complain(site, written->line, "http2",
+			      "servers say in their TLS handshake whether they speak it: "
+			      "\"auto\" needs a block tls; use \"on\" or \"off\"");
+}
+
 static void build_upstream(const struct site *site, struct config_upstream *upstream)
 {
 	size_t count = site_count(site, "server");
@@ -146,6 +168,7 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	upstream->proxy_protocol = (enum config_introduction)site_choice(
 		site, "proxy_protocol", introductions, INTRODUCTION_OFF);
 	build_upstream_tls(site, &upstream->tls);
+	build_http2(site, upstream);
 	build_retry(site, upstream);
 	check_prewarm(site, upstream);
 	if (!count)

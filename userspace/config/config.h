@@ -150,6 +150,13 @@ struct config_upstream_tls {
 	bool only_13;                     /* min_version = "1.3"; default "1.2" */
 };
 
+/* Whether servers are spoken to in HTTP/2. */
+enum config_upstream_http2 {
+	UPSTREAM_HTTP2_OFF,
+	UPSTREAM_HTTP2_AUTO, /* if they choose it by ALPN */
+	UPSTREAM_HTTP2_ON,   /* without asking */
+};
+
 struct config_upstream {
 	char *name;
 	struct config_server *servers; /* at least one, at most CONFIG_SERVERS_MAX */
@@ -164,6 +171,7 @@ struct config_upstream {
 	uint32_t max_requests;                   /* of one connection; 0: no limit, the default */
 	uint64_t max_age_ms;                     /* of one connection; 0: no limit, the default */
 	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
+	enum config_upstream_http2 http2;        /* default off */
 	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
 	struct config_retry retry;
 	struct config_balance balance;

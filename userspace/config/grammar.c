@@ -41,10 +41,9 @@ static const char *const forwarding_options[] = {
 	"x_forwarded_host", "forwarded",       "x_request_id",
 	"traceparent",      "trace_sample",    NULL};
 static const char *const upstream_options[] = {
-	"max_connections", "max_active", "queue",   "keepalive",
-	"keepalive_time",  "prewarm",    "max_age", "max_requests",
-	"proxy_protocol",  "balance",    "hash",    "slow_start",
-	"failover_below",  NULL};
+	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
+	"prewarm",         "max_age",    "max_requests", "http2",          "proxy_protocol",
+	"balance",         "hash",       "slow_start",   "failover_below", NULL};
 static const char *const server_options[] = {
 	"address", "addresses", "max_connections", "weight", "priority", "backup", NULL};
 static const char *const retry_options[] = {"attempts", "on[]",       "budget",

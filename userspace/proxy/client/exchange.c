@@ -6,8 +6,13 @@
 #include "proxy/client/route_limit.h"
 #include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
+#include "proxy/client/session.h"
+#include "proxy/net/tls.h"
 
-enum { STEPS_PER_TURN = 16 };
+enum {
+	STEPS_PER_TURN = 16,
+	RESENDS_MOST = 3, /* of a request that servers say they did nothing with */
+};
 
 static void handle_server(struct source *source, uint32_t events);
 
@@ -43,6 +48,8 @@ void exchange_free(struct exchange *exchange)
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
+	buffer_give(&exchange->request_trailer);
+	buffer_give(&exchange->response_trailer);
 	pipes_give(&client_worker(exchange->client)->pipes, &exchange->pipe);
 	account_give(&exchange->client->account, &client_worker(exchange->client)->exchanges,
 		     exchange);
@@ -78,6 +85,70 @@ enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 	return FLOW_OVER;
 }
 
+/* --- HTTP/2 or not -----------------------------------------------------------------------------
+ */
+
+static struct upstream_link *find_session(const struct upstream_wish *wish,
+					  const struct upstream_pool *pool, uint32_t server)
+{
+	const struct exchange *exchange = wish->borrower;
+
+	return session_find(&client_worker(exchange->client)->sessions, pool, server);
+}
+
+/* What leaves HTTP leaves from HTTP/1.1. */
+static bool may_be_http2(const struct exchange *exchange)
+{
+	return upstream_config(exchange->pool)->http2 != UPSTREAM_HTTP2_OFF &&
+	       !exchange->asked_protocol;
+}
+
+static bool must_be_http2(const struct exchange *exchange)
+{
+	return upstream_config(exchange->pool)->http2 == UPSTREAM_HTTP2_ON &&
+	       !exchange->asked_protocol;
+}
+
+/* Without TLS there is no handshake to wait for. */
+static bool is_http2_at_once(const struct exchange *exchange)
+{
+	return must_be_http2(exchange) && !upstream_config(exchange->pool)->tls.enabled;
+}
+
+/* Puts it on the session of its link, which may have to begin. False: no memory. */
+static bool begin_stream(struct exchange *exchange)
+{
+	struct upstream_link *link = exchange->link;
+	struct session *session = link->session;
+
+	exchange->link = NULL;
+	exchange->back = NULL;
+	if (!session)
+		session = session_open(&client_worker(exchange->client)->sessions, link);
+	if (!session) {
+		upstream_reset(link);
+		return false;
+	}
+	return session_stream_open(session, exchange);
+}
+
+/* A link was found. False: no memory. */
+static bool begin_back(struct exchange *exchange)
+{
+	struct upstream_link *link = exchange->link;
+
+	exchange->server = upstream_server_name(link);
+	exchange->link_used = link->reused;
+	if (link->session || (link->connecting && is_http2_at_once(exchange)))
+		return begin_stream(exchange);
+	exchange->back = &http1_back;
+	exchange->connecting = link->connecting;
+	return true;
+}
+
+/* --- reaching one ------------------------------------------------------------------------------
+ */
+
 /* Asks for a link; @nobody is the verdict when no server is left to ask. */
 static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
 {
@@ -88,6 +159,7 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 		.fresh = fresh,
 		.borrower = exchange,
 		.handle = handle_server,
+		.join = may_be_http2(exchange) ? find_session : NULL,
 	};
 	enum fw_verdict verdict;
 
@@ -97,12 +169,8 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	exchange->tried = wish.tried;
 	if (verdict != FW_NONE)
 		return exchange_refuse(exchange, verdict);
-	exchange->back = &http1_back;
-	exchange->connecting = exchange->link->connecting;
-	exchange->link_used = exchange->link->reused;
 	exchange->asked_ns = client_now(client);
-	exchange->server = upstream_server_name(exchange->link);
-	return FLOW_MOVED;
+	return begin_back(exchange) ? FLOW_MOVED : exchange_refuse(exchange, FW_MEMORY);
 }
 
 enum flow exchange_connect(struct exchange *exchange)
@@ -112,7 +180,8 @@ enum flow exchange_connect(struct exchange *exchange)
 
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 {
-	reach_failed(exchange->client, exchange->link);
+	if (exchange->back)
+		exchange->back->fail(exchange);
 	return connect_anew(exchange, false, verdict);
 }
 
@@ -134,22 +203,31 @@ static bool is_idempotent(enum http_method method)
 	}
 }
 
+/* Whether no harm comes of sending it again. */
+static bool is_repeatable(struct exchange *exchange)
+{
+	if (exchange->answered || exchange->body_sent || buffer_length(exchange->from_server))
+		return false;
+	if (exchange->undone)
+		return exchange->resends++ < RESENDS_MOST;
+	return exchange->link_used && (is_idempotent(exchange->method) || !exchange->head_sent);
+}
+
 enum flow exchange_lose_link(struct exchange *exchange)
 {
-	bool repeatable = exchange->link_used && !exchange->answered && !exchange->body_sent &&
-			  !buffer_length(exchange->from_server) &&
-			  (is_idempotent(exchange->method) || !exchange->head_sent);
+	/* Other sessions are none the worse; idle links may be. */
+	bool fresh = exchange->link != NULL;
 
-	if (!repeatable)
+	if (!is_repeatable(exchange))
 		return exchange_fail(exchange,
 				     exchange->link
 					     ? reach_fault(exchange->link, FW_UPSTREAM_BAD_RESPONSE)
 					     : FW_UPSTREAM_BAD_RESPONSE);
 	exchange_drop_server(exchange);
 	exchange->head_sent = 0;
-	exchange->request_cut = false;
+	exchange->request_cut = exchange->undone = false;
 	exchange->tried = 0;
-	return connect_anew(exchange, true, FW_UPSTREAM_UNREACHABLE);
+	return connect_anew(exchange, fresh, FW_UPSTREAM_UNREACHABLE);
 }
 
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
@@ -174,8 +252,12 @@ static void begin_link(struct exchange *exchange)
 		return;
 	}
 	exchange->connecting = false;
-	if (!stream_is_quiet(&link->stream))
+	if (tls_speaks_http2(&link->stream)) {
+		if (!begin_stream(exchange))
+			exchange_refuse(exchange, FW_MEMORY);
+	} else if (must_be_http2(exchange) || !stream_is_quiet(&link->stream)) {
 		exchange_fail(exchange, reach_fault(link, FW_UPSTREAM_BAD_RESPONSE));
+	}
 }
 
 static void handle_server(struct source *source, uint32_t events)

@@ -8,7 +8,7 @@
  * An exchange does not know which protocol its client speaks, nor which its server does. Routing,
  * links, retries, deadlines, what a refusal means and what is told about it are here, once; how a
  * head or a body gets from and to the client is its front's: http1.c, http2.c; from and to the
- * server, its back's: http1_back.c.
+ * server, its back's: http1_back.c, http2_back.c.
  */
 #ifndef PROXY_CLIENT_EXCHANGE_H
 #define PROXY_CLIENT_EXCHANGE_H
@@ -69,6 +69,8 @@ struct back {
 	ssize_t (*read)(struct exchange *exchange);
 	/* Lets go of the server; a request in the middle of something is cut off. */
 	void (*drop)(struct exchange *exchange);
+	/* The same, of one that could not be connected to: it is passed over for a while. */
+	void (*fail)(struct exchange *exchange);
 };
 
 extern const struct back http1_back;
@@ -76,13 +78,14 @@ extern const struct back http1_back;
 struct exchange {
 	const struct front *front;
 	struct client *client;
-	struct route *route;        /* NULL: not known yet */
-	struct upstream_pool *pool; /* where the route leads; NULL: not known yet */
-	const struct back *back;    /* of the server that was reached; NULL: of none now */
-	struct upstream_link *link; /* to a server of HTTP/1.1; NULL: none now */
-	const char *server;         /* last one's address; NULL: none was asked */
-	uint64_t tried;             /* servers, a bit each */
-	uint64_t key;               /* affinity_key() */
+	struct route *route;           /* NULL: not known yet */
+	struct upstream_pool *pool;    /* where the route leads; NULL: not known yet */
+	const struct back *back;       /* of the server that was reached; NULL: of none now */
+	struct upstream_link *link;    /* to a server of HTTP/1.1; NULL: none now */
+	struct session_stream *stream; /* to one of HTTP/2; NULL: none now */
+	const char *server;            /* last one's address; NULL: none was asked */
+	uint64_t tried;                /* servers, a bit each */
+	uint64_t key;                  /* affinity_key() */
 
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */
@@ -90,6 +93,7 @@ struct exchange {
 	struct buffer **incoming; /* the body as it came; the buffer is its front's */
 	uint32_t body_ready;      /* bytes at its start that were checked */
 	struct body request_body;
+	struct buffer *request_trailer; /* lines of text; NULL: none. See http2_put_line() */
 
 	/* On the way to the client. */
 	struct buffer *to_client;   /* heads, and bodies that fit behind */
@@ -98,6 +102,7 @@ struct exchange {
 	struct pipe *pipe;          /* holds bytes of the body, behind all that; NULL: none do */
 	bool busy;                  /* so much of it comes that pipes are worth it */
 	struct body response_body;
+	struct buffer *response_trailer;
 
 	/* For deadlines; CLOCK_MONOTONIC, ns. */
 	uint64_t begun_ns; /* first byte of the request */
@@ -113,6 +118,7 @@ struct exchange {
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
+	uint8_t resends;           /* times that a server did nothing with it */
 	uint32_t wait_s;           /* after which it might have been taken, if it came too fast */
 	uint32_t target_at, id_at; /* in to_server: what was asked for, and what it is called */
 	uint16_t target_length, id_length;
@@ -127,6 +133,8 @@ struct exchange {
 	bool link_used;     /* the server's: it may have been about to close it */
 	bool link_reusable; /* the same: it can carry another request */
 	bool on_route;      /* counts as one of its route's */
+	bool undone;        /* the server says that it did nothing with the request */
+	bool takes_trailer; /* the client has a use for one */
 	bool link_once;     /* the server may see more requests in it than we do */
 
 	/* One head at a time: the request's until it is written for the server, then the

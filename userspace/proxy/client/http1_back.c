@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/reach.h"
 
 /* What is ready to go. Returns how many parts. */
 static int gather(const struct exchange *exchange, struct iovec parts[2])
@@ -82,9 +83,15 @@ static void drop(struct exchange *exchange)
 		upstream_reset(link);
 }
 
+static void fail(struct exchange *exchange)
+{
+	reach_failed(exchange->client, exchange->link);
+}
+
 const struct back http1_back = {
 	.plain_bodies = true,
 	.send = send_ready,
 	.read = read_on,
 	.drop = drop,
+	.fail = fail,
 };

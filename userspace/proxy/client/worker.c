@@ -240,8 +240,11 @@ static int allocate(struct worker *worker)
 	const struct config *config = options->config;
 	int code;
 
-	if (!http2_engine_init(&worker->http2, &worker->budget))
+	if (!http2_engine_init(&worker->http2, &worker->budget) ||
+	    !session_engine_init(&worker->sessions, &worker->loop, &worker->budget,
+				 &worker->buffers))
 		return -ENOMEM;
+	worker->sessions.board = worker->board;
 	worker->tls = tls_engine_create(&worker->budget, &worker->buffers);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
@@ -264,6 +267,11 @@ static int allocate(struct worker *worker)
 	return code < 0 ? code : access_log_init(&worker->log, options->access_log);
 }
 
+static void end_turn(struct loop *loop)
+{
+	session_engine_flush(&container_of(loop, struct worker, loop)->sessions);
+}
+
 int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **result,
 		  struct error *error)
 {
@@ -279,6 +287,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->log.fd = -1;
 	worker->reserve.spare = -1;
 	worker->loop.woken = begin_drain;
+	worker->loop.turned = end_turn;
 	worker->tick.fire = tick;
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
@@ -320,6 +329,7 @@ void worker_free(struct worker *worker)
 	upstreams = worker->shared->options->config->upstream_count;
 	for (size_t i = 0; i < worker->acceptor_count; i++)
 		acceptor_close(&worker->acceptors[i]);
+	session_engine_close(&worker->sessions);
 	for (size_t i = 0; worker->pools && i < upstreams; i++)
 		if (worker->pools[i])
 			upstream_pool_close(worker->pools[i]);
@@ -332,6 +342,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		free(worker->listeners[i].routes);
 	access_log_destroy(&worker->log);
+	session_engine_destroy(&worker->sessions);
 	http2_engine_destroy(&worker->http2);
 	tls_engine_free(worker->tls);
 	pipes_destroy(&worker->pipes);

@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "proxy/client/http2_engine.h"
 #include "proxy/client/pipes.h"
+#include "proxy/client/session_engine.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
 #include "proxy/guard/crowd.h"
@@ -83,8 +84,9 @@ struct worker {
 	struct proxy_shared *shared;
 	struct pool_budget budget;
 	struct pool clients, exchanges, relays;
-	struct http2_engine http2;
-	struct pipes pipes; /* of relays */
+	struct http2_engine http2;      /* of clients */
+	struct session_engine sessions; /* of servers */
+	struct pipes pipes;             /* of relays */
 	struct buffers buffers;
 	struct tls_engine *tls;
 	struct upstream_pool **pools; /* per upstream of the configuration */

@@ -11,12 +11,14 @@
 #include "proxy/upstream/server.h"
 
 struct upstream_pool;
+struct session;
 
 struct upstream_link {
 	struct stream stream;
 	struct list node; /* among the idle ones of its server, or the husks of its pool */
 	struct upstream_pool *pool;
-	void *borrower; /* of whoever it is lent to; NULL: it is idle */
+	void *borrower;          /* of whoever it is lent to; NULL: it is idle */
+	struct session *session; /* of HTTP/2, which has it for good; NULL: none */
 
 	/* What goes along with the connection to another thread. */
 	uint64_t born_ns, idle_since; /* ns */
@@ -26,7 +28,8 @@ struct upstream_link {
 
 	bool reused; /* it has carried an exchange before: the server may have just closed it */
 	bool connecting;
-	bool husk; /* another thread has the connection; under the pool's lock */
+	bool offers_http2; /* in its TLS handshake */
+	bool husk;         /* another thread has the connection; under the pool's lock */
 };
 
 /* Begins to connect. 0; −EBUSY: the upstream is at its cap of connections; −EUSERS: the server is;

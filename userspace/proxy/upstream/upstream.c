@@ -81,7 +81,9 @@ static int take_from(struct upstream_pool *pool, const struct upstream_wish *wis
 {
 	int code;
 
-	*link = wish->fresh ? NULL : idle_take(pool, server);
+	*link = wish->join ? wish->join(wish, pool, server) : NULL;
+	if (!*link && !wish->fresh)
+		*link = idle_take(pool, server);
 	if (*link)
 		return 0;
 	code = link_open(pool, server, link);
@@ -124,7 +126,9 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 	if (code < 0)
 		return code;
 	wish->tried |= 1ULL << (*link)->server;
-	link_lend(*link, wish->borrower, wish->handle);
+	(*link)->offers_http2 = wish->join != NULL;
+	if (!(*link)->session)
+		link_lend(*link, wish->borrower, wish->handle);
 	return 0;
 }
 
@@ -144,6 +148,8 @@ int upstream_secure(struct upstream_link *link)
 
 	if (peer && !link->stream.tls && tls_client_begin(&link->stream, link->pool->tls, peer) < 0)
 		return -FW_MEMORY;
+	if (peer && link->offers_http2)
+		tls_offer_http2(&link->stream);
 	if (peer)
 		result = tls_shake(&link->stream);
 	link->connecting = result == 0;
@@ -189,6 +195,11 @@ const char *upstream_host(const struct upstream_pool *pool)
 const struct config_balance *upstream_balance(const struct upstream_pool *pool)
 {
 	return &pool->shared->config->balance;
+}
+
+const struct config_upstream *upstream_config(const struct upstream_pool *pool)
+{
+	return pool->shared->config;
 }
 
 enum config_introduction upstream_introduction(const struct upstream_pool *pool)

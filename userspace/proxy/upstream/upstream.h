@@ -51,6 +51,11 @@ struct upstream_wish {
 	bool fresh;     /* no used link: one has just failed this request */
 	void *borrower;
 	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
+	/* A link to @server that carries many requests at once, with room for this one; NULL: there
+	 * is none. It is not lent: its session counts what is on it. NULL: the request is not to be
+	 * sent over HTTP/2 at all. */
+	struct upstream_link *(*join)(const struct upstream_wish *wish,
+				      const struct upstream_pool *pool, uint32_t server);
 };
 
 /*
@@ -79,6 +84,8 @@ const char *upstream_server_name(const struct upstream_link *link);
 const char *upstream_host(const struct upstream_pool *pool);
 /* By what one of its servers is chosen. */
 const struct config_balance *upstream_balance(const struct upstream_pool *pool);
+/* How it is configured. */
+const struct config_upstream *upstream_config(const struct upstream_pool *pool);
 /* In what form its servers want to be told whose connection a link is. */
 enum config_introduction upstream_introduction(const struct upstream_pool *pool);
 /* Idle links of this thread; from any thread. */
