@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
+import queue
 import re
 import shutil
 import signal
+import socket
+import threading
 import time
-
-import pytest
 
 from authority import Authority
 from lab import BUILD, EDGE_V4, wait_until
@@ -42,7 +43,8 @@ class House:
         lab.wait_listening(self.origin, ["127.0.0.1:8000"])
         path = lab.configure(self.text)
         self.daemon = lab.edge.start(*command, program or BUILD / "floodwalld", "--config", path)
-        lab.wait_listening(self.daemon, ["0.0.0.0:80", "0.0.0.0:443", "0.0.0.0:81", "127.0.0.1:9180"])
+        wait_until(lambda: "running:" in self.log() or not self.daemon.running(), "floodwalld serves")
+        assert self.daemon.running(), self.log()
 
     def use(self, certificate):
         shutil.copy(certificate.pem, self.certificate)
@@ -286,3 +288,72 @@ def test_a_killed_supervisor_is_replaced_before_anybody_notices(lab):
     assert_nothing_lost({kind: tally for kind, tally in seen.items() if kind not in ("new", "handshake")})
     # A handshake that is under way to a socket when that is closed can't be completed by another.
     assert seen["new"]["failed"] + seen["handshake"]["failed"] <= 2, seen
+
+
+def test_a_frozen_proxy_is_replaced_and_systemd_told_how_things_are(lab):
+    """The watchdog is fed as long as everything turns; a proxy that does not is killed within ten seconds."""
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(lab.home / "notify"))
+    texts = queue.SimpleQueue()
+
+    def listen():
+        while text := told.recv(4096).decode():
+            texts.put(text)
+
+    def hear(words):
+        while words not in (text := texts.get(timeout=20)):
+            pass
+        return text
+
+    threading.Thread(target=listen, daemon=True).start()
+    house = House(lab, None, "env", f"NOTIFY_SOCKET={lab.home}/notify", "WATCHDOG_USEC=1500000")
+    assert f"MAINPID={house.daemon.pid}" in hear("READY=1")
+    assert house.reload()[0] == 0
+    assert "MONOTONIC_USEC=" in hear("RELOADING=1")
+    hear("READY=1")
+    hear("WATCHDOG=1")
+
+    frozen = house.proxies()[-1]
+    os.kill(frozen, signal.SIGSTOP)
+
+    wait_until(lambda: not exists(frozen), "it is killed", seconds=20)
+    assert f"proxy: process {frozen} has not answered for 10 s" in house.log()
+    assert_nothing_lost(house.result(house.load("new")))
+    house.daemon.kill(signal.SIGTERM)
+    assert "EXTEND_TIMEOUT_USEC=25000000" in hear("STOPPING=1")
+
+
+# --- sockets of systemd's ------------------------------------------------------------------------
+
+ACTIVATE = """
+import os, socket, sys
+given = [socket.create_server(place) for place in
+         (("0.0.0.0", 80), ("0.0.0.0", 443), ("127.0.0.1", 9180), ("0.0.0.0", 99))]
+for number, listener in enumerate(given):
+    os.dup2(listener.fileno(), 10 + number, inheritable=False)
+for number in range(len(given)):
+    os.dup2(10 + number, 3 + number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(given)), LISTEN_FDNAMES="web:secure:admin:other")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_sockets_of_systemd_are_used_and_kept(lab):
+    """By address; both threads accept from the one socket; what is not among them is opened as ever."""
+    house = House(lab, None, PYTHON, "-c", ACTIVATE)
+    sockets = lab.edge("ss", "-Hltne").stdout.splitlines()
+
+    def of(port):
+        return {re.search(r"ino:(\d+)", line)[1] for line in sockets if line.split()[3].endswith(f":{port}")}
+
+    assert [len(of(port)) for port in (80, 443, 81, 9180)] == [1, 1, 2, 1]
+    assert "0.0.0.0:99: no listener is bound there" in house.log() and not of(99)
+    load = house.load("new", "handshake", "relay", "keepalive")
+    kept = of(80) | of(443)
+
+    assert house.reload()[0] == 0 and house.reload("--binary")[0] == 0
+    house.reload(text=house.text.replace("threads = 2", "threads = 3"))
+
+    assert_nothing_lost(house.result(load))
+    sockets = lab.edge("ss", "-Hltne").stdout.splitlines()
+    assert of(80) | of(443) == kept and len(of(81)) == 3

@@ -14,10 +14,10 @@
 #include "proxy/client/worker.h"
 #include "proxy/upstream/caretaker.h"
 
-#define STANDSTILL_NS                                                                              \
-	(3 * CLOCK_SEC)  /* of a thread that looks around every quarter of a second                \
-			  */
-#define ORPHANED_MS 5000 /* within which somebody starts another supervisor */
+/* Of a thread, which looks around every quarter of a second. */
+#define STANDSTILL_NS (3 * CLOCK_SEC)
+/* Within which somebody starts another supervisor. */
+#define ORPHANED_MS 5000
 
 static int make_routers(struct proxy_shared *shared, const struct config *config)
 {
