@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TLS with servers: who is believed, what becomes of who is not, and what a server may do to us."""
 import contextlib
-import re
 import ssl
 import threading
 import time
 
 import pytest
 
-from authority import Authority, openssl
+from authority import Authority
 from edge import Counted, Edge, answer_simply
-from lab import BUILD, Lab, wait_until
-from origin import Client, Origin, Peer, inside
+from lab import Lab, wait_until
+from origin import Client, Origin, inside
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-WEB, RELAY, ADDRESS, SHOWS, TRUSTING, ONLY_13, SYSTEM, NGINX, PROGRAM = range(80, 89)
+WEB, RELAY, ADDRESS, SHOWS, TRUSTING, ONLY_13, SYSTEM, NGINX, PROGRAM, INTRODUCED = range(80, 90)
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
 listener web      {{ bind = "127.0.0.1:80" upstream = "app" @FREE@ }}
@@ -27,6 +26,9 @@ listener system   {{ bind = "127.0.0.1:86" upstream = "system" @FREE@ }}
 listener nginx    {{ bind = "127.0.0.1:87" @FREE@
                      route "/" {{ upstream = "nginx12" }} route "/big" {{ upstream = "nginx13" }} }}
 listener program  {{ bind = "127.0.0.1:88" protocol = "tcp" upstream = "program" @FREE@ }}
+listener introduced {{ bind = "127.0.0.1:89" upstream = "introduced" @FREE@ }}
+upstream introduced {{ server {{ address = "127.0.0.1:8443" }} proxy_protocol = "v1"
+                       tls {{ ca = "@ca@" name = "app.test" }} }}
 upstream app      {{ server {{ address = "127.0.0.1:8443" }} tls {{ ca = "@ca@" name = "app.test" }} }}
 upstream address  {{ server {{ address = "127.0.0.1:8443" }} tls {{ ca = "@ca@" }} }}
 upstream shows    {{ server {{ address = "127.0.0.1:8443" }}
@@ -57,7 +59,7 @@ class TlsEdge(Edge):
         text = CONFIG
         for name, path in {"ca": authority.pem, "ours": self.ours.pem, "ours_key": self.ours.key}.items():
             text = text.replace(f"@{name}@", str(path))
-        super().__init__(lab, text=text, ports=range(80, 89))
+        super().__init__(lab, text=text, ports=range(80, 90))
         for plain, port, version in ((8005, 8444, "TLSv1.2"), (8006, 8445, "TLSv1.3")):
             lab.nginx([f"127.0.0.1:{plain}"], extra=f"listen 127.0.0.1:{port} ssl; ssl_certificate {self.app.pem}; "
                       f"ssl_certificate_key {self.app.key}; ssl_client_certificate {authority.pem}; "
@@ -78,11 +80,13 @@ def edge():
 class TlsOrigin(Origin):
     """An origin that speaks TLS; what became of each handshake is in `met`."""
 
-    def __init__(self, context, answer=answer_simply, port=8443):
-        self.context, self.met, self.resumed = context, [], []
+    def __init__(self, context, answer=answer_simply, port=8443, before=lambda _: None):
+        """@before: has the connection first."""
+        self.context, self.before, self.met, self.resumed = context, before, [], []
         super().__init__(port, answer)
 
     def _serve(self, connection):
+        self.before(connection)
         try:
             connection = self.context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
         except (OSError, ssl.SSLError) as error:
@@ -94,6 +98,18 @@ class TlsOrigin(Origin):
         self.resumed.append(connection.session_reused)
         self.met.append(connection)
         super()._serve(connection)
+
+
+def farewell(peer):
+    """Ends as TLS would have it."""
+    with contextlib.suppress(OSError, ValueError):
+        peer.socket.unwrap()
+
+
+def take_line(connection):
+    """A PROXY header: no byte beyond it."""
+    while connection.recv(1) != b"\n":
+        pass
 
 
 def serving(issued, version=None, ciphers=None, wants=None):
@@ -163,6 +179,11 @@ def test_an_address_is_proven_by_the_certificate(edge):
     refused(edge, serving(edge.authority.issue("nameonly", ["app.test"])), "upstream_name", ADDRESS, "address")
 
 
+def test_a_proxy_header_goes_ahead(edge):
+    with TlsOrigin(serving(edge.app), before=take_line):
+        assert ask(INTRODUCED)[0] == 200
+
+
 def test_nginx_sees_our_certificate_and_the_name(edge):
     assert ask(NGINX)[1]["x-seen"] == "CN=edge,app.test,TLSv1.2"
     with Client(NGINX, receive_buffer=1 << 20) as client:
@@ -207,9 +228,7 @@ def test_an_authority_that_nobody_knows(edge):
 
 
 def test_a_certificate_that_is_signed_by_itself(edge):
-    other = Authority(edge.lab.home, "Itself")
-    other.key, itself = other.key, other
-    refused(edge, serving(itself), "upstream_certificate")
+    refused(edge, serving(Authority(edge.lab.home, "Itself")), "upstream_certificate")
 
 
 def test_the_systems_authorities_do_not_know_the_labs(edge):
@@ -284,10 +303,9 @@ def test_a_session_is_resumed(edge, version):
     before = edge.metric("proxy_upstream_tls_handshakes_resumed_total", "shows")
 
     def once(peer):
-        line, _ = peer.head()
+        peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-        with contextlib.suppress(ssl.SSLError):
-            peer.socket.unwrap()
+        farewell(peer)
 
     with TlsOrigin(serving(edge.app, version, wants=edge.authority.pem), once) as origin:
         for _ in range(6):
@@ -315,8 +333,7 @@ def until_close(ends_well):
         peer.head()
         peer.send(b"HTTP/1.0 200 OK\r\n\r\n" + b"half of it")
         if ends_well:
-            with contextlib.suppress(ssl.SSLError, OSError):
-                peer.socket.unwrap()
+            farewell(peer)
     return answer
 
 
@@ -336,8 +353,7 @@ def test_tcp_is_relayed_over_tls(edge):
     """Both ways, each with an end of its own; a server's end that it does not vouch for is a reset."""
     def echo(peer):
         peer.send(peer.take(5).upper())
-        with contextlib.suppress(ssl.SSLError, OSError):
-            peer.socket.unwrap()
+        farewell(peer)
 
     with TlsOrigin(serving(edge.app), echo), Client(RELAY) as client:
         client.send(b"hello")
