@@ -176,9 +176,8 @@ def measure(name, subject, server, port, cores, seconds):
     length = response_length(port, case)
     connections_before, requests_before = origin_counts()
     cpu_before = server.cpu_ns()
-    server.forget_peak()
     result = apply_load(port, case, cores, seconds)
-    cpu, peak = server.cpu_ns() - cpu_before, server.peak_bytes()
+    cpu, resident = server.cpu_ns() - cpu_before, server.resident_bytes()
     connections, requests = (after - before for after, before in
                              zip(origin_counts(), (connections_before, requests_before)))
     done = result.requests
@@ -199,7 +198,7 @@ def measure(name, subject, server, port, cores, seconds):
     return {"per_s": (amount / result.seconds, unit),
             "p99_ms": (result.p99_ms, "ms"),
             "cpu_us": (cpu / 1e3 / done, "us"),
-            "rss_mb": (peak / 1e6, "MB")}, cpu / 1e9 / result.seconds
+            "rss_mb": (resident / 1e6, "MB")}, cpu / 1e9 / result.seconds
 
 
 # --- the suite -------------------------------------------------------------------------------------------

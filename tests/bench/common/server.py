@@ -51,17 +51,12 @@ class Server:
                 total += int(task.read_text().split()[0])
         return total
 
-    def forget_peak(self):
-        """peak_bytes() is about what comes from now on."""
-        for pid in self.family():
-            pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-    def peak_bytes(self):
-        """The most memory that was resident: of each of its processes, so what they share counts for each."""
+    def resident_bytes(self):
+        """Memory of all its processes; what several of them share counts once."""
         total = 0
         for pid in self.family():
-            for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
                     total += int(line.split()[1]) << 10
         return total
 
