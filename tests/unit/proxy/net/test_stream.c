@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <linux/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "proxy/net/stream.h"
+
+struct pair {
+	struct loop loop;
+	struct stream stream; /* one end … */
+	int peer;             /* … and the other */
+};
+
+static int set_up(void **state)
+{
+	static struct pair pair;
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int listening = socket(AF_INET, SOCK_STREAM, 0), fd;
+
+	pair = (struct pair){.peer = socket(AF_INET, SOCK_STREAM, 0)};
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(pair.peer, (struct sockaddr *)&address, size), 0);
+	fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+	close(listening);
+	assert_true(fd >= 0);
+	assert_int_equal(loop_init(&pair.loop), 0);
+	assert_int_equal(stream_open(&pair.stream, &pair.loop, fd, false), 0);
+	*state = &pair;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pair *pair = *state;
+
+	close(pair->peer);
+	loop_destroy(&pair->loop);
+	return 0;
+}
+
+static uint32_t packets_received(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+	return info.tcpi_segs_in;
+}
+
+static void say(struct pair *pair, const char *text)
+{
+	struct iovec part = {(void *)(uintptr_t)text, strlen(text)};
+
+	assert_int_equal(stream_write(&pair->stream, &part, 1), part.iov_len);
+}
+
+static void expect(struct pair *pair, const char *text)
+{
+	char heard[64];
+	ssize_t count = recv(pair->peer, heard, sizeof(heard), MSG_WAITALL);
+
+	assert_int_equal(count, strlen(text));
+	assert_memory_equal(heard, text, (size_t)count);
+}
+
+/* A goodbye and the end of it are one packet, and nothing of the goodbye is lost. */
+static void last_words_leave_with_the_end(void **state)
+{
+	struct pair *pair = *state;
+	uint32_t before = packets_received(pair->peer);
+
+	stream_part(&pair->stream);
+	say(pair, "so ");
+	say(pair, "long");
+	stream_close(&pair->stream);
+	expect(pair, "so long");
+	assert_int_equal(packets_received(pair->peer) - before, 1);
+}
+
+/* The same when only this side has done. */
+static void last_words_leave_with_half_the_end(void **state)
+{
+	struct pair *pair = *state;
+	uint32_t before = packets_received(pair->peer);
+
+	stream_part(&pair->stream);
+	say(pair, "so long");
+	assert_int_equal(stream_shutdown(&pair->stream), 0);
+	expect(pair, "so long");
+	assert_int_equal(packets_received(pair->peer) - before, 1);
+	stream_close(&pair->stream);
+}
+
+/* Who does not part is heard at once. */
+static void words_do_not_wait(void **state)
+{
+	struct pair *pair = *state;
+	char heard[8];
+
+	say(pair, "hello");
+	assert_int_equal(recv(pair->peer, heard, sizeof(heard), 0), 5);
+	stream_close(&pair->stream);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(last_words_leave_with_the_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(last_words_leave_with_half_the_end, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(words_do_not_wait, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
