@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a client may put into authentic records, and into records that are not: the first byte of
- * each piece says how it is wrapped. Whatever comes, reading ends in content, an end or an error,
- * and no buffer is kept of a connection that is gone.
+ * What a client, or a server, may put into authentic records, and into records that are not: the
+ * first byte of each piece says how it is wrapped. Whatever comes, reading ends in content, an end
+ * or an error, and no buffer is kept of a connection that is gone.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -10,11 +10,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/log.h"
+#include "proxy/net/credentials.h"
+#include "proxy/net/tls_client.h"
 #include "proxy/net/tls_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PIECE_MAX = 64, RAW = 0x80, IS_12 = 1 };
+enum { PIECE_MAX = 64, RAW = 0x80, IS_12 = 1, OF_SERVER = 2 };
 
 static struct loop loop;
 static struct pool_budget budget = {.limit = 1 << 22};
@@ -23,6 +26,20 @@ static struct ledger ledger = {.budget = &budget, .buffers = &buffers};
 static struct account account;
 static struct tls_engine *engine;
 static struct record_engine *other;
+static struct tls_peer *peer;
+
+static struct tls_peer *make_peer(void)
+{
+	static struct config *config;
+	static struct credentials *credentials;
+	struct error ignored;
+
+	if (config_parse("upstream a { server { address = \"127.0.0.1:1\" } tls { verify = off } }",
+			 "f", &config, &ignored) < 0 ||
+	    credentials_load(config, NULL, &credentials, &ignored, &ignored) < 0)
+		abort();
+	return credentials_peer(credentials, config->upstreams, 0);
+}
 
 static void ignore(struct source *source, uint32_t events)
 {
@@ -38,17 +55,20 @@ static void start(void)
 	account_open(&account, &ledger, 0);
 	engine = tls_engine_create(&budget, &buffers);
 	other = record_engine_create();
+	log_set_level(LOG_LEVEL_ERROR);
+	peer = make_peer();
 	if (!engine || !other || loop_init(&loop) < 0)
 		abort();
 }
 
-static void open_stream(struct stream *stream, int fd, bool is_13)
+static void open_stream(struct stream *stream, int fd, bool is_13, bool of_server)
 {
 	static const uint8_t secret[48], random[32];
 
 	stream->source.handle = ignore;
 	if (stream_open(stream, &loop, fd, false) < 0 ||
-	    tls_begin(stream, engine, &account, NULL) < 0)
+	    (of_server ? tls_client_begin(stream, engine, peer)
+		       : tls_begin(stream, engine, &account, NULL)) < 0)
 		abort();
 	stream->tls->open = true;
 	if (!(is_13 ? records_begin_13(other, &stream->tls->records, RECORD_AES_128_GCM, secret,
@@ -80,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	start();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
 		abort();
-	open_stream(&stream, pair[0], !(data[0] & IS_12));
+	open_stream(&stream, pair[0], !(data[0] & IS_12), data[0] & OF_SERVER);
 	step = 1 + data[1];
 	client = stream.tls->records;
 	client.out = stream.tls->records.in;
@@ -99,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 1 + length;
 	}
 	stream_close(&stream);
+	list_init(&loop.closed); /* no turn ends here: nothing would be released */
 	close(pair[1]);
 	if (budget.used)
 		abort();

@@ -111,5 +111,7 @@ enum fw_verdict reach_fault(const struct upstream_link *link, enum fw_verdict ot
 void reach_failed(const struct client *client, struct upstream_link *link)
 {
 	board_add(client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
+	if (link->connecting && link->stream.tls) /* it took too long */
+		board_add(client->listener->board, METRIC_UPSTREAM_HANDSHAKES_FAILED, 1);
 	upstream_failed(link);
 }
