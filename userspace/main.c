@@ -19,6 +19,7 @@
 #include "supervisor/lists.h"
 #include "supervisor/lock.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tuned.h"
 #include "supervisor/usage.h"
 
 struct options {
@@ -181,7 +182,7 @@ static int start(struct holdings *held, struct handover *before, struct error *e
 	result = held->lock = before ? before->lock : lock_take(wall_pin_path("meta"), error);
 	if (result < 0 || (result = open_sockets(held, before, error)) < 0)
 		return result;
-	supervisor_report_tuned(held->wall, config);
+	tuned_report(held->wall, config);
 	if ((result = wall_apply(held->wall, config, true, error)) < 0)
 		return result;
 	lists_load(held->wall, config, true);

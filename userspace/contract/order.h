@@ -10,7 +10,8 @@
 
 enum order_word {
 	/* To the child. */
-	ORDER_DRAIN = 'd', /* finish what has begun, within `ms`, and leave */
+	ORDER_DRAIN = 'd', /* finish what has begun, within `ms`, and leave: somebody else serves */
+	ORDER_STOP = 's',  /* the same; nobody does */
 	ORDER_PING = 'p',  /* is everything turning? */
 	/* From the child. */
 	ORDER_READY = 'r', /* it serves */

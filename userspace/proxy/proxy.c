@@ -115,8 +115,9 @@ static bool all_turn(struct worker *const *workers, uint32_t threads)
 	return true;
 }
 
-/* Returns how long draining may take, once that is wanted. */
-static uint64_t follow_orders(const struct proxy_options *options, struct worker *const *workers)
+/* Returns once it is to be drained; how is in @shared. */
+static void follow_orders(const struct proxy_options *options, struct worker *const *workers,
+			  struct proxy_shared *shared)
 {
 	struct pollfd wait = {.fd = options->control, .events = POLLIN};
 	struct order order;
@@ -129,15 +130,19 @@ static uint64_t follow_orders(const struct proxy_options *options, struct worker
 			continue;
 		if (count != sizeof(order))
 			break;
-		if (order.word == ORDER_DRAIN)
-			return order.ms;
+		if (order.word == ORDER_DRAIN || order.word == ORDER_STOP) {
+			atomic_store(&shared->drain_ms, order.ms);
+			atomic_store(&shared->is_last, order.word == ORDER_STOP);
+			return;
+		}
 		if (order.word == ORDER_PING && all_turn(workers, options->config->threads))
 			say(options->control, ORDER_ALIVE);
 	}
 	log_warning("the supervisor is gone: serving for %d s more, then draining",
 		    ORPHANED_MS / 1000);
 	poll(NULL, 0, ORPHANED_MS);
-	return options->config->drain_ms;
+	atomic_store(&shared->drain_ms, options->config->drain_ms);
+	atomic_store(&shared->is_last, true); /* nobody else accepts from these sockets */
 }
 
 int proxy_run(const struct proxy_options *options, struct error *error)
@@ -171,7 +176,7 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 	}
 	if (code == 0) {
 		say(options->control, ORDER_READY);
-		atomic_store(&shared.drain_ms, follow_orders(options, workers));
+		follow_orders(options, workers, &shared);
 	}
 	atomic_store(&shared.draining, true);
 	for (uint32_t i = 0; i < running; i++)

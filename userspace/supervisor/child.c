@@ -15,7 +15,6 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "contract/order.h"
 #include "supervisor/child.h"
 
 #define BACKOFF_FIRST (100 * CLOCK_MS)
@@ -143,13 +142,14 @@ void child_ping(struct child *child, uint64_t now_ns)
 		child->asked_ns = now_ns;
 }
 
-void child_dismiss(struct child *child, uint32_t drain_ms, uint64_t deadline_ns)
+void child_dismiss(struct child *child, enum order_word word, uint32_t drain_ms,
+		   uint64_t deadline_ns)
 {
 	child->retry_ns = 0;
 	if (!child->pid)
 		return;
 	if (!child->deadline_ns)
-		say(child, ORDER_DRAIN, drain_ms);
+		say(child, word, drain_ms);
 	if (!child->deadline_ns || deadline_ns < child->deadline_ns)
 		child->deadline_ns = deadline_ns;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "contract/order.h"
 
 struct child {
 	const char *name;
@@ -43,9 +44,10 @@ bool child_await_ready(struct child *child, int most_ms);
 void child_hear(struct child *child, uint64_t now_ns);
 /* Asks it to answer, unless it has yet to answer the last time. */
 void child_ping(struct child *child, uint64_t now_ns);
-/* Asks it to leave, with @drain_ms for what it has begun; at @deadline_ns it is killed. Again: only
- * the deadline may still come nearer. */
-void child_dismiss(struct child *child, uint32_t drain_ms, uint64_t deadline_ns);
+/* Asks it to leave (ORDER_DRAIN, ORDER_STOP), with @drain_ms for what it has begun; at @deadline_ns
+ * it is killed. Again: only the deadline may still come nearer. */
+void child_dismiss(struct child *child, enum order_word word, uint32_t drain_ms,
+		   uint64_t deadline_ns);
 /* Whether its deadline has passed. */
 bool child_is_late(const struct child *child, uint64_t now_ns);
 void child_kill(struct child *child);

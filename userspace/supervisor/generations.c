@@ -8,16 +8,17 @@
 #include "supervisor/roles.h"
 #include "supervisor/state.h"
 
-#define START_MS  10000           /* from its start until it serves */
-#define GRACE_NS  (2 * CLOCK_SEC) /* to leave after draining, before it is killed */
-#define PING_NS   CLOCK_SEC
-#define HUNG_NS   (10 * CLOCK_SEC) /* without an answer: it never will */
-#define ABSENT_NS (30 * CLOCK_SEC) /* without a sign of life of any: this can't be mended here */
+#define START_MS   10000           /* from its start until it serves */
+#define GRACE_NS   (2 * CLOCK_SEC) /* to leave after draining, before it is killed */
+#define PING_NS    CLOCK_SEC
+#define HUNG_NS    (10 * CLOCK_SEC) /* without an answer: it never will */
+#define ABSENT_NS  (30 * CLOCK_SEC) /* without a sign of life of any: this can't be mended here */
+#define ORPHANS_NS (10 * CLOCK_SEC) /* besides the drain: until they are gone for certain */
 
 /* --- rows of the board ----------------------------------------------------------------------- */
 
 /* What a generation that is gone can't take back itself. */
-void generations_clear(struct supervisor *supervisor, struct row_range rows)
+static void clear_gauges(struct supervisor *supervisor, struct row_range rows)
 {
 	volatile uint64_t *board = wall_board(supervisor->held->wall);
 
@@ -29,9 +30,46 @@ void generations_clear(struct supervisor *supervisor, struct row_range rows)
 					board[fw_board_metric(worker, service, metric)] = 0;
 }
 
+static bool has_gauges(struct supervisor *supervisor, uint32_t worker)
+{
+	volatile uint64_t *board = wall_board(supervisor->held->wall);
+
+	for (uint32_t service = 0; service < FW_SERVICES_MAX; service++)
+		if (board[fw_board_metric(worker, service, METRIC_CONNECTIONS_ACTIVE)])
+			return true;
+	return false;
+}
+
+void generations_clear_board(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct generations *proxies = &supervisor->proxies;
+
+	for (uint32_t worker = 0; worker < FW_WORKERS_MAX; worker++)
+		if (has_gauges(supervisor, worker))
+			proxies->orphans.taken |= 1ULL << worker;
+	proxies->rows = proxies->orphans;
+	proxies->orphans_until_ns =
+		now_ns + ORPHANS_NS + supervisor->held->config->drain_ms * CLOCK_MS;
+	clear_gauges(supervisor, (struct row_range){0, FW_WORKERS_MAX});
+}
+
+/* False: there are none. */
+static bool take_orphans_rows(struct supervisor *supervisor)
+{
+	struct generations *proxies = &supervisor->proxies;
+	uint64_t taken = proxies->orphans.taken;
+
+	for (uint32_t worker = 0; worker < FW_WORKERS_MAX; worker++)
+		if (taken & 1ULL << worker)
+			clear_gauges(supervisor, (struct row_range){worker, 1});
+	proxies->rows.taken &= ~taken;
+	proxies->orphans.taken = 0;
+	return taken != 0;
+}
+
 static void give_rows(struct supervisor *supervisor, struct generation *generation)
 {
-	generations_clear(supervisor, generation->rows);
+	clear_gauges(supervisor, generation->rows);
 	rows_give(&supervisor->proxies.rows, generation->rows);
 	generation->rows = (struct row_range){0};
 }
@@ -54,13 +92,14 @@ static void remove_draining(struct supervisor *supervisor, size_t index)
 	publish_draining(supervisor);
 }
 
-static void drain(struct generation *generation, uint64_t ms, uint64_t now_ns)
+static void drain(struct generation *generation, enum order_word word, uint64_t ms, uint64_t now_ns)
 {
-	child_dismiss(&generation->child, (uint32_t)ms, now_ns + ms * CLOCK_MS + GRACE_NS);
+	child_dismiss(&generation->child, word, (uint32_t)ms, now_ns + ms * CLOCK_MS + GRACE_NS);
 }
 
 /* The serving generation is told to leave, and nothing serves in its place yet. */
-static void retire(struct supervisor *supervisor, uint64_t drain_ms, uint64_t now_ns)
+static void retire(struct supervisor *supervisor, enum order_word word, uint64_t drain_ms,
+		   uint64_t now_ns)
 {
 	struct generations *proxies = &supervisor->proxies;
 	struct generation *old = &proxies->draining[proxies->draining_count];
@@ -71,7 +110,7 @@ static void retire(struct supervisor *supervisor, uint64_t drain_ms, uint64_t no
 	proxies->serving = (struct generation){.child = CHILD_INIT("proxy")};
 	proxies->draining_count++;
 	old->child.name = "proxy (draining)";
-	drain(old, drain_ms, now_ns);
+	drain(old, word, drain_ms, now_ns);
 	if (!old->child.pid) /* it had just crashed */
 		remove_draining(supervisor, proxies->draining_count - 1);
 	publish_draining(supervisor);
@@ -85,6 +124,8 @@ static bool make_room(struct supervisor *supervisor, uint32_t threads, struct ro
 	while (!rows_take(&proxies->rows, threads, rows)) {
 		struct generation *oldest = &proxies->draining[0];
 
+		if (take_orphans_rows(supervisor))
+			continue;
 		if (!proxies->draining_count)
 			return false;
 		log_warning("proxy: %zu generations drain and the board has no rows for another: "
@@ -94,21 +135,11 @@ static bool make_room(struct supervisor *supervisor, uint32_t threads, struct ro
 		child_end(&oldest->child, clock_now_ns());
 		remove_draining(supervisor, 0);
 	}
-	generations_clear(supervisor, *rows);
+	clear_gauges(supervisor, *rows);
 	return true;
 }
 
 /* --- the one that serves --------------------------------------------------------------------- */
-
-static int start(struct supervisor *supervisor, struct generation *generation,
-		 const struct holdings *held, uint64_t now_ns)
-{
-	struct role role = {supervisor, held, generation->rows.first};
-
-	atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].starts, 1);
-	duties_measure_soon(&supervisor->duties);
-	return child_start(&generation->child, role_proxy, &role, now_ns);
-}
 
 int generations_replace(struct supervisor *supervisor, const struct holdings *next,
 			struct error *error)
@@ -118,14 +149,14 @@ int generations_replace(struct supervisor *supervisor, const struct holdings *ne
 	int result;
 
 	if (!next->config->listener_count) {
-		retire(supervisor, next->config->drain_ms, clock_now_ns());
+		retire(supervisor, ORDER_DRAIN, next->config->drain_ms, clock_now_ns());
 		return 0;
 	}
 	if (!make_room(supervisor, next->config->threads, &new.rows))
 		return error_set(error, -ENOSPC, "proxy: the board has no rows for %u threads",
 				 next->config->threads);
 	new.number = proxies->newest + 1;
-	result = start(supervisor, &new, next, clock_now_ns());
+	result = role_start_proxy(supervisor, &new.child, next, new.rows.first, clock_now_ns());
 	if (result == 0 && !child_await_ready(&new.child, START_MS)) {
 		child_end(&new.child, clock_now_ns());
 		result = -ECHILD;
@@ -136,7 +167,7 @@ int generations_replace(struct supervisor *supervisor, const struct holdings *ne
 				 "proxy: the new generation did not come up; the log says why");
 	}
 	proxies->newest = new.number;
-	retire(supervisor, next->config->drain_ms, clock_now_ns());
+	retire(supervisor, ORDER_DRAIN, next->config->drain_ms, clock_now_ns());
 	proxies->serving = new;
 	return 0;
 }
@@ -164,7 +195,7 @@ bool generations_reap(struct supervisor *supervisor, pid_t pid, int status, uint
 	struct generations *proxies = &supervisor->proxies;
 
 	if (pid == proxies->serving.child.pid) {
-		generations_clear(supervisor, proxies->serving.rows);
+		clear_gauges(supervisor, proxies->serving.rows);
 		if (child_ended(&proxies->serving.child, status, now_ns))
 			atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].crashes, 1);
 		return true;
@@ -187,7 +218,8 @@ static void attend_serving(struct supervisor *supervisor, uint64_t now_ns)
 
 	child_hear(child, now_ns);
 	if (child->retry_ns && child->retry_ns <= now_ns)
-		start(supervisor, &proxies->serving, supervisor->held, now_ns);
+		role_start_proxy(supervisor, child, supervisor->held, proxies->serving.rows.first,
+				 now_ns);
 	if (!child->pid || child->deadline_ns)
 		return;
 	since_ns = child->ready ? child->asked_ns : child->started_ns;
@@ -208,6 +240,8 @@ void generations_attend(struct supervisor *supervisor, uint64_t now_ns)
 	struct generations *proxies = &supervisor->proxies;
 
 	attend_serving(supervisor, now_ns);
+	if (now_ns >= proxies->orphans_until_ns)
+		take_orphans_rows(supervisor);
 	if (child_is_late(&proxies->serving.child, now_ns))
 		child_kill(&proxies->serving.child);
 	for (size_t i = 0; i < proxies->draining_count; i++)
@@ -239,9 +273,9 @@ void generations_dismiss(struct supervisor *supervisor, uint64_t now_ns)
 	struct generations *proxies = &supervisor->proxies;
 	uint64_t ms = supervisor->held->config->drain_ms;
 
-	retire(supervisor, ms, now_ns);
+	retire(supervisor, ORDER_STOP, ms, now_ns);
 	for (size_t i = 0; i < proxies->draining_count; i++)
-		drain(&proxies->draining[i], ms, now_ns);
+		drain(&proxies->draining[i], ORDER_STOP, ms, now_ns);
 }
 
 void generations_kill(struct supervisor *supervisor)

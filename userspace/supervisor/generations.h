@@ -30,6 +30,8 @@ struct generations {
 	uint64_t newest; /* number */
 	uint64_t pinged_ns;
 	struct rows rows;
+	struct rows orphans; /* that a daemon before this one may still write, until … */
+	uint64_t orphans_until_ns;
 };
 
 struct holdings;
@@ -45,8 +47,9 @@ int generations_replace(struct supervisor *supervisor, const struct holdings *ne
 bool generations_adopt(struct supervisor *supervisor, const struct generation *other,
 		       bool is_serving);
 
-/* Gauges of rows whose writer is gone. */
-void generations_clear(struct supervisor *supervisor, struct row_range rows);
+/* For a daemon that starts anew: clears what one that was killed has left behind. Its proxy may
+ * live for a while yet: rows on which there are connections are left to it for as long. */
+void generations_clear_board(struct supervisor *supervisor, uint64_t now_ns);
 
 /* Process @pid ended; false: it was none of them. */
 bool generations_reap(struct supervisor *supervisor, pid_t pid, int status, uint64_t now_ns);

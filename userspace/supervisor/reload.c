@@ -129,13 +129,8 @@ static int go_over(struct supervisor *supervisor, struct holdings *next, struct 
 /* The warden holds nothing that could be lost: it is ended, and started with what is new. */
 static void replace_warden(struct supervisor *supervisor)
 {
-	struct role role = {.supervisor = supervisor, .held = supervisor->held};
-	uint64_t now_ns = clock_now_ns();
-
-	child_end(&supervisor->warden, now_ns);
-	child_start(&supervisor->warden, role_warden, &role, now_ns);
-	atomic_fetch_add(&supervisor->roster->process[ROSTER_WARDEN].starts, 1);
-	duties_measure_soon(&supervisor->duties);
+	child_end(&supervisor->warden, clock_now_ns());
+	role_start_warden(supervisor, clock_now_ns());
 }
 
 static void refuse(struct supervisor *supervisor, const struct error *error)

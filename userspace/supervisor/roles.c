@@ -10,6 +10,13 @@
 #include "supervisor/state.h"
 #include "warden/warden.h"
 
+/* Of a child to be. */
+struct role {
+	const struct supervisor *supervisor;
+	const struct holdings *held; /* what it is to work with */
+	uint32_t first_row;          /* proxy: of the board */
+};
+
 static void let_go(int fd)
 {
 	if (fd >= 0)
@@ -97,7 +104,7 @@ static size_t assign(const struct role *role, struct proxy_socket *list)
 	return filled;
 }
 
-int role_proxy(void *context, int control)
+static int run_proxy(void *context, int control)
 {
 	const struct role *role = context;
 	const struct holdings *held = role->held;
@@ -127,9 +134,19 @@ int role_proxy(void *context, int control)
 	return EXIT_SUCCESS;
 }
 
+int role_start_proxy(struct supervisor *supervisor, struct child *child,
+		     const struct holdings *held, uint32_t first_row, uint64_t now_ns)
+{
+	struct role role = {supervisor, held, first_row};
+
+	atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].starts, 1);
+	duties_measure_soon(&supervisor->duties);
+	return child_start(child, run_proxy, &role, now_ns);
+}
+
 /* --- the warden ------------------------------------------------------------------------------ */
 
-int role_warden(void *context, int control)
+static int run_warden(void *context, int control)
 {
 	const struct role *role = context;
 	const struct holdings *held = role->held;
@@ -152,4 +169,13 @@ int role_warden(void *context, int control)
 	if (sandbox_enter(&sandbox, &error) < 0 || warden_run(&options, &error) < 0)
 		return fail(&error);
 	return EXIT_SUCCESS;
+}
+
+void role_start_warden(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct role role = {.supervisor = supervisor, .held = supervisor->held};
+
+	atomic_fetch_add(&supervisor->roster->process[ROSTER_WARDEN].starts, 1);
+	duties_measure_soon(&supervisor->duties);
+	child_start(&supervisor->warden, run_warden, &role, now_ns);
 }

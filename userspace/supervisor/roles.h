@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a process does between the fork and its work: lets go of whatever is not its own, and enters
- * its sandbox.
+ * The supervisor's children: what each does between the fork and its work, which is to let go of
+ * whatever is not its own and to enter its sandbox.
  */
 #ifndef SUPERVISOR_ROLES_H
 #define SUPERVISOR_ROLES_H
 
 #include <stdint.h>
 
+struct child;
 struct holdings;
 struct supervisor;
 
-struct role {
-	const struct supervisor *supervisor;
-	const struct holdings *held; /* what it is to work with */
-	uint32_t first_row;          /* proxy: of the board */
-};
-
-/* For child_start(); @context: struct role. */
-int role_proxy(void *context, int control);
-int role_warden(void *context, int control);
+/* Starts a generation of the proxy in @child. 0 or −errno. */
+int role_start_proxy(struct supervisor *supervisor, struct child *child,
+		     const struct holdings *held, uint32_t first_row, uint64_t now_ns);
+void role_start_warden(struct supervisor *supervisor, uint64_t now_ns);
 
 #endif

@@ -26,40 +26,7 @@
 #define WARDEN_GRACE_NS (2 * CLOCK_SEC)
 #define STOP_GRACE_NS   (5 * CLOCK_SEC) /* systemd's patience: past the drain's end */
 
-void supervisor_report_tuned(struct wall *wall, const struct config *config)
-{
-	char live[32], file[32];
-
-	for (size_t i = 0; i < config->service_count; i++) {
-		const struct config_service *service = &config->services[i];
-		int id = wall_service_find(wall, service->name, NULL);
-
-		for (int s = 0; id >= 0 && s < FW_SETTING_COUNT; s++) {
-			const struct setting_row *row = &setting_rows[s];
-			uint64_t value = wall_setting(wall, (uint32_t)id, s);
-
-			if (row->scope == SCOPE_HOST || value == service->settings[s] ||
-			    (row->scope == SCOPE_LISTENER && service->kind != FW_SERVICE_LISTENER))
-				continue;
-			log_info("%s.%s is %s live and %s in the file: kept; a reload takes the "
-				 "file's",
-				 service->name, row->name,
-				 setting_format(row, value, live, sizeof(live)),
-				 setting_format(row, service->settings[s], file, sizeof(file)));
-		}
-	}
-}
-
 /* --- the warden ------------------------------------------------------------------------------ */
-
-static void start_warden(struct supervisor *supervisor, uint64_t now_ns)
-{
-	struct role role = {.supervisor = supervisor, .held = supervisor->held};
-
-	child_start(&supervisor->warden, role_warden, &role, now_ns);
-	atomic_fetch_add(&supervisor->roster->process[ROSTER_WARDEN].starts, 1);
-	duties_measure_soon(&supervisor->duties);
-}
 
 static void attend_warden(struct supervisor *supervisor, uint64_t now_ns)
 {
@@ -69,7 +36,7 @@ static void attend_warden(struct supervisor *supervisor, uint64_t now_ns)
 	if (child_is_late(warden, now_ns))
 		child_kill(warden);
 	if (warden->retry_ns && warden->retry_ns <= now_ns)
-		start_warden(supervisor, now_ns);
+		role_start_warden(supervisor, now_ns);
 }
 
 /* --- what happens ---------------------------------------------------------------------------- */
@@ -103,7 +70,7 @@ static void stop(struct supervisor *supervisor, uint64_t now_ns)
 		   (unsigned long long)(drain_ms * 1000 + STOP_GRACE_NS / 1000));
 	supervisor->stopping = true;
 	generations_dismiss(supervisor, now_ns);
-	child_dismiss(&supervisor->warden, 0, now_ns + WARDEN_GRACE_NS);
+	child_dismiss(&supervisor->warden, ORDER_STOP, 0, now_ns + WARDEN_GRACE_NS);
 	/* Nobody will take new connections: they are refused rather than left waiting. */
 	sockets_close(&supervisor->held->sockets, NULL);
 }
@@ -204,12 +171,6 @@ static void adopt(struct supervisor *supervisor, struct handover *before)
 	supervisor->asker = before->asker;
 }
 
-/* Rows that a daemon which was killed has left behind. */
-static void clear_board(struct supervisor *supervisor)
-{
-	generations_clear(supervisor, (struct row_range){0, FW_WORKERS_MAX});
-}
-
 /* After this there is no way back. */
 static int take_over(struct supervisor *supervisor, struct handover *before, struct error *error)
 {
@@ -229,7 +190,7 @@ static int take_over(struct supervisor *supervisor, struct handover *before, str
 		reload_note_taken(supervisor, &outcome);
 	}
 	child_end(&supervisor->warden, clock_now_ns());
-	start_warden(supervisor, clock_now_ns());
+	role_start_warden(supervisor, clock_now_ns());
 	control_answer(&supervisor->asker, &outcome);
 	return 0;
 }
@@ -246,7 +207,7 @@ static int begin(struct supervisor *supervisor, struct handover *before, struct 
 	if (before)
 		adopt(supervisor, before);
 	else
-		clear_board(supervisor);
+		generations_clear_board(supervisor, clock_now_ns());
 	if (supervisor->control < 0)
 		supervisor->control = control_open();
 	atomic_store(&supervisor->roster->process[ROSTER_SUPERVISOR].starts, 1);

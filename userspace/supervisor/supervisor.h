@@ -34,9 +34,6 @@ struct holdings {
 
 struct handover;
 
-/* Says which settings were tuned live, since a start keeps them. */
-void supervisor_report_tuned(struct wall *wall, const struct config *config);
-
 /*
  * Runs until told to stop; @before: whose place it takes, or NULL. 0, or −errno when it could not
  * start: then nothing of @before has changed. The caller releases what is held in the end.

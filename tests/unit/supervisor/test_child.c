@@ -71,7 +71,7 @@ static void test_a_dismissed_child_is_told_and_not_restarted(void **state)
 	(void)state;
 	assert_int_equal(child_start(&child, wait_for_word, NULL, CLOCK_SEC), 0);
 	assert_int_equal(child_wait(&child, CLOCK_SEC, 777), 777);
-	child_dismiss(&child, 10, 5 * CLOCK_SEC);
+	child_dismiss(&child, ORDER_DRAIN, 10, 5 * CLOCK_SEC);
 	assert_int_equal(child_wait(&child, 3 * CLOCK_SEC, 9 * CLOCK_SEC), 2 * CLOCK_SEC);
 	status = wait_for_end(&child);
 	assert_int_equal(WEXITSTATUS(status), 10);
@@ -130,7 +130,7 @@ static void test_a_killed_child_counts_as_crashed(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_true(child_ended(&child, status, CLOCK_SEC));
 	assert_int_not_equal(child.retry_ns, 0);
-	child_dismiss(&child, 0, 1); /* stopping meanwhile takes the restart back */
+	child_dismiss(&child, ORDER_DRAIN, 0, 1); /* stopping meanwhile takes the restart back */
 	assert_int_equal(child.retry_ns, 0);
 }
 
@@ -153,7 +153,7 @@ static void test_a_child_that_serves_says_so_and_answers(void **state)
 	}
 	assert_int_equal(child.asked_ns, 0);
 	assert_int_equal(child.heard_ns, 5 * CLOCK_SEC);
-	child_dismiss(&child, 0, 9 * CLOCK_SEC);
+	child_dismiss(&child, ORDER_DRAIN, 0, 9 * CLOCK_SEC);
 	assert_int_equal(WEXITSTATUS(wait_for_end(&child)), 0);
 }
 
@@ -178,10 +178,10 @@ static void test_a_deadline_only_comes_nearer(void **state)
 
 	(void)state;
 	assert_int_equal(child_start(&child, say_nothing, NULL, CLOCK_SEC), 0);
-	child_dismiss(&child, 1000, 5 * CLOCK_SEC);
-	child_dismiss(&child, 9000, 15 * CLOCK_SEC);
+	child_dismiss(&child, ORDER_DRAIN, 1000, 5 * CLOCK_SEC);
+	child_dismiss(&child, ORDER_DRAIN, 9000, 15 * CLOCK_SEC);
 	assert_int_equal(child.deadline_ns, 5 * CLOCK_SEC);
-	child_dismiss(&child, 0, 2 * CLOCK_SEC);
+	child_dismiss(&child, ORDER_DRAIN, 0, 2 * CLOCK_SEC);
 	assert_false(child_is_late(&child, CLOCK_SEC));
 	assert_true(child_is_late(&child, 2 * CLOCK_SEC));
 	child_end(&child, 2 * CLOCK_SEC);

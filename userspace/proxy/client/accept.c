@@ -11,7 +11,10 @@
 
 #define PAUSE_NS (50 * CLOCK_MS) /* after which a descriptor may have come free */
 
-enum { ACCEPTS_PER_TURN = 64 };
+enum {
+	ACCEPTS_PER_TURN = 64,
+	LAST_TURNS = 64, /* for a queue as long as backlog is by default */
+};
 
 /*
  * Connections of @source at @level over the cap? The kernel has counted this one already, and none
@@ -142,34 +145,41 @@ static void turn_away(struct acceptor *acceptor)
 	pause_accepting(acceptor);
 }
 
-static void handle_listening(struct source *source, uint32_t events)
+/* As many as a turn has time for. Whether more may wait. */
+static bool accept_some(struct acceptor *acceptor)
 {
 	static const struct fw_addr unknown; /* until he is accepted */
-	struct acceptor *acceptor = container_of(source, struct acceptor, source);
 	struct listener *listener = acceptor->listener;
 	struct fw_addr peer;
 	uint16_t port;
 	int fd;
 
-	(void)events;
-	if (acceptor->resume.due_ms)
-		return;
-	if (listener->worker->overload.measured >= OVERLOAD_PAUSE) {
-		pause_accepting(acceptor);
-		return;
-	}
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		fd = socket_accept(source->fd, &peer, &port);
+		fd = socket_accept(acceptor->source.fd, &peer, &port);
 		if (fd == -EAGAIN)
-			return;
+			return false;
 		if (fd >= 0) {
 			admit(listener, fd, &peer, port);
 		} else if (!evict_for_newcomer(listener, EVICT_OF_WORKER, &unknown)) {
 			turn_away(acceptor);
-			return;
+			return false;
 		}
 	}
-	loop_requeue(&listener->worker->loop, source);
+	return true;
+}
+
+static void handle_listening(struct source *source, uint32_t events)
+{
+	struct acceptor *acceptor = container_of(source, struct acceptor, source);
+	struct worker *worker = acceptor->listener->worker;
+
+	(void)events;
+	if (acceptor->resume.due_ms)
+		return;
+	if (worker->overload.measured >= OVERLOAD_PAUSE)
+		pause_accepting(acceptor);
+	else if (accept_some(acceptor))
+		loop_requeue(&worker->loop, source);
 }
 
 static void resume_accepting(struct timer *timer)
@@ -191,6 +201,12 @@ int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
 		.resume = {.fire = resume_accepting},
 	};
 	return loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
+}
+
+void acceptor_empty(struct acceptor *acceptor)
+{
+	for (int turn = 0; turn < LAST_TURNS && accept_some(acceptor); turn++)
+		;
 }
 
 void acceptor_close(struct acceptor *acceptor)

@@ -17,6 +17,8 @@ struct acceptor {
 
 /* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno. */
 int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd);
+/* Accepts who waits already, as nobody else will. */
+void acceptor_empty(struct acceptor *acceptor);
 /* Accepts no more. Connections that wait at the socket are left to its other holders. */
 void acceptor_close(struct acceptor *acceptor);
 

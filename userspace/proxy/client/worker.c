@@ -141,8 +141,11 @@ static void begin_drain(struct loop *loop)
 		return;
 	worker->draining = true;
 	worker->drain_ns = loop->now_ns;
-	for (size_t i = 0; i < worker->acceptor_count; i++)
+	for (size_t i = 0; i < worker->acceptor_count; i++) {
+		if (atomic_load(&worker->shared->is_last))
+			acceptor_empty(&worker->acceptors[i]);
 		acceptor_close(&worker->acceptors[i]);
+	}
 	for (size_t i = 0; i < worker->listener_count; i++)
 		each_client(&worker->listeners[i], drain_client);
 	timer_arm(&loop->wheel, &worker->drain_end,

@@ -47,6 +47,7 @@ struct proxy_shared {
 	struct crowd *crowd;
 	atomic_bool draining;
 	_Atomic uint64_t drain_ms; /* for it, once that is true */
+	atomic_bool is_last;       /* nobody else accepts from the sockets */
 };
 
 /* Where clients stand, for whoever has to choose one (evict.h). */
