@@ -23,7 +23,7 @@ listener pair  {{ bind = "127.0.0.1:84" upstream = "two"
                  source {{ connections = 0 syn_rate = 0 }} prefix {{ syn_rate = 0 }} }}
 upstream origin {{ server {{ address = "127.0.0.1:8000" }} }}
 upstream nginx  {{ server {{ address = "127.0.0.1:8001" }} }}
-upstream nobody {{ server {{ address = "127.0.0.1:8002" }} max_connections = 1 }}
+upstream nobody {{ server {{ address = "127.0.0.1:8002" }} max_connections = 1 queue = 0 }}
 upstream two    {{ server {{ address = "127.0.0.1:8003" }} server {{ address = "127.0.0.1:8001" }} }}
 proxy {{ threads = 1 access_log = "{log}" }}
 admin {{ address = "127.0.0.1:9180" }}

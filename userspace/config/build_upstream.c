@@ -76,7 +76,7 @@ static bool build_server(const struct site *site, struct config_server *server)
 	return true;
 }
 
-static const char *const retry_words[] = {"connect", "broken", "502", "503", "504", NULL};
+static const char *const retry_words[] = {"broken", "502", "503", "504", NULL};
 
 /* Which failures: a bit for each word's place. */
 static uint32_t build_retry_on(const struct site *site)
@@ -94,17 +94,16 @@ static uint32_t build_retry_on(const struct site *site)
 			on |= 1U << word;
 		else
 			site_complain(site, written->line, "on",
-				      "\"%s\" is not connect, broken, 502, 503 or 504",
-				      written->text);
+				      "\"%s\" is not broken, 502, 503 or 504", written->text);
 	}
-	return count ? on : RETRY_CONNECT | RETRY_BROKEN;
+	return count ? on : RETRY_BROKEN;
 }
 
 static void build_retry(const struct site *upstream, struct config_upstream *result)
 {
 	struct site site;
 
-	result->retry.on = RETRY_CONNECT | RETRY_BROKEN;
+	result->retry.on = RETRY_BROKEN;
 	if (!site_count(upstream, "retry")) {
 		BUILD_NUMBERS(NULL, retry_numbers, result);
 		return;

@@ -106,18 +106,18 @@ struct config_ejection {
 	uint32_t panic;       /* percent that are well, below which health is ignored; default 25 */
 };
 
-/* After which failures a request is sent to another server. A bit each. */
+/* After which failures a request is sent to another server, besides that of a connection. A bit
+ * each. */
 enum config_retry_on {
-	RETRY_CONNECT = 1 << 0, /* no connection came about */
-	RETRY_BROKEN = 1 << 1,  /* it broke before a byte of the response */
-	RETRY_502 = 1 << 2,
-	RETRY_503 = 1 << 3,
-	RETRY_504 = 1 << 4,
+	RETRY_BROKEN = 1 << 0, /* it broke off before a byte of the response */
+	RETRY_502 = 1 << 1,
+	RETRY_503 = 1 << 2,
+	RETRY_504 = 1 << 3,
 };
 
 struct config_retry {
 	uint32_t attempts;   /* of a request, the first included. Default 3 */
-	uint32_t on;         /* enum config_retry_on. Default: connect, broken */
+	uint32_t on;         /* enum config_retry_on. Default: broken */
 	uint32_t budget;     /* retries, in percent of the last ten seconds' requests. Default 20 */
 	uint32_t minimum;    /* a second that are always allowed. Default 10 */
 	uint32_t concurrent; /* at once; 0: no cap. Default 64 */

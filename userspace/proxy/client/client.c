@@ -236,7 +236,11 @@ static void expire(struct timer *timer)
 		if (client->relay)
 			relay_try_next(client->relay, verdict);
 		else
-			exchange_try_next(client->exchange, verdict);
+			exchange_expire(client->exchange, verdict);
+		client_run(client);
+		break;
+	case FW_FIRST_BYTE_TIMEOUT:
+		exchange_expire(client->exchange, verdict);
 		client_run(client);
 		break;
 	default:

@@ -95,7 +95,10 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 	if (request_ns)
 		consider(judgement, exchange->head_ns + request_ns, FW_REQUEST_TIMEOUT);
 	consider_uptake(judgement, live, &exchange->send);
-	if (connecting)
+	if (exchange_waits(exchange))
+		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_QUEUE),
+			 FW_UPSTREAM_QUEUE_TIMEOUT);
+	else if (connecting)
 		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
 	else if (!exchange->answered && request_is_done(exchange))
@@ -113,7 +116,10 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	const struct client *client = relay->client;
 	const struct live *live = &client->listener->live;
 
-	if (relay->link->connecting)
+	if (relay_waits(relay))
+		consider(judgement, relay->asked_ns + live_ns(live, FW_SET_TIMEOUT_QUEUE),
+			 FW_UPSTREAM_QUEUE_TIMEOUT);
+	else if (relay->link->connecting)
 		consider(judgement, relay->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
 	if (!relay_has_begun(relay) && live->value[FW_SET_TIMEOUT_FIRST_WORD])

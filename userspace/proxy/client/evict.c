@@ -10,6 +10,7 @@ enum {
 	LOOKED_AT_MOST = 64, /* … and if none is */
 	LISTENERS_LOOKED_AT = 8,
 	EVICTIONS_PER_CHARGE = 8,
+	EVICTIONS_FOR_WAITING = 8,
 	EVICTIONS_AHEAD = 128,
 	AHEAD_FROM = 90,     /* percent of memory … */
 	AHEAD_TO = 85,       /* … down to which room is made */
@@ -69,6 +70,8 @@ static uint64_t relay_owes_ms(const struct relay *relay, uint64_t now_ns)
 {
 	uint64_t idle_ms = ms_since(relay->touched_ns, now_ns);
 
+	if (relay_waits(relay))
+		return 0;
 	return idle_ms * (relay_has_begun(relay) ? WEIGHT_IDLE : WEIGHT_NEW) +
 	       owed_ms(&relay->send.rate, relay->send.taken, now_ns) * WEIGHT_SLOW;
 }
@@ -306,6 +309,22 @@ bool evict_for_link(struct client *asking, const struct upstream_pool *pool)
 	if (search.worst)
 		evict(search.worst);
 	return search.worst;
+}
+
+void evict_for_waiting(struct worker *worker, const struct upstream_pool *pool)
+{
+	for (int i = 0; i < EVICTIONS_FOR_WAITING && upstream_is_awaited(pool); i++) {
+		struct search search = {
+			.now_ns = worker->loop.now_ns,
+			.pool = pool,
+			.score = NEWCOMER_MS * WEIGHT_NEW,
+		};
+
+		look_at_worker(&search, worker);
+		if (!search.worst)
+			return;
+		evict(search.worst);
+	}
 }
 
 /* Evicts clients that hold memory, the worst first and whose score exceeds @score, until @wanted

@@ -39,6 +39,10 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
  * or than a newcomer would be. False: nobody is. */
 bool evict_for_link(struct client *asking, const struct upstream_pool *pool);
 
+/* While somebody, with whatever thread, waits for such a connection: the same, for as many as are
+ * worse than a newcomer. Now and then. */
+void evict_for_waiting(struct worker *worker, const struct upstream_pool *pool);
+
 /* A ledger's relieve(): evicts clients that hold memory and are worse than the account's, until
  * @bytes more are free. */
 bool evict_for_memory(struct account *account, size_t bytes);

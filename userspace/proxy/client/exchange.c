@@ -6,13 +6,11 @@
 #include "proxy/client/route_limit.h"
 #include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
+#include "proxy/client/retry.h"
 #include "proxy/client/session.h"
 #include "proxy/net/tls.h"
 
-enum {
-	STEPS_PER_TURN = 16,
-	RESENDS_MOST = 3, /* of a request that servers say they did nothing with */
-};
+enum { STEPS_PER_TURN = 16 };
 
 static void handle_server(struct source *source, uint32_t events);
 
@@ -45,6 +43,9 @@ void exchange_free(struct exchange *exchange)
 		return;
 	exchange_drop_server(exchange);
 	route_limit_leave(exchange);
+	if (exchange->pool)
+		upstream_wait_no_more(exchange->pool, &exchange->waiter);
+	retry_end(exchange);
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
 	buffer_give(&exchange->from_server);
@@ -137,6 +138,7 @@ static bool begin_back(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
 
+	exchange->peer = link_server(link);
 	exchange->server = upstream_server_name(link);
 	exchange->link_used = link->reused;
 	if (link->session || (link->connecting && is_http2_at_once(exchange)))
@@ -149,14 +151,17 @@ static bool begin_back(struct exchange *exchange)
 /* --- reaching one ------------------------------------------------------------------------------
  */
 
-/* Asks for a link; @nobody is the verdict when no server is left to ask. */
-static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
+static void hear_call(struct waiter *waiter, bool removed);
+
+/* Asks for a link. @called: it waited for it, and it is its turn. */
+static enum flow ask(struct exchange *exchange, bool called)
 {
 	struct client *client = exchange->client;
 	struct upstream_wish wish = {
 		.tried = exchange->tried,
 		.key = exchange->key,
-		.fresh = fresh,
+		.fresh = exchange->fresh,
+		.called = called,
 		.borrower = exchange,
 		.handle = handle_server,
 		.join = may_be_http2(exchange) ? find_session : NULL,
@@ -165,12 +170,27 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 
 	exchange->link = NULL;
 	exchange->back = NULL;
-	verdict = reach_server(client, exchange->pool, &wish, nobody, &exchange->link);
+	exchange->waiter.called = hear_call;
+	verdict = reach_server(client, exchange->pool, &wish, &exchange->waiter,
+			       (enum fw_verdict)exchange->nobody, &exchange->link);
 	exchange->tried = wish.tried;
 	if (verdict != FW_NONE)
 		return exchange_refuse(exchange, verdict);
-	exchange->asked_ns = client_now(client);
+	if (!called || exchange->link)
+		exchange->asked_ns = client_now(client);
+	if (!exchange->link)
+		return FLOW_STUCK;
 	return begin_back(exchange) ? FLOW_MOVED : exchange_refuse(exchange, FW_MEMORY);
+}
+
+/* From the beginning; @nobody is the verdict when no server is left to ask. */
+static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
+{
+	exchange->fresh = fresh;
+	exchange->nobody = (uint8_t)nobody;
+	exchange->head_sent = 0;
+	exchange->request_cut = exchange->undone = false;
+	return ask(exchange, false);
 }
 
 enum flow exchange_connect(struct exchange *exchange)
@@ -185,49 +205,55 @@ enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 	return connect_anew(exchange, false, verdict);
 }
 
-/* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
-static bool is_idempotent(enum http_method method)
+enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict)
 {
-	switch (method) {
-	case HTTP_GET:
-	case HTTP_HEAD:
-	case HTTP_OPTIONS:
-	case HTTP_PUT:
-	case HTTP_DELETE:
-	case HTTP_PROPFIND:
-	case HTTP_REPORT:
-	case HTTP_SEARCH:
-		return true;
-	default:
-		return false;
-	}
+	if (verdict == FW_CONNECT_TIMEOUT)
+		return exchange_try_next(exchange, verdict);
+	if (verdict == FW_FIRST_BYTE_TIMEOUT)
+		exchange_note_result(exchange, SERVER_TIMEOUT);
+	return exchange_refuse(exchange, verdict);
 }
 
-/* Whether no harm comes of sending it again. */
-static bool is_repeatable(struct exchange *exchange)
+void exchange_note_result(const struct exchange *exchange, enum server_outcome outcome)
 {
-	if (exchange->answered || exchange->body_sent || buffer_length(exchange->from_server))
-		return false;
-	if (exchange->undone)
-		return exchange->resends++ < RESENDS_MOST;
-	return exchange->link_used && (is_idempotent(exchange->method) || !exchange->head_sent);
+	uint64_t now_ns = client_now(exchange->client), latency_ns = 0;
+
+	if (outcome == SERVER_ANSWERED || outcome == SERVER_FAILED)
+		latency_ns = now_ns - exchange->asked_ns;
+	if (exchange->peer)
+		server_note_result(exchange->peer, outcome, latency_ns, now_ns);
 }
 
 enum flow exchange_lose_link(struct exchange *exchange)
 {
-	/* Other sessions are none the worse; idle links may be. */
+	enum fw_verdict verdict = FW_UPSTREAM_BAD_RESPONSE;
+	/* Other sessions of HTTP/2 are none the worse; idle links may be. */
 	bool fresh = exchange->link != NULL;
 
-	if (!is_repeatable(exchange))
-		return exchange_fail(exchange,
-				     exchange->link
-					     ? reach_fault(exchange->link, FW_UPSTREAM_BAD_RESPONSE)
-					     : FW_UPSTREAM_BAD_RESPONSE);
+	if (retry_resends(exchange)) {
+		exchange_drop_server(exchange);
+		exchange->tried = 0;
+		return connect_anew(exchange, fresh, FW_UPSTREAM_UNREACHABLE);
+	}
+	exchange_note_result(exchange, SERVER_BROKE);
+	if (exchange->link)
+		verdict = reach_fault(exchange->link, verdict);
+	if (!retry_begins_for_break(exchange))
+		return exchange_fail(exchange, verdict);
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
 	exchange_drop_server(exchange);
-	exchange->head_sent = 0;
-	exchange->request_cut = exchange->undone = false;
-	exchange->tried = 0;
-	return connect_anew(exchange, fresh, FW_UPSTREAM_UNREACHABLE);
+	return connect_anew(exchange, true, verdict);
+}
+
+bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum flow *flow)
+{
+	if (!retry_begins_for_status(exchange, status))
+		return false;
+	exchange_drop_server(exchange);
+	buffer_give(&exchange->from_server);
+	http_response_init(&exchange->message.response);
+	*flow = connect_anew(exchange, true, FW_UPSTREAM_UNREACHABLE);
+	return true;
 }
 
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
@@ -260,23 +286,50 @@ static void begin_link(struct exchange *exchange)
 	}
 }
 
+/* After what came from without: a client with several requests runs those that have something to
+ * do. */
+static void run(struct client *client, bool many)
+{
+	if (many)
+		client_run_soon(client);
+	else
+		client_run(client);
+}
+
+/* Marks it as one that has something to do. True: its client has several requests. */
+static bool wake(struct exchange *exchange)
+{
+	if (!exchange->front->wake)
+		return false;
+	exchange->front->wake(exchange);
+	return true;
+}
+
 static void handle_server(struct source *source, uint32_t events)
 {
 	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
 	struct exchange *exchange = link->borrower;
 	struct client *client = exchange->client;
-
-	bool many = exchange->front->wake != NULL;
+	bool many = wake(exchange);
 
 	stream_note(&link->stream, events);
-	if (many)
-		exchange->front->wake(exchange);
 	if (link->connecting)
 		begin_link(exchange);
-	if (many)
-		client_run_soon(client);
+	run(client, many);
+}
+
+/* It has waited for an upstream at its cap. */
+static void hear_call(struct waiter *waiter, bool removed)
+{
+	struct exchange *exchange = container_of(waiter, struct exchange, waiter);
+	struct client *client = exchange->client;
+	bool many = wake(exchange);
+
+	if (removed)
+		exchange_refuse(exchange, FW_UPSTREAM_QUEUE_FULL);
 	else
-		client_run(client);
+		ask(exchange, true);
+	run(client, many);
 }
 
 /* --- both ways ---------------------------------------------------------------------------------
@@ -293,10 +346,22 @@ static enum flow step(struct exchange *exchange)
 	return back == FLOW_STUCK ? there : back;
 }
 
+/* Who goes away while he waits gives up his place. Once his request is on its way, one who has only
+ * said his last may still be listening. */
+static bool has_left(const struct exchange *exchange)
+{
+	return exchange_waits(exchange) && !exchange->front->wake &&
+	       stream_is(&exchange->client->stream, STREAM_ENDING);
+}
+
 enum flow exchange_run(struct exchange *exchange)
 {
 	enum flow flow = FLOW_MOVED;
 
+	if (has_left(exchange)) {
+		client_close(exchange->client, FW_CLIENT_CLOSED);
+		return FLOW_OVER;
+	}
 	for (int i = 0; i < STEPS_PER_TURN && flow == FLOW_MOVED; i++)
 		flow = step(exchange);
 	return flow;

@@ -18,6 +18,7 @@
 #include "proxy/client/route.h"
 #include "proxy/guard/rate.h"
 #include "proxy/http/http.h"
+#include "proxy/upstream/health.h"
 
 /* What a step came to. */
 enum flow {
@@ -83,9 +84,11 @@ struct exchange {
 	const struct back *back;       /* of the server that was reached; NULL: of none now */
 	struct upstream_link *link;    /* to a server of HTTP/1.1; NULL: none now */
 	struct session_stream *stream; /* to one of HTTP/2; NULL: none now */
-	const char *server;            /* last one's address; NULL: none was asked */
+	struct server *peer;           /* the last one; NULL: none was asked */
+	const char *server;            /* its address */
 	uint64_t tried;                /* servers, a bit each */
 	uint64_t key;                  /* affinity_key() */
+	struct waiter waiter;          /* for an upstream at its cap */
 
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */
@@ -119,11 +122,16 @@ struct exchange {
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
 	uint8_t resends;           /* times that a server did nothing with it */
+	uint8_t retries;           /* times that it was sent to another one */
+	uint8_t nobody;            /* enum fw_verdict, if no server is left to ask */
 	uint32_t wait_s;           /* after which it might have been taken, if it came too fast */
 	uint32_t target_at, id_at; /* in to_server: what was asked for, and what it is called */
 	uint16_t target_length, id_length;
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
 	bool connecting;         /* to the server */
+	bool retrying;           /* it counts among the upstream's retries */
+	bool resent;             /* once, because a kept connection had been closed */
+	bool fresh;              /* no kept connection for it any more */
 	bool expects_continue;
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
@@ -157,6 +165,9 @@ enum flow exchange_run(struct exchange *exchange);
 /* Its server refused the connection, or did not accept it in time: on to the next one. @verdict, if
  * there is none. */
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict);
+/* A deadline of it has passed: on to the next server, if the one that it has did not accept the
+ * connection in time, else turns it away. */
+enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict);
 /* Writes the answer to a request that is refused and has a status, as http_error_write(). The
  * connection ends with it, unless @keep_alive. @exchange NULL: to whom none has begun. */
 int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t capacity,
@@ -165,13 +176,24 @@ int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t
 enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict);
 /* The server's side failed before the response was complete. */
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict);
-/* The link broke before a byte of the response: on a used one that is the server's good right, and
- * a request that can be repeated is, once. */
+/* The link broke before the response was complete: a request that may be sent again is (retry.h).
+ */
 enum flow exchange_lose_link(struct exchange *exchange);
+/* A response's head is there, and nothing of it was passed on: whether the request is sent to
+ * another server for its status. The exchange may be over by then: *@flow. */
+bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum flow *flow);
+/* Tells what became of the request to whoever judges its server's health. */
+void exchange_note_result(const struct exchange *exchange, enum server_outcome outcome);
 /* Lets go of the server. A request in the middle of something is cut off. */
 void exchange_drop_server(struct exchange *exchange);
 /* Lets go of the server and of all memory; NULL is allowed. */
 void exchange_free(struct exchange *exchange);
+
+/* Whether it waits for its turn at an upstream that is at its cap. */
+static inline bool exchange_waits(const struct exchange *exchange)
+{
+	return exchange->waiter.state != WAITER_AWAY;
+}
 
 /* Counts bytes that came from its client and went there. */
 static inline void exchange_count_received(struct exchange *exchange, uint64_t bytes)

@@ -396,10 +396,8 @@ void http2_expire(struct client *client)
 		deadline_look(exchange, now_ns);
 		deadline_note_waits(exchange, now_ns);
 		verdict = deadline_judge_exchange(exchange, now_ns, &next_ns);
-		if (verdict == FW_CONNECT_TIMEOUT)
-			exchange_try_next(exchange, verdict);
-		else if (verdict != FW_NONE)
-			exchange_refuse(exchange, verdict);
+		if (verdict != FW_NONE)
+			exchange_expire(exchange, verdict);
 		else
 			timer_arm_lazily(wheel, &client->deadline, next_ns);
 	}

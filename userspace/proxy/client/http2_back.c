@@ -25,8 +25,7 @@ bool session_stream_open(struct session *session, struct exchange *exchange)
 	http_chunks_init(&stream->chunks, (struct http_chunk_limits){0});
 	list_append(&session->streams, &stream->node);
 	session->stream_count++;
-	session->link->requests++;
-	server_begin(link_server(session->link));
+	link_begin_request(session->link);
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_STREAMS, 1);
 	exchange->stream = stream;
 	exchange->back = &http2_back;
@@ -46,7 +45,7 @@ void session_stream_detach(struct session_stream *stream)
 
 	stream->session = NULL;
 	list_remove(&stream->node);
-	server_end(link_server(session->link));
+	link_end_request(session->link);
 	if (--session->stream_count == 0)
 		session->idle_ns = session->engine->loop->now_ns;
 	session_settle(session);

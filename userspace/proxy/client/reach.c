@@ -6,23 +6,52 @@
 #include "proxy/net/socket.h"
 #include "proxy/net/tls.h"
 
+/* Takes, if need be from somebody worse, or waits. */
+static int take_or_wait(struct client *client, struct upstream_pool *pool,
+			struct upstream_wish *wish, struct waiter *waiter,
+			struct upstream_link **link, uint32_t *failures)
+{
+	const struct worker *worker = client_worker(client);
+	bool awaited = upstream_is_awaited(pool);
+	int code = upstream_take(pool, wish, link, failures);
+
+	if (code != -EBUSY)
+		return code;
+	/* Where others wait already, tick() sees to those who are worse. */
+	if (!awaited && evict_for_link(client, pool))
+		code = upstream_take(pool, wish, link, failures);
+	if (code != -EBUSY)
+		return code;
+	waiter->source =
+		crowd_source(worker->shared->crowd, &client->source, client->listener->service);
+	return upstream_wait(pool, wish, waiter, link, failures);
+}
+
 enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
-			     struct upstream_wish *wish, enum fw_verdict nobody,
-			     struct upstream_link **link)
+			     struct upstream_wish *wish, struct waiter *waiter,
+			     enum fw_verdict nobody, struct upstream_link **link)
 {
 	struct board_row board = client->listener->board;
 	uint32_t failures;
-	int code = upstream_take(pool, wish, link, &failures);
+	int code = take_or_wait(client, pool, wish, waiter, link, &failures);
 
 	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
-	if (code == -EBUSY && evict_for_link(client, pool)) {
-		code = upstream_take(pool, wish, link, &failures);
-		board_add(board, METRIC_UPSTREAM_FAILURES, failures);
+	switch (code) {
+	case 0:
+		board_add(board,
+			  (*link)->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS, 1);
+		return FW_NONE;
+	case -EINPROGRESS:
+		*link = NULL;
+		board_add(board, METRIC_UPSTREAM_WAITED, !wish->called);
+		return FW_NONE;
+	case -EBUSY:
+		return FW_UPSTREAM_BUSY;
+	case -ENOBUFS:
+		return FW_UPSTREAM_QUEUE_FULL;
+	default:
+		return nobody;
 	}
-	if (code < 0)
-		return code == -EBUSY ? FW_UPSTREAM_BUSY : nobody;
-	board_add(board, (*link)->reused ? METRIC_UPSTREAM_REUSES : METRIC_UPSTREAM_CONNECTS, 1);
-	return FW_NONE;
 }
 
 static struct proxy_header header_of(const struct client *client)

@@ -9,11 +9,11 @@
 
 #include "proxy/client/client.h"
 
-/* Asks @pool for what @wish says. FW_NONE and *@link; or why there is none: @nobody, if no server
- * is left to ask. */
+/* Asks @pool for what @wish says. FW_NONE and *@link; or FW_NONE and NULL: @waiter, with `called`
+ * set, waits for its turn; or why there is none: @nobody, if no server is left to ask. */
 enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
-			     struct upstream_wish *wish, enum fw_verdict nobody,
-			     struct upstream_link **link);
+			     struct upstream_wish *wish, struct waiter *waiter,
+			     enum fw_verdict nobody, struct upstream_link **link);
 /* An event of a link that was connecting. 1: it is connected now; 0: waits; −enum fw_verdict. */
 int reach_connected(const struct client *client, struct upstream_link *link);
 /* Why a link broke: for a reason of TLS, or @otherwise. */

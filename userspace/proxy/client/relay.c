@@ -37,26 +37,45 @@ static void lend(struct relay *relay, struct upstream_link *link)
 	relay->up.to = relay->down.from = &link->stream;
 }
 
-static void ask_server(struct relay *relay, enum fw_verdict nobody)
+static void hear_call(struct waiter *waiter, bool removed);
+
+/* @called: it waited for a server, and it is its turn. */
+static void ask_server(struct relay *relay, bool called)
 {
 	struct client *client = relay->client;
 	struct upstream_wish wish = {
 		.tried = relay->tried,
 		.key = affinity_key(client, relay->pool, NULL, NULL),
 		.fresh = true, /* a used one would go on where somebody else's request ended */
+		.called = called,
 		.borrower = relay,
 		.handle = handle_server,
 	};
 	struct upstream_link *link;
-	enum fw_verdict verdict = reach_server(client, relay->pool, &wish, nobody, &link);
+	enum fw_verdict verdict;
 
 	relay->link = NULL;
+	relay->waiter.called = hear_call;
+	verdict = reach_server(client, relay->pool, &wish, &relay->waiter, relay->nobody, &link);
 	relay->tried = wish.tried;
-	relay->asked_ns = client_now(client);
-	if (verdict == FW_NONE)
-		lend(relay, link);
-	else
+	if (!called || link)
+		relay->asked_ns = client_now(client);
+	if (verdict != FW_NONE)
 		client_refuse(client, verdict);
+	else if (link)
+		lend(relay, link);
+}
+
+static void hear_call(struct waiter *waiter, bool removed)
+{
+	struct relay *relay = container_of(waiter, struct relay, waiter);
+	struct client *client = relay->client;
+
+	if (removed)
+		client_refuse(client, FW_UPSTREAM_QUEUE_FULL);
+	else
+		ask_server(relay, true);
+	client_run(client);
 }
 
 void relay_begin(struct client *client)
@@ -73,7 +92,8 @@ void relay_begin(struct client *client)
 	relay->up.waiting = client->in;
 	relay->up.received = buffer_length(client->in);
 	client->in = NULL;
-	ask_server(relay, FW_UPSTREAM_UNREACHABLE);
+	relay->nobody = FW_UPSTREAM_UNREACHABLE;
+	ask_server(relay, false);
 }
 
 bool relay_take_over(struct exchange *exchange)
@@ -116,6 +136,8 @@ void relay_free(struct relay *relay)
 		return;
 	empty(relay, &relay->up);
 	empty(relay, &relay->down);
+	if (relay->pool)
+		upstream_wait_no_more(relay->pool, &relay->waiter);
 	/* Only if each side was told that the other is done. */
 	if (relay->link && relay->up.told && relay->down.told)
 		upstream_close(relay->link);
@@ -130,7 +152,8 @@ void relay_free(struct relay *relay)
 void relay_try_next(struct relay *relay, enum fw_verdict verdict)
 {
 	reach_failed(relay->client, relay->link);
-	ask_server(relay, verdict);
+	relay->nobody = verdict;
+	ask_server(relay, false);
 }
 
 static void handle_server(struct source *source, uint32_t events)
@@ -304,7 +327,7 @@ void relay_run(struct relay *relay)
 	uint64_t limit = relay->up.sent + relay->down.sent + BYTES_PER_TURN;
 	int moved = 1;
 
-	if (relay->link->connecting) {
+	if (!relay->link || relay->link->connecting) {
 		if (stream_is(&client->stream, STREAM_BROKEN))
 			client_close(client, FW_DONE);
 		return;

@@ -32,10 +32,12 @@ struct way {
 
 struct relay {
 	struct client *client;
-	struct upstream_pool *pool;
-	struct upstream_link *link;
-	const char *server; /* last one's address; NULL: none was asked */
-	uint64_t tried;     /* servers, a bit each */
+	struct upstream_pool *pool; /* NULL: it began as HTTP */
+	struct upstream_link *link; /* NULL: it waits for one */
+	struct waiter waiter;
+	enum fw_verdict nobody; /* if no server is left to ask */
+	const char *server;     /* last one's address; NULL: none was asked */
+	uint64_t tried;         /* servers, a bit each */
 	struct way up, down;
 	bool is_upgrade;
 
@@ -63,6 +65,12 @@ void relay_look(struct relay *relay, uint64_t now_ns);
 /* Lets go of the link and of all memory; NULL is allowed. A link in the middle of something is
  * reset. */
 void relay_free(struct relay *relay);
+
+/* Whether it waits for its turn at an upstream that is at its cap. */
+static inline bool relay_waits(const struct relay *relay)
+{
+	return relay->waiter.state != WAITER_AWAY;
+}
 
 /* Whether anybody has said anything. */
 static inline bool relay_has_begun(const struct relay *relay)

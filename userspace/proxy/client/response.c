@@ -7,6 +7,7 @@
 #include "proxy/client/exchange.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
+#include "proxy/client/retry.h"
 
 enum { INTERIMS_MAX = 16 }; /* 1xx responses before the final one */
 
@@ -78,7 +79,12 @@ static bool check_body(struct exchange *exchange, uint32_t length)
 static enum flow begin_response(struct exchange *exchange, uint32_t length)
 {
 	const struct http_response *response = &exchange->message.response;
+	enum flow flow;
 
+	exchange_note_result(exchange, server_outcome_of(exchange->peer, response->status));
+	if (exchange_tries_elsewhere(exchange, response->status, &flow))
+		return flow;
+	retry_end(exchange);
 	exchange->answered = true;
 	exchange->status = response->status;
 	exchange->link_reusable = response->head.keep_alive && !exchange->link_once &&

@@ -67,10 +67,26 @@ void worker_review_clients(struct listener *listener)
 	each_client(listener, client_review);
 }
 
+static void look_at_upstreams(struct worker *worker)
+{
+	uint64_t idle = 0, waiting = 0;
+
+	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++) {
+		struct upstream_pool *pool = worker->pools[i];
+
+		idle += upstream_idle(pool);
+		waiting += upstream_waiting(pool);
+		board_add(worker->board, METRIC_UPSTREAM_STEALS, upstream_take_steals(pool));
+		if (upstream_is_awaited(pool))
+			evict_for_waiting(worker, pool);
+	}
+	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
+	board_set(worker->board, METRIC_UPSTREAM_WAITING, waiting);
+}
+
 static void tick(struct timer *timer)
 {
 	struct worker *worker = container_of(timer, struct worker, tick);
-	uint64_t idle = 0;
 
 	for (size_t i = 0; i < worker->listener_count; i++) {
 		struct listener *listener = &worker->listeners[i];
@@ -81,12 +97,7 @@ static void tick(struct timer *timer)
 	}
 	atomic_store_explicit(&worker->beat_ns, worker->loop.now_ns, memory_order_relaxed);
 	load_measure(worker);
-	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++) {
-		idle += upstream_idle(worker->pools[i]);
-		board_add(worker->board, METRIC_UPSTREAM_STEALS,
-			  upstream_take_steals(worker->pools[i]));
-	}
-	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
+	look_at_upstreams(worker);
 	pipes_trim(&worker->pipes);
 	board_set(worker->board, METRIC_PIPES, worker->pipes.open);
 	/* Added, not set: a row outlives the proxy that wrote it last. */
@@ -151,6 +162,16 @@ static void begin_drain(struct loop *loop)
 	timer_arm(&loop->wheel, &worker->drain_end,
 		  loop->now_ns + atomic_load(&worker->shared->drain_ms) * CLOCK_MS);
 	worker_notice_leave(worker);
+}
+
+/* What other threads had to say. */
+static void heed(struct loop *loop)
+{
+	struct worker *worker = container_of(loop, struct worker, loop);
+
+	begin_drain(loop);
+	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
+		upstream_heed_calls(worker->pools[i]);
 }
 
 void worker_notice_leave(struct worker *worker)
@@ -289,7 +310,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->index = index;
 	worker->log.fd = -1;
 	worker->reserve.spare = -1;
-	worker->loop.woken = begin_drain;
+	worker->loop.woken = heed;
 	worker->loop.turned = end_turn;
 	worker->tick.fire = tick;
 	worker->drain_end.fire = end_drain;

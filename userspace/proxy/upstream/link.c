@@ -21,29 +21,21 @@ static void release(struct source *source)
 /* --- beginning ---------------------------------------------------------------------------------
  */
 
-/* One more of at most @cap; 0: of any number. */
-static bool count_up(atomic_uint *open, uint32_t cap)
-{
-	if (atomic_fetch_add(open, 1) < cap || !cap)
-		return true;
-	atomic_fetch_sub(open, 1);
-	return false;
-}
-
 static int reserve(struct upstream_shared *shared, struct server *server)
 {
-	if (!count_up(&shared->open, shared->config->max_connections))
+	if (!breaker_enter(&shared->open, shared->config->max_connections))
 		return -EBUSY;
-	if (count_up(&server->open, server->config->max_connections))
+	if (breaker_enter(&server->open, server->config->max_connections))
 		return 0;
-	atomic_fetch_sub(&shared->open, 1);
+	breaker_leave(&shared->open);
 	return -EUSERS;
 }
 
 static void unreserve(struct upstream_shared *shared, struct server *server)
 {
-	atomic_fetch_sub(&server->open, 1);
-	atomic_fetch_sub(&shared->open, 1);
+	breaker_leave(&server->open);
+	breaker_leave(&shared->open);
+	upstream_free_up(shared);
 }
 
 /* The attempt failed for want of something of ours. */
@@ -107,20 +99,49 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 /* --- lent and returned -------------------------------------------------------------------------
  */
 
+void link_begin_request(struct upstream_link *link)
+{
+	struct upstream_shared *shared = link->pool->shared;
+
+	link->requests++;
+	server_begin(link_server(link));
+	if (shared->config->max_active)
+		atomic_fetch_add(&shared->breaker.active, 1);
+}
+
+static void end_request(struct upstream_link *link)
+{
+	struct upstream_shared *shared = link->pool->shared;
+
+	server_end(link_server(link));
+	if (shared->config->max_active) {
+		breaker_leave(&shared->breaker.active);
+		upstream_free_up(shared);
+	}
+}
+
+void link_end_request(struct upstream_link *link)
+{
+	end_request(link);
+	/* There may be room for another one on this link. */
+	if (!link->pool->shared->config->max_active)
+		upstream_free_up(link->pool->shared);
+}
+
 void link_lend(struct upstream_link *link, void *borrower,
 	       void (*handle)(struct source *source, uint32_t events))
 {
 	link->borrower = borrower;
-	link->requests++;
 	link->stream.source.handle = handle;
-	server_begin(link_server(link));
+	link_begin_request(link);
 }
 
 void link_return(struct upstream_link *link)
 {
-	if (link->borrower)
-		server_end(link_server(link));
+	if (!link->borrower)
+		return;
 	link->borrower = NULL;
+	end_request(link);
 }
 
 bool link_is_spent(const struct upstream_link *link, uint64_t now_ns)

@@ -39,7 +39,10 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 void link_close(struct upstream_link *link);
 void link_reset(struct upstream_link *link);
 
-/* Lends it; its server is busy with one more request until it is returned, closed or reset. */
+/* A request is given to its server, and is over: for one of several on a link. */
+void link_begin_request(struct upstream_link *link);
+void link_end_request(struct upstream_link *link);
+/* Lends it for one request, until it is returned, closed or reset. */
 void link_lend(struct upstream_link *link, void *borrower,
 	       void (*handle)(struct source *source, uint32_t events));
 void link_return(struct upstream_link *link);

@@ -44,20 +44,6 @@ static struct upstream_link *pop(struct upstream_pool *pool, uint32_t server)
 	return link;
 }
 
-/* Among the idle ones. Whether there are husks. */
-static bool push(struct upstream_link *link)
-{
-	struct upstream_pool *pool = link->pool;
-	bool husks;
-
-	pthread_mutex_lock(&pool->lock);
-	list_insert(&pool->idle_of[link->server], &link->node);
-	change_idle(pool, 1);
-	husks = !list_is_empty(&pool->husks);
-	pthread_mutex_unlock(&pool->lock);
-	return husks;
-}
-
 static void discard_husks(struct upstream_pool *pool)
 {
 	struct list husks;
@@ -71,6 +57,26 @@ static void discard_husks(struct upstream_pool *pool)
 		list_remove(&husk->node);
 		link_discard(husk);
 	}
+}
+
+/* Among the idle ones. */
+static void push(struct upstream_link *link)
+{
+	struct upstream_pool *pool = link->pool;
+	struct upstream_shared *shared = pool->shared;
+	bool husks, awaited;
+
+	pthread_mutex_lock(&pool->lock);
+	list_insert(&pool->idle_of[link->server], &link->node);
+	change_idle(pool, 1);
+	husks = !list_is_empty(&pool->husks);
+	/* Within the lock: whoever comes to wait looks for idle links after that. */
+	awaited = shared->queue && queue_is_awaited(shared->queue);
+	pthread_mutex_unlock(&pool->lock);
+	if (awaited)
+		queue_call(shared->queue);
+	if (husks)
+		discard_husks(pool);
 }
 
 /* --- idle ones end -----------------------------------------------------------------------------
@@ -175,7 +181,6 @@ static bool there_is_room(const struct upstream_pool *pool)
 bool idle_keep(struct upstream_link *link)
 {
 	struct upstream_pool *pool = link->pool;
-	bool husks;
 
 	if (!there_is_room(pool) || link_is_spent(link, pool->loop->now_ns) ||
 	    !tls_client_leave(&link->stream))
@@ -184,9 +189,7 @@ bool idle_keep(struct upstream_link *link)
 	link->reused = true;
 	link->idle_since = pool->loop->now_ns;
 	link->stream.source.handle = handle_idle;
-	husks = push(link);
-	if (husks)
-		discard_husks(pool);
+	push(link);
 	timer_arm_lazily(&pool->loop->wheel, &pool->sweep, pool->loop->now_ns + SWEEP_NS);
 	return true;
 }

@@ -47,6 +47,7 @@ struct upstream_pool {
 	struct pool links;
 	struct timer sweep;
 	struct balance balance;
+	struct retry_budget retries;
 	uint64_t steals; /* links taken over from other threads, since they were last told */
 
 	/* What other threads may touch. */

@@ -8,7 +8,9 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include "proxy/upstream/balance.h"
+#include "proxy/upstream/breaker.h"
 #include "proxy/upstream/health.h"
+#include "proxy/upstream/queue.h"
 
 struct upstream_pool;
 
@@ -20,8 +22,17 @@ struct upstream_shared {
 	uint32_t keep; /* idle links of all threads */
 	uint32_t server_count;
 	struct health health;
+	struct queue *queue;          /* NULL: nobody may wait */
 	alignas(64) atomic_uint open; /* links to all servers, idle ones included */
+	struct breaker breaker;
 	struct server servers[];
 };
+
+/* Something that somebody may wait for has become free. */
+static inline void upstream_free_up(struct upstream_shared *shared)
+{
+	if (shared->queue && queue_is_awaited(shared->queue))
+		queue_call(shared->queue);
+}
 
 #endif

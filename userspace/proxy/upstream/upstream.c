@@ -10,6 +10,13 @@
 /* --- what the threads share --------------------------------------------------------------------
  */
 
+static void wake(void *context, uint32_t thread)
+{
+	const struct upstream_shared *shared = context;
+
+	loop_wake(shared->pools[thread]->loop);
+}
+
 struct upstream_shared *upstream_shared_create(const struct config_upstream *config,
 					       const struct credentials *credentials,
 					       uint32_t threads)
@@ -33,7 +40,9 @@ struct upstream_shared *upstream_shared_create(const struct config_upstream *con
 	shared->keep = config->proxy_protocol ? 0 : config->keepalive;
 	shared->plan = balance_plan_create(config, shared->servers);
 	shared->pools = calloc(threads, sizeof(*shared->pools));
-	if (!shared->plan || !shared->pools) {
+	if (config->queue)
+		shared->queue = queue_create(config->queue, threads, wake, shared);
+	if (!shared->plan || !shared->pools || (config->queue && !shared->queue)) {
 		upstream_shared_free(shared);
 		return NULL;
 	}
@@ -44,6 +53,7 @@ void upstream_shared_free(struct upstream_shared *shared)
 {
 	if (!shared)
 		return;
+	queue_free(shared->queue);
 	balance_plan_free(shared->plan);
 	free(shared->pools);
 	free(shared);
@@ -116,12 +126,14 @@ static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,
 	return full ? -EBUSY : -ECONNREFUSED;
 }
 
-int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
-		  struct upstream_link **link, uint32_t *failures)
+static int take(struct upstream_pool *pool, struct upstream_wish *wish, struct upstream_link **link,
+		uint32_t *failures)
 {
+	struct upstream_shared *shared = pool->shared;
 	int code;
 
-	*failures = 0;
+	if (!breaker_has_room(&shared->breaker.active, shared->config->max_active))
+		return -EBUSY;
 	code = take_link(pool, wish, link, failures);
 	if (code < 0)
 		return code;
@@ -131,6 +143,117 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 		link_lend(*link, wish->borrower, wish->handle);
 	return 0;
 }
+
+int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
+		  struct upstream_link **link, uint32_t *failures)
+{
+	const struct queue *queue = pool->shared->queue;
+
+	*failures = 0;
+	if (!wish->tried && !wish->called)
+		retry_budget_earn(&pool->retries, pool->loop->now_ns);
+	/* Nobody overtakes those who wait. */
+	if (queue && !wish->called && queue_is_awaited(queue))
+		return -EBUSY;
+	return take(pool, wish, link, failures);
+}
+
+/* --- waiting -----------------------------------------------------------------------------------
+ */
+
+int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct waiter *waiter,
+		  struct upstream_link **link, uint32_t *failures)
+{
+	struct queue *queue = pool->shared->queue;
+	int code = -EBUSY;
+
+	*failures = 0;
+	if (!queue)
+		return -EBUSY;
+	waiter->thread = pool->index;
+	switch (queue_join(queue, waiter, wish->called)) {
+	case QUEUE_FULL:
+		return -ENOBUFS;
+	case QUEUE_FIRST:
+		/* What was freed between the last look and now was nobody's call. */
+		code = take(pool, wish, link, failures);
+		break;
+	case QUEUE_BEHIND:
+		break;
+	}
+	if (code == -EBUSY)
+		return -EINPROGRESS;
+	upstream_wait_no_more(pool, waiter);
+	return code;
+}
+
+void upstream_wait_no_more(struct upstream_pool *pool, struct waiter *waiter)
+{
+	struct queue *queue = pool->shared->queue;
+
+	if (queue && queue_leave(queue, waiter))
+		queue_call(queue);
+}
+
+void upstream_heed_calls(struct upstream_pool *pool)
+{
+	struct queue *queue = pool->shared->queue;
+	uint32_t most = queue ? queue_waiting(queue, pool->index) : 0;
+	struct waiter *waiter;
+	bool removed;
+
+	while (most-- && (waiter = queue_next_called(queue, pool->index, &removed)))
+		waiter->called(waiter, removed);
+}
+
+uint32_t upstream_waiting(const struct upstream_pool *pool)
+{
+	return pool->shared->queue ? queue_waiting(pool->shared->queue, pool->index) : 0;
+}
+
+bool upstream_is_awaited(const struct upstream_pool *pool)
+{
+	return pool->shared->queue && queue_is_awaited(pool->shared->queue);
+}
+
+/* --- requests at once, and again ---------------------------------------------------------------
+ */
+
+const struct config_retry *upstream_retry_policy(const struct upstream_pool *pool)
+{
+	return &pool->shared->config->retry;
+}
+
+bool upstream_has_others(const struct upstream_pool *pool, uint64_t tried)
+{
+	const struct upstream_shared *shared = pool->shared;
+
+	for (uint32_t server = 0; server < shared->server_count; server++)
+		if (!(tried & 1ULL << server) && server_is_there(&shared->servers[server]))
+			return true;
+	return false;
+}
+
+bool upstream_retry_begin(struct upstream_pool *pool)
+{
+	struct upstream_shared *shared = pool->shared;
+	const struct config_retry *policy = &shared->config->retry;
+
+	if (!breaker_enter(&shared->breaker.retrying, policy->concurrent))
+		return false;
+	if (retry_budget_spend(&pool->retries, policy, shared->threads, pool->loop->now_ns))
+		return true;
+	breaker_leave(&shared->breaker.retrying);
+	return false;
+}
+
+void upstream_retry_end(struct upstream_pool *pool)
+{
+	breaker_leave(&pool->shared->breaker.retrying);
+}
+
+/* --- what becomes of a link --------------------------------------------------------------------
+ */
 
 int upstream_connected(struct upstream_link *link)
 {
@@ -153,6 +276,9 @@ int upstream_secure(struct upstream_link *link)
 	if (peer)
 		result = tls_shake(&link->stream);
 	link->connecting = result == 0;
+	if (result > 0)
+		server_note_result(link_server(link), SERVER_CONNECTED, 0,
+				   link->pool->loop->now_ns);
 	return result;
 }
 

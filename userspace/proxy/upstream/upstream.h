@@ -18,6 +18,7 @@
 #include "proxy/loop/loop.h"
 #include "proxy/net/credentials.h"
 #include "proxy/upstream/link.h"
+#include "proxy/upstream/queue.h"
 
 enum { UPSTREAM_SERVERS_MAX = CONFIG_SERVERS_MAX };
 
@@ -48,6 +49,7 @@ void upstream_pool_free(struct upstream_pool *pool);
 struct upstream_wish {
 	uint64_t tried; /* servers not to try again, a bit each; the one that was chosen is added */
 	uint64_t key;   /* for policies that keep to a server (balance.h); 0: none */
+	bool called;    /* it waited, and it is its turn */
 	bool fresh;     /* no used link: one has just failed this request */
 	void *borrower;
 	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
@@ -60,11 +62,34 @@ struct upstream_wish {
 
 /*
  * Lends a link: a connected one, or one that connects, whose first event then leads to
- * upstream_connected(). −EBUSY: the upstream holds its cap of connections; −ECONNREFUSED: no
+ * upstream_connected(). −EBUSY: the upstream is at a cap, or others wait for it; −ECONNREFUSED: no
  * untried server is left, @failures of them refused just now; −ENOMEM.
  */
 int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 		  struct upstream_link **link, uint32_t *failures);
+
+/*
+ * After −EBUSY: waits for its turn, at which @waiter->called is called, in this thread, to take
+ * again. What the wish points to is not kept. −EINPROGRESS: it waits; −ENOBUFS: as many wait as
+ * may; −EBUSY: nobody may; else as upstream_take(), because something was freed meanwhile.
+ */
+int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct waiter *waiter,
+		  struct upstream_link **link, uint32_t *failures);
+/* Waits no longer. No effect on one who does not wait. */
+void upstream_wait_no_more(struct upstream_pool *pool, struct waiter *waiter);
+/* Calls those whose turn has come; in the thread's own loop, after it was woken. */
+void upstream_heed_calls(struct upstream_pool *pool);
+/* Of this thread, and whether anybody waits at all. */
+uint32_t upstream_waiting(const struct upstream_pool *pool);
+bool upstream_is_awaited(const struct upstream_pool *pool);
+
+const struct config_retry *upstream_retry_policy(const struct upstream_pool *pool);
+/* Whether there are servers that are not in @tried. */
+bool upstream_has_others(const struct upstream_pool *pool, uint64_t tried);
+/* A request is sent again, until that is over. False: the budget of retries is spent. */
+bool upstream_retry_begin(struct upstream_pool *pool);
+void upstream_retry_end(struct upstream_pool *pool);
+
 /* After the first event of a connecting link: 0, or −errno of the attempt. */
 int upstream_connected(struct upstream_link *link);
 /* After that, and after every further event for as long as it connects: on with TLS, where the

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/retry.h"
+
+enum { RESENDS_MOST = 3 }; /* of a request that servers say they did nothing with */
+
+/* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
+static bool is_idempotent(enum http_method method)
+{
+	switch (method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+	case HTTP_OPTIONS:
+	case HTTP_PUT:
+	case HTTP_DELETE:
+	case HTTP_PROPFIND:
+	case HTTP_REPORT:
+	case HTTP_SEARCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* All of it is still here, and nothing of an answer has come. */
+static bool is_whole(const struct exchange *exchange)
+{
+	return !exchange->answered && !exchange->body_sent;
+}
+
+/* And sending it again does no harm. */
+static bool is_repeatable(const struct exchange *exchange)
+{
+	return is_whole(exchange) && (is_idempotent(exchange->method) || !exchange->head_sent);
+}
+
+bool retry_resends(struct exchange *exchange)
+{
+	bool resends;
+
+	if (!is_whole(exchange) || buffer_length(exchange->from_server))
+		return false;
+	if (exchange->undone) {
+		resends = exchange->resends++ < RESENDS_MOST;
+	} else {
+		resends = exchange->link_used && !exchange->resent && is_repeatable(exchange);
+		exchange->resent |= resends;
+	}
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_RESENDS, resends);
+	return resends;
+}
+
+static bool may_try(const struct exchange *exchange, enum config_retry_on reason)
+{
+	const struct config_retry *policy = upstream_retry_policy(exchange->pool);
+
+	return policy->on & reason && exchange->retries + 1U < policy->attempts &&
+	       is_repeatable(exchange) && upstream_has_others(exchange->pool, exchange->tried);
+}
+
+/* Counts it, if the budget has room for it. */
+static bool begin(struct exchange *exchange)
+{
+	struct board_row board = exchange->client->listener->board;
+
+	retry_end(exchange);
+	exchange->retrying = upstream_retry_begin(exchange->pool);
+	board_add(board,
+		  exchange->retrying ? METRIC_UPSTREAM_RETRIES : METRIC_UPSTREAM_RETRIES_DENIED, 1);
+	exchange->retries += exchange->retrying;
+	return exchange->retrying;
+}
+
+bool retry_begins_for_break(struct exchange *exchange)
+{
+	return !buffer_length(exchange->from_server) && may_try(exchange, RETRY_BROKEN) &&
+	       begin(exchange);
+}
+
+bool retry_begins_for_status(struct exchange *exchange, uint16_t status)
+{
+	switch (status) {
+	case 502:
+		return may_try(exchange, RETRY_502) && begin(exchange);
+	case 503:
+		return may_try(exchange, RETRY_503) && begin(exchange);
+	case 504:
+		return may_try(exchange, RETRY_504) && begin(exchange);
+	default:
+		return false;
+	}
+}
+
+void retry_end(struct exchange *exchange)
+{
+	if (exchange->retrying)
+		upstream_retry_end(exchange->pool);
+	exchange->retrying = false;
+}

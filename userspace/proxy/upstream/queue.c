@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/upstream/queue.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+/* Requests of the same few sources. */
+struct flow {
+	struct list waiters;
+	struct list turn; /* among those whose turn comes; alone while nobody waits */
+	uint32_t length;
+};
+
+/* Of one thread. */
+struct post {
+	struct list called;
+	atomic_uint waiting; /* in a flow or called; written under the lock */
+};
+
+struct queue {
+	uint32_t most, most_of_flow, threads;
+	void (*wake)(void *context, uint32_t thread);
+	void *context;
+
+	pthread_mutex_t lock;
+	atomic_uint length; /* in flows; written under the lock */
+	struct list turns;
+	struct flow flows[QUEUE_FLOWS];
+	struct post posts[];
+};
+
+struct queue *queue_create(uint32_t length, uint32_t threads,
+			   void (*wake)(void *context, uint32_t thread), void *context)
+{
+	struct queue *queue = calloc(1, sizeof(*queue) + threads * sizeof(struct post));
+
+	if (!queue)
+		return NULL;
+	queue->most = length;
+	queue->most_of_flow = length < QUEUE_FLOW_SHARE ? length : length / QUEUE_FLOW_SHARE;
+	queue->threads = threads;
+	queue->wake = wake;
+	queue->context = context;
+	pthread_mutex_init(&queue->lock, NULL);
+	list_init(&queue->turns);
+	for (int i = 0; i < QUEUE_FLOWS; i++) {
+		list_init(&queue->flows[i].waiters);
+		list_init(&queue->flows[i].turn);
+	}
+	for (uint32_t i = 0; i < threads; i++)
+		list_init(&queue->posts[i].called);
+	return queue;
+}
+
+void queue_free(struct queue *queue)
+{
+	if (queue)
+		pthread_mutex_destroy(&queue->lock);
+	free(queue);
+}
+
+bool queue_is_awaited(const struct queue *queue)
+{
+	return atomic_load(&queue->length) != 0;
+}
+
+uint32_t queue_waiting(const struct queue *queue, uint32_t thread)
+{
+	return atomic_load_explicit(&queue->posts[thread].waiting, memory_order_relaxed);
+}
+
+/* --- under the lock ----------------------------------------------------------------------------
+ */
+
+static void set_state(struct waiter *waiter, enum waiter_state state)
+{
+	atomic_store_explicit(&waiter->state, (uint8_t)state, memory_order_relaxed);
+}
+
+static enum waiter_state state_of(const struct waiter *waiter)
+{
+	return (enum waiter_state)atomic_load_explicit(&waiter->state, memory_order_relaxed);
+}
+
+static struct flow *flow_of(struct queue *queue, const struct waiter *waiter)
+{
+	return &queue->flows[waiter->source % QUEUE_FLOWS];
+}
+
+static struct waiter *waiter_of(struct list *node)
+{
+	return container_of(node, struct waiter, node);
+}
+
+static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
+{
+	struct flow *flow = flow_of(queue, waiter);
+
+	if (first) {
+		list_insert(&flow->waiters, &waiter->node);
+		list_remove(&flow->turn);
+		list_insert(&queue->turns, &flow->turn);
+	} else {
+		list_append(&flow->waiters, &waiter->node);
+		if (!flow->length)
+			list_append(&queue->turns, &flow->turn);
+	}
+	flow->length++;
+	atomic_fetch_add(&queue->length, 1);
+	set_state(waiter, WAITER_WAITS);
+}
+
+static void leave_flow(struct queue *queue, struct waiter *waiter)
+{
+	struct flow *flow = flow_of(queue, waiter);
+
+	list_remove(&waiter->node);
+	flow->length--;
+	if (!flow->length)
+		list_remove(&flow->turn);
+	atomic_fetch_sub(&queue->length, 1);
+}
+
+/* He is to hear of it from his own thread, which is to be woken when the lock is free. */
+static void post(struct queue *queue, struct waiter *waiter, enum waiter_state state)
+{
+	leave_flow(queue, waiter);
+	set_state(waiter, state);
+	list_append(&queue->posts[waiter->thread].called, &waiter->node);
+}
+
+static struct flow *longest(struct queue *queue)
+{
+	struct flow *found = &queue->flows[0];
+
+	for (int i = 1; i < QUEUE_FLOWS; i++)
+		if (queue->flows[i].length > found->length)
+			found = &queue->flows[i];
+	return found;
+}
+
+/* Whether there is room for one more, if *@last has to go for it (not NULL). */
+static bool has_room(struct queue *queue, const struct waiter *waiter, struct waiter **last)
+{
+	const struct flow *own = flow_of(queue, waiter);
+	struct flow *other;
+
+	if (own->length >= queue->most_of_flow)
+		return false;
+	if (atomic_load_explicit(&queue->length, memory_order_relaxed) < queue->most)
+		return true;
+	other = longest(queue);
+	if (other->length <= own->length + 1)
+		return false;
+	*last = waiter_of(other->waiters.previous);
+	return true;
+}
+
+static void count_waiting(struct queue *queue, const struct waiter *waiter, uint32_t change)
+{
+	atomic_fetch_add_explicit(&queue->posts[waiter->thread].waiting, change,
+				  memory_order_relaxed);
+}
+
+/* --- in and out --------------------------------------------------------------------------------
+ */
+
+enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool again)
+{
+	enum queue_place place = QUEUE_FULL;
+	struct waiter *removed = NULL;
+	uint32_t thread = 0;
+
+	pthread_mutex_lock(&queue->lock);
+	if (again || has_room(queue, waiter, &removed)) {
+		place = list_is_empty(&queue->turns) || again ? QUEUE_FIRST : QUEUE_BEHIND;
+		if (removed) {
+			thread = removed->thread;
+			post(queue, removed, WAITER_REMOVED);
+		}
+		enter_flow(queue, waiter, again);
+		count_waiting(queue, waiter, 1);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	if (removed)
+		queue->wake(queue->context, thread);
+	return place;
+}
+
+/* Takes him from wherever he is. */
+static enum waiter_state take_out(struct queue *queue, struct waiter *waiter)
+{
+	enum waiter_state was = state_of(waiter);
+
+	if (was == WAITER_WAITS)
+		leave_flow(queue, waiter);
+	else
+		list_remove(&waiter->node);
+	set_state(waiter, WAITER_AWAY);
+	count_waiting(queue, waiter, -1U);
+	return was;
+}
+
+bool queue_leave(struct queue *queue, struct waiter *waiter)
+{
+	enum waiter_state was;
+
+	/* Nobody but its own thread makes somebody wait who does not. */
+	if (state_of(waiter) == WAITER_AWAY)
+		return false;
+	pthread_mutex_lock(&queue->lock);
+	was = take_out(queue, waiter);
+	pthread_mutex_unlock(&queue->lock);
+	return was == WAITER_CALLED;
+}
+
+void queue_call(struct queue *queue)
+{
+	struct waiter *next = NULL;
+	struct flow *flow;
+	uint32_t thread = 0;
+
+	pthread_mutex_lock(&queue->lock);
+	if (!list_is_empty(&queue->turns)) {
+		flow = container_of(queue->turns.next, struct flow, turn);
+		list_remove(&flow->turn);
+		list_append(&queue->turns, &flow->turn);
+		next = waiter_of(flow->waiters.next);
+		thread = next->thread;
+		post(queue, next, WAITER_CALLED);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	if (next)
+		queue->wake(queue->context, thread);
+}
+
+struct waiter *queue_next_called(struct queue *queue, uint32_t thread, bool *removed)
+{
+	struct list *called = &queue->posts[thread].called;
+	struct waiter *waiter = NULL;
+
+	pthread_mutex_lock(&queue->lock);
+	if (!list_is_empty(called)) {
+		waiter = waiter_of(called->next);
+		*removed = take_out(queue, waiter) == WAITER_REMOVED;
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return waiter;
+}
