@@ -36,11 +36,11 @@ def inside(host):
 class Origin:
     """Listens on a port; `answer(connection)` has each connection, a thread each."""
 
-    def __init__(self, port, answer, backlog=128):
+    def __init__(self, port, answer, backlog=128, address="127.0.0.1"):
         self.answer, self.connections, self.received = answer, 0, b""
         self.lock = threading.Lock()
         self.open = set()
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
+        self.listener = socket.create_server((address, port), backlog=backlog)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
