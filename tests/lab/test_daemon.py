@@ -417,7 +417,7 @@ def test_metrics_are_well_formed_and_true(lab):
     # Rows of the same name exist once, and no label is an address, but a configured server's.
     for _, labels in after:
         for name, text in labels:
-            assert name == "address" or not re.search(r"\d+\.\d+\.\d+\.\d+|::", text), (name, text)
+            assert name in ("server", "address") or not re.search(r"\d+\.\d+\.\d+\.\d+|::", text), (name, text)
     assert set(before) == set(after), "series come with the configuration, not with traffic"
 
 
