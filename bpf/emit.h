@@ -24,14 +24,11 @@
 static __always_inline void emit_event(const struct packet *packet, enum fw_verdict verdict,
 				       enum fw_mode mode, __u64 count, __u64 now)
 {
-	struct fw_meta *state = policy_meta();
 	struct fw_event *event;
 	__u64 sequence;
 	__u32 slot;
 
-	if (!state)
-		return;
-	sequence = __sync_fetch_and_add(&state->events, 1) + 1;
+	sequence = __sync_fetch_and_add(&meta.events, 1) + 1;
 	slot = sequence % FW_EVENTS_MAX;
 	event = bpf_map_lookup_elem(&events, &slot);
 	if (!event)

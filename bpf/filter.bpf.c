@@ -159,8 +159,9 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 {
 	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
 	const __u64 prefix = fw_hash_prefix(seed, packet->network, packet->service);
+	const bool known = records_of(packet->network) & FW_RECORD_KNOWN;
 	struct attempt attempt = {
-		.verified = packet->records & FW_RECORD_KNOWN ? rate_verified_source(packet) : NULL,
+		.verified = known ? rate_verified_source(packet) : NULL,
 		.source = fw_hash_source(prefix, &packet->source.addr),
 		.prefix = prefix,
 		.now = bpf_ktime_get_ns(),
@@ -168,7 +169,7 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	enum fw_verdict doubt = doubt_under_pressure(packet, &attempt), verdict;
 
 	if (doubt == FW_NONE) {
-		if (packet->records & FW_RECORD_KNOWN) {
+		if (known) {
 			JUDGE(CONNECTIONS(SOURCE, attempt.source));
 			JUDGE(CONNECTIONS(PREFIX, attempt.prefix));
 		}
@@ -208,13 +209,12 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 }
 
 /* Any other segment passes, unless its service is under pressure, or a source at its cap. */
-static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet,
-						     const struct fw_meta *state)
+static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet)
 {
 	enum fw_verdict verdict;
 	__u64 now;
 
-	if (likely(!pressure_anywhere(state)))
+	if (likely(!pressure_anywhere()))
 		return FW_PASS_ESTABLISHED;
 	packet->service = service_find(&packet->destination);
 	if (packet->service == FW_HOST_SERVICE)
@@ -318,15 +318,15 @@ static __always_inline enum fw_verdict judge_datagram(struct xdp_md *ctx,
 	return FW_PASS_OTHER;
 }
 
-static __always_inline enum fw_verdict judge_tcp(struct xdp_md *ctx, struct packet *packet,
-						 const struct fw_meta *state)
+static __always_inline enum fw_verdict judge_tcp(struct xdp_md *ctx, struct packet *packet)
 {
 	enum fw_verdict verdict;
 
 	JUDGE(sanity_land(packet));
-	JUDGE(sanity_tcp_flags(packet));
+	if (!sanity_tcp_flags_are_valid(packet))
+		JUDGE(FW_TCP_FLAGS);
 	if (likely(!packet_opens_connection(packet))) {
-		verdict = judge_segment(ctx, packet, state);
+		verdict = judge_segment(ctx, packet);
 		if (verdict == FW_PASS_ESTABLISHED && unlikely(packet->tcp_flags & PACKET_SYN))
 			return judge_syn_ack(ctx, packet);
 		return verdict;
@@ -339,22 +339,16 @@ static __always_inline enum fw_verdict judge_tcp(struct xdp_md *ctx, struct pack
 
 static __always_inline enum fw_verdict judge(struct xdp_md *ctx, struct packet *packet)
 {
-	const struct fw_meta *state = policy_meta();
-
 	JUDGE(parse_packet(ctx, packet));
 	if (unlikely(packet->known == PACKET_OPAQUE))
-		return FW_PASS_OTHER;
-	if (unlikely(!state))
 		return FW_PASS_OTHER;
 	if (lists_allow(packet))
 		return FW_PASS_ALLOWED;
 	JUDGE(listed_judge(packet));
-	packet->records = records_of(state, packet->network);
 	JUDGE(lists_block(packet));
 	JUDGE(sanity_fragment(packet));
 	JUDGE(sanity_source(packet));
-	return likely(packet_is_tcp(packet)) ? judge_tcp(ctx, packet, state)
-					     : judge_datagram(ctx, packet);
+	return likely(packet_is_tcp(packet)) ? judge_tcp(ctx, packet) : judge_datagram(ctx, packet);
 }
 
 SEC("xdp")

@@ -436,7 +436,7 @@ enum fw_record {
 struct fw_pressure {
 	__u64 until_ns;
 	__u64 caps_ns; /* until then a handshake may complete that takes its source past a cap */
-	__u64 verified_ns; /* until then verified sources are challenged as well; not in fw_meta */
+	__u64 verified_ns; /* until then verified sources are challenged as well */
 	__u64 zero;
 };
 
@@ -451,10 +451,13 @@ struct fw_meta {
 	__u64 records; /* the half of the map `records` that is in use, 0 or 1. Notes go to both;
 			  the other one is emptied, filled from the tables, and taken into use,
 			  as a bit that nobody needs any more can't be told from the others */
-	struct fw_pressure any; /* the latest of all services: what every segment is held against */
+	__u64 segments_ns; /* until then the filter looks at segments of connections: a service is
+			      under pressure, or a source at a cap. The latest of all services' */
+	__u64 listing;     /* whether there may be something in the map `listing`, 0 or 1 */
+	__u64 blocked;     /* whether any network may have FW_RECORD_BLOCKED, 0 or 1 */
 	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
 			     other hosts send them too */
-	__u64 zero[3];    /* a power of two in all: it is found by a shift */
+	__u64 zero[4];
 };
 
 /* How a server of an upstream is. */

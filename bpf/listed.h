@@ -147,9 +147,12 @@ static __always_inline enum fw_verdict listed_find(const struct packet *packet, 
 {
 	const struct fw_addr *source = &packet->source.addr;
 	__u32 zero = 0, number;
-	void *image = bpf_map_lookup_elem(&listing, &zero);
+	void *image;
 
-	if (likely(!image))
+	if (likely(!meta.listing))
+		return FW_NONE;
+	image = bpf_map_lookup_elem(&listing, &zero);
+	if (!image)
 		return FW_NONE;
 	number = fw_addr_is_v4(source) ? listed_rule_v4(image, bpf_ntohl(source->word[3]))
 				       : listed_rule_v6(image, source);

@@ -14,6 +14,7 @@
 #include "expect.h"
 #include "maps.h"
 #include "packet.h"
+#include "records.h"
 
 /* Expired entries that may cover each other on one source. Past that the source counts as unlisted.
  */
@@ -99,7 +100,7 @@ static __always_inline bool lists_exempt(const struct packet *packet)
 
 static __always_inline enum fw_verdict lists_block(const struct packet *packet)
 {
-	if ((unlikely(packet->records & FW_RECORD_BLOCKED) &&
+	if ((unlikely(records_have_blocked(packet->network)) &&
 	     lists_host_holds(&block_hosts, packet)) ||
 	    lists_prefix_holds(&block_prefixes, packet))
 		return FW_BLOCKED;

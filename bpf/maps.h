@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map, once. Each is pinned under its own name in /sys/fs/bpf/floodwall/, and every program
- * uses the pinned one.
+ * uses the pinned one. The first is a variable, whose section libbpf makes a map of one element of:
+ * what every packet asks is found without a lookup.
  *
  * The loader may change max_entries of those marked "sized at load". Maps marked "mmap" are read by
  * user space without a system call.
@@ -15,14 +16,8 @@
 #endif
 #include "floodwall.h"
 
-/* Whose maps these are. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct fw_meta);
-} meta SEC(".maps");
+/* Whose maps these are. mmap. */
+struct fw_meta meta SEC(".data.meta");
 
 /* Live settings: fw_setting_index(). mmap. */
 struct {

@@ -63,8 +63,9 @@ struct packet {
 	__u32 length;    /* bytes, Ethernet header included */
 	__u32 ifindex;
 	__u32 service; /* FW_HOST_SERVICE until the service is found */
-	__u32 records; /* of the source's network: of enum fw_record; set after the parser */
-	__u64 network; /* fw_network() of the source; set by the parser alone */
+
+	__u8 is_v4;    /* fw_addr_is_v4() of both addresses; set by the parser alone */
+	__u64 network; /* fw_network() of the source; the same */
 };
 
 static __always_inline bool packet_addr_equal(const struct fw_addr *a, const struct fw_addr *b)

@@ -30,6 +30,7 @@ enum {
 	PARSE_ICMP_HEADER = 8, /* RFC 792, RFC 4443: no message is shorter */
 };
 
+#define PARSE_V4_PLAIN           0x45 /* version 4, a header without options */
 #define PARSE_V4_FRAGMENT_OFFSET 0x1fff
 #define PARSE_V4_MORE_FRAGMENTS  0x2000
 #define PARSE_V4_FRAGMENT        (PARSE_V4_FRAGMENT_OFFSET | PARSE_V4_MORE_FRAGMENTS)
@@ -134,9 +135,14 @@ static __always_inline enum fw_verdict parse_ipv4(struct parse_cursor *cursor,
 
 	if (unlikely((void *)(ip + 1) > cursor->end))
 		return parse_no_address(packet, FW_TRUNCATED);
-	header = ip->ihl * 4;
+	header = sizeof(*ip);
+	if (unlikely(*(__u8 *)ip != PARSE_V4_PLAIN)) {
+		header = ip->ihl * 4;
+		if (ip->version != 4 || header < sizeof(*ip))
+			return parse_no_address(packet, FW_BAD_HEADER);
+	}
 	total = bpf_ntohs(ip->tot_len);
-	if (unlikely(ip->version != 4 || header < sizeof(*ip) || total < header))
+	if (unlikely(total < header))
 		return parse_no_address(packet, FW_BAD_HEADER);
 
 	source = ip->saddr;
@@ -145,6 +151,7 @@ static __always_inline enum fw_verdict parse_ipv4(struct parse_cursor *cursor,
 	packet->destination.addr = (struct fw_addr){{0, 0, bpf_htonl(0xffff), destination}};
 	packet->destination.proto = ip->protocol;
 	packet->network = source & bpf_htonl(0xffffff00);
+	packet->is_v4 = true;
 	packet->known = PACKET_ADDRESSES;
 	if (unlikely(total > cursor->end - cursor->pos))
 		return FW_TRUNCATED;
@@ -229,6 +236,7 @@ static __always_inline enum fw_verdict parse_ipv6(struct xdp_md *ctx, struct par
 		     fw_addr_is_v4(&packet->destination.addr)))
 		return FW_MARTIAN;
 	packet->network = fw_network(&packet->source.addr);
+	packet->is_v4 = false;
 	packet->destination.proto = ip->nexthdr;
 	packet->hops = ip->hop_limit;
 	packet->known = PACKET_ADDRESSES;

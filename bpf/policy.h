@@ -48,15 +48,6 @@ static __always_inline __u64 policy_clamp(enum fw_setting setting, __u64 value)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* What the programs and the loader tell each other. An array has its element from the start: NULL
- * is for the verifier. */
-static __always_inline struct fw_meta *policy_meta(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&meta, &zero);
-}
-
 /* The setting's value at this moment. */
 static __always_inline __u64 policy_setting(__u32 service, enum fw_setting setting)
 {

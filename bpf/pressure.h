@@ -38,11 +38,10 @@ static __always_inline void pressure_raise(__u32 service, __u64 now)
 {
 	__u64 hold = pressure_hold(service);
 	struct fw_pressure *row = pressure_row(service);
-	struct fw_meta *state = policy_meta();
 
-	if (row && state) {
+	if (row) {
 		pressure_extend(&row->until_ns, now, hold);
-		pressure_extend(&state->any.until_ns, now, hold);
+		pressure_extend(&meta.segments_ns, now, hold);
 	}
 }
 
@@ -66,28 +65,22 @@ static __always_inline bool pressure_doubts_verified(__u32 service, __u64 now)
 /* Until @life from now a cookie may come back. */
 static __always_inline void pressure_expect_cookie(__u64 now, __u64 life)
 {
-	struct fw_meta *state = policy_meta();
-
-	if (state)
-		pressure_extend(&state->cookies_ns, now, life + life / PRESSURE_STEPS);
+	pressure_extend(&meta.cookies_ns, now, life + life / PRESSURE_STEPS);
 }
 
 static __always_inline bool pressure_cookies_expected(void)
 {
-	struct fw_meta *state = policy_meta();
-
-	return state && state->cookies_ns && state->cookies_ns > bpf_ktime_get_coarse_ns();
+	return meta.cookies_ns && meta.cookies_ns > bpf_ktime_get_coarse_ns();
 }
 
 /* A source has come to its cap. The handshakes that it began before may still take it further. */
 static __always_inline void pressure_watch_caps(__u32 service, __u64 now)
 {
 	struct fw_pressure *row = pressure_row(service);
-	struct fw_meta *state = policy_meta();
 
-	if (row && state) {
+	if (row) {
 		pressure_extend(&row->caps_ns, now, PRESSURE_HANDSHAKE_NS);
-		pressure_extend(&state->any.caps_ns, now, PRESSURE_HANDSHAKE_NS);
+		pressure_extend(&meta.segments_ns, now, PRESSURE_HANDSHAKE_NS);
 	}
 }
 
@@ -98,13 +91,12 @@ static __always_inline bool pressure_watches_caps(__u32 service, __u64 now)
 	return row && row->caps_ns > now;
 }
 
-/* Whether segments of any service have to be looked at: a load or two where there never were. */
-static __always_inline bool pressure_anywhere(const struct fw_meta *state)
+/* Whether segments of any service have to be looked at: a load where there never were. */
+static __always_inline bool pressure_anywhere(void)
 {
-	const struct fw_pressure *any = &state->any;
-	__u64 latest = any->until_ns > any->caps_ns ? any->until_ns : any->caps_ns;
+	__u64 until = meta.segments_ns;
 
-	return unlikely(latest) && latest > bpf_ktime_get_coarse_ns();
+	return unlikely(until) && until > bpf_ktime_get_coarse_ns();
 }
 
 static __always_inline bool pressure_is_on(__u32 service, __u64 now)

@@ -14,6 +14,7 @@
 #ifndef FLOODWALL_RECORDS_H
 #define FLOODWALL_RECORDS_H
 
+#include <stdbool.h>
 #include "expect.h"
 #include "maps.h"
 #include "policy.h"
@@ -33,13 +34,20 @@ static __always_inline __u32 records_bit(__u64 network)
 }
 
 /* Of enum fw_record. */
-static __always_inline __u32 records_of(const struct fw_meta *state, __u64 network)
+static __always_inline __u32 records_of(__u64 network)
 {
 	__u32 bit = records_bit(network);
-	__u64 *word = records_word(state->records, bit);
+
+	__u64 *word = records_word(meta.records, bit);
 
 	return likely(word) ? *(volatile __u64 *)word >> bit % 64 & 3
 			    : FW_RECORD_BLOCKED | FW_RECORD_KNOWN;
+}
+
+/* Whether anybody of the network may be blocked. While nobody is anywhere that costs one load. */
+static __always_inline bool records_have_blocked(__u64 network)
+{
+	return unlikely(meta.blocked) && records_of(network) & FW_RECORD_BLOCKED;
 }
 
 /* Notes that the source is known. */

@@ -31,9 +31,9 @@ enum { SANITY_DHCP_SERVER = 67 };
 	 SANITY_FLAGS(PACKET_ACK | PACKET_URG))
 
 /* Of TCP. */
-static __always_inline enum fw_verdict sanity_tcp_flags(const struct packet *packet)
+static __always_inline bool sanity_tcp_flags_are_valid(const struct packet *packet)
 {
-	return likely(SANITY_TCP_FLAGS_VALID >> packet->tcp_flags & 1) ? FW_NONE : FW_TCP_FLAGS;
+	return likely(SANITY_TCP_FLAGS_VALID >> packet->tcp_flags & 1);
 }
 
 /* Of what has ports. */
@@ -47,11 +47,14 @@ static __always_inline enum fw_verdict sanity_land(const struct packet *packet)
 
 static __always_inline bool sanity_source_v4_answerable(const struct packet *packet)
 {
-	__u32 source = bpf_ntohl(packet->source.addr.word[3]);
+	const __be32 source = packet->source.addr.word[3];
+	const __u8 first = *(const __u8 *)&packet->source.addr.word[3];
 
-	if (unlikely(source >> 24 == 127 || source >> 28 == 0xe || source == 0xffffffff))
+	if (unlikely(first == 127))
 		return false;
-	if (likely(source != 0) || !packet_has_ports(packet))
+	if (unlikely(first >= 224))
+		return first >= 240 && source != 0xffffffff;
+	if (likely(first) || source || !packet_has_ports(packet))
 		return true;
 	return packet->destination.proto == IPPROTO_UDP &&
 	       packet->destination.port == bpf_htons(SANITY_DHCP_SERVER);
@@ -72,8 +75,8 @@ static __always_inline bool sanity_source_v6_answerable(const struct packet *pac
 
 static __always_inline enum fw_verdict sanity_source(const struct packet *packet)
 {
-	bool answerable = fw_addr_is_v4(&packet->source.addr) ? sanity_source_v4_answerable(packet)
-							      : sanity_source_v6_answerable(packet);
+	bool answerable = packet->is_v4 ? sanity_source_v4_answerable(packet)
+					: sanity_source_v6_answerable(packet);
 
 	return answerable ? FW_NONE : FW_MARTIAN;
 }

@@ -13,9 +13,7 @@
 
 static __always_inline __u32 secrets_index(void)
 {
-	struct fw_meta *state = policy_meta();
-
-	return state ? state->secret % FW_SECRETS : 0;
+	return meta.secret % FW_SECRETS;
 }
 
 static __always_inline struct fw_secret *secrets_current(void)

@@ -29,9 +29,7 @@ enum { TRACK_AF_INET = 2 };
 
 static __always_inline __u64 track_epoch(void)
 {
-	struct fw_meta *state = policy_meta();
-
-	return state ? state->epoch : 0;
+	return meta.epoch;
 }
 
 /*

@@ -72,9 +72,11 @@ struct bench_case {
 	__u32 population; /* of random sources */
 	bool rewritten;   /* by Floodwall: written anew for every packet, whoever gets it */
 	bool returns_cookie;
+	bool somebody_is_blocked;
 };
 
 static struct ours plain;     /* nobody is answered: the decision alone */
+static struct ours blocking;  /* the same, and two sources are on the block list */
 static struct ours answering; /* every newcomer is sent a cookie, and has to return it */
 static struct feed_bpf *feed;
 static int programs[SUBJECT_COUNT];
@@ -100,9 +102,10 @@ static void subjects_open(void)
 	lift_limits(&plain, OURS_OPEN);
 	ours_set(&plain, OURS_STRICT, FW_SET_SOURCE_SYN_RATE, 1);
 	ours_set(&plain, OURS_STRICT, FW_SET_SOURCE_SYN_BURST, 1);
-	ours_block(&plain, BLOCKED_4);
-	ours_block(&plain, BLOCKED_6);
 	ours_verify(&plain, &verified);
+	blocking = ours_load(FW_TIER_DROP);
+	ours_block(&blocking, BLOCKED_4);
+	ours_block(&blocking, BLOCKED_6);
 	answering = ours_load(FW_TIER_OWN);
 	ours_set(&answering, OURS_OPEN, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_ALWAYS);
 	lift_limits(&answering, OURS_OPEN);
@@ -124,7 +127,9 @@ static void subjects_open(void)
 /* The filter that the case is about. */
 static const struct ours *ours_for(const struct bench_case *c)
 {
-	return c->rewritten || c->returns_cookie ? &answering : &plain;
+	if (c->rewritten || c->returns_cookie)
+		return &answering;
+	return c->somebody_is_blocked ? &blocking : &plain;
 }
 
 /* What the subject must answer. */
@@ -239,10 +244,14 @@ static const struct bench_case cases[] = {
 	 .reason = FW_PASS_ESTABLISHED, .peers = FILTERS},
 	{"established_pass_v6", CLIENT_6, V6, .kind = FRAME_DATA, .action = XDP_PASS,
 	 .reason = FW_PASS_ESTABLISHED, .peers = FILTERS},
+	{"established_pass_blocking", CLIENT_4, V4, .kind = FRAME_DATA, .action = XDP_PASS,
+	 .reason = FW_PASS_ESTABLISHED, .peers = FILTERS, .somebody_is_blocked = true},
+	{"established_pass_blocking_v6", CLIENT_6, V6, .kind = FRAME_DATA, .action = XDP_PASS,
+	 .reason = FW_PASS_ESTABLISHED, .peers = FILTERS, .somebody_is_blocked = true},
 	{"blocked_drop_1", BLOCKED_4, V4, .kind = FRAME_DATA, .action = XDP_DROP,
-	 .reason = FW_BLOCKED, .peers = FILTERS},
+	 .reason = FW_BLOCKED, .peers = FILTERS, .somebody_is_blocked = true},
 	{"blocked_drop_1_v6", BLOCKED_6, V6, .kind = FRAME_DATA, .action = XDP_DROP,
-	 .reason = FW_BLOCKED, .peers = FILTERS},
+	 .reason = FW_BLOCKED, .peers = FILTERS, .somebody_is_blocked = true},
 	{"syn_pass_verified", VERIFIED_4, V4, .kind = FRAME_SYN, .action = XDP_PASS,
 	 .reason = FW_PASS_VERIFIED},
 	{"syn_single_source", FLOODER_4, SERVER_4, OURS_STRICT_PORT, .kind = FRAME_SYN,
@@ -299,7 +308,8 @@ static void list_load(const struct prefixes *list)
 	int err;
 
 	programs[LPM_TRIE] = peers_open_lpm(list);
-	err = prefixes_install(list, bpf_map__fd(plain.skeleton->maps.listing));
+	err = prefixes_install(list, bpf_map__fd(plain.skeleton->maps.listing),
+			       &plain.skeleton->data_meta->meta);
 	if (err)
 		fail("loading %zu prefixes: %s", list->count, strerror(-err));
 	for (__u32 i = 0; i < bpf_map__max_entries(feed->maps.pool); i++) {

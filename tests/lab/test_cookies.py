@@ -83,7 +83,8 @@ def turn_clock(lab, by):
         return lab.edge("bpftool", "-j", "map", verb, "pinned", f"/sys/fs/bpf/floodwall/{name}", "key", "hex",
                         index, 0, 0, 0, *rest).stdout
 
-    current = json.loads(bpftool("lookup", "meta", 0))["formatted"]["value"]["secret"]
+    meta = json.loads(bpftool("lookup", "meta", 0))["value"]
+    current = int(meta[48], 16)  # fw_meta.secret
     value = bytearray(int(byte, 16) for byte in json.loads(bpftool("lookup", "secrets", current))["value"])
     clock = int.from_bytes(value[16:24], "little", signed=True)  # fw_secret.clock_ns
     clock += by(time.monotonic_ns() + clock)

@@ -56,11 +56,19 @@ static struct image list_image(void)
 	return image;
 }
 
+/* NULL: no lists. */
+static void image_install(struct filter *filter, const struct image *image)
+{
+	assert_int_equal(
+		listing_install(filter_map(filter, "listing"), filter_meta(filter), image, NULL),
+		0);
+}
+
 static void list_install(struct filter *filter)
 {
 	struct image image = list_image();
 
-	assert_int_equal(listing_install(filter_map(filter, "listing"), &image, NULL), 0);
+	image_install(filter, &image);
 	image_free(&image);
 }
 
@@ -100,7 +108,7 @@ static void a_listed_source_is_dropped_and_counted(void **state)
 		assert_int_equal(list_packets(filter, 7), family == families ? 2 : 4);
 		assert_int_equal(list_packets(filter, 63), family == families ? 1 : 2);
 	}
-	assert_int_equal(listing_install(filter_map(filter, "listing"), NULL, NULL), 0);
+	image_install(filter, NULL);
 	for_each_family(family) expect(PASS_ESTABLISHED, family->client);
 }
 
@@ -341,13 +349,10 @@ static void replacing_leaves_no_moment_without(void **state)
 			list_add(i, FW_LIST_BLOCK, i ? family->client : family->prefix, LASTING);
 			image[i] = list_image();
 		}
-		assert_int_equal(listing_install(filter_map(filter, "listing"), &image[0], NULL),
-				 0);
+		image_install(filter, &image[0]);
 		assert_int_equal(pthread_create(&thread, NULL, send_packets, &traffic), 0);
 		for (int i = 0; i < 40; i++)
-			assert_int_equal(
-				listing_install(filter_map(filter, "listing"), &image[i % 2], NULL),
-				0);
+			image_install(filter, &image[i % 2]);
 		__atomic_store_n(&traffic.done, true, __ATOMIC_RELAXED);
 		pthread_join(thread, NULL);
 		listed += traffic.packets;

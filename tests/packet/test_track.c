@@ -34,11 +34,7 @@ struct tracker {
 
 static void set_epoch(struct tracker *tracker, uint64_t epoch)
 {
-	int fd = bpf_map__fd(tracker->skeleton->maps.meta);
-	struct fw_meta meta = {.epoch = epoch};
-	uint32_t zero = 0;
-
-	assert_int_equal(bpf_map_update_elem(fd, &zero, &meta, BPF_ANY), 0);
+	tracker->skeleton->data_meta->meta.epoch = epoch;
 }
 
 static void bind_service(struct tracker *tracker, const char *address)

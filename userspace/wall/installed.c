@@ -25,17 +25,12 @@ static int fill(int map, const struct image *image, struct error *error)
 	return 0;
 }
 
-int listing_install(int listing, const struct image *image, struct error *error)
+static int put(int listing, const struct image *image, struct error *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 	uint32_t slot = 0;
 	int map, result;
 
-	if (!image) {
-		if (bpf_map_delete_elem(listing, &slot) == 0 || errno == ENOENT)
-			return 0;
-		return error_set(error, -errno, "cannot empty the lists: %s", strerror(errno));
-	}
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "listing_image", sizeof(slot), FW_LINE_SIZE,
 			     image->count, &options);
 	if (map < 0)
@@ -47,6 +42,21 @@ int listing_install(int listing, const struct image *image, struct error *error)
 				   strerror(errno));
 	close(map);
 	return result;
+}
+
+int listing_install(int listing, struct fw_meta *meta, const struct image *image,
+		    struct error *error)
+{
+	uint32_t slot = 0;
+
+	if (image) {
+		__atomic_store_n(&meta->listing, 1, __ATOMIC_SEQ_CST);
+		return put(listing, image, error);
+	}
+	if (bpf_map_delete_elem(listing, &slot) < 0 && errno != ENOENT)
+		return error_set(error, -errno, "cannot empty the lists: %s", strerror(errno));
+	__atomic_store_n(&meta->listing, 0, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 /* The image in force. −ENOENT: there is none; −EAGAIN: it went just now. */

@@ -125,8 +125,9 @@ int wall_service_prune(struct wall *wall, uint32_t id, const struct fw_service_k
 int wall_service_claim(struct wall *wall, struct error *error);
 
 /* Notes that @what is on record about the network of @addr; the record is in its table already
- * (wall/records.c). */
-void wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_record what);
+ * (wall/records.c). 0, or −EIO: it counts for nothing yet. */
+int wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_record what,
+		      struct error *error);
 
 /* Starts tracking, or swaps the program of what tracks already (wall/track.c). */
 int wall_track(struct wall *wall, const char *cgroup, struct error *error);

@@ -38,9 +38,11 @@ void listing_read(const struct image *image, struct listing_source sources[FW_LI
 
 /*
  * With the kernel (wall/installed.c): puts the image into the map @listing, in one step; NULL
- * empties the map. −ENOMEM: the kernel has no memory for it.
+ * empties the map. @meta, the filter's, then says whether there is one. −ENOMEM: the kernel has no
+ * memory for it.
  */
-int listing_install(int listing, const struct image *image, struct error *error);
+int listing_install(int listing, struct fw_meta *meta, const struct image *image,
+		    struct error *error);
 /* Maps what is installed into memory; an image without lines if there is none. munmap() by
  * listing_unmap(). */
 int listing_map(int listing, struct image *image, struct error *error);

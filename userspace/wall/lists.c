@@ -59,7 +59,7 @@ int wall_list_add(struct wall *wall, enum wall_list list, const struct fw_prefix
 	if (result < 0)
 		return error_wrap(error, result, "%s", prefix_format(prefix, text));
 	if (map == MAP_BLOCK_HOSTS)
-		wall_records_note(wall, &prefix->addr, FW_RECORD_BLOCKED);
+		return wall_records_note(wall, &prefix->addr, FW_RECORD_BLOCKED, error);
 	return 0;
 }
 
@@ -117,8 +117,8 @@ static int each_of(struct wall *wall, enum wall_map map, bool expired,
 	for (size_t i = 0; i < snapshot.count && result == 0; i++) {
 		prefix = snapshot_prefix(&snapshot, map, i);
 		if (map == MAP_BLOCK_HOSTS) /* it may be of someone who wrote the map by hand */
-			wall_records_note(wall, &prefix.addr, FW_RECORD_BLOCKED);
-		if (is_expired(&snapshot.entries[i], now) != expired)
+			result = wall_records_note(wall, &prefix.addr, FW_RECORD_BLOCKED, error);
+		if (result < 0 || is_expired(&snapshot.entries[i], now) != expired)
 			continue;
 		snapshot.entries[i].note[FW_NOTE_SIZE - 1] = '\0';
 		result = each(context, &prefix, &snapshot.entries[i]);

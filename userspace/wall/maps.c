@@ -76,26 +76,41 @@ static int size_maps(struct filter_bpf *skeleton, const struct wall_sizes *sizes
 	return 0;
 }
 
+/* The name under which a map of maps.h is pinned. A variable's map bears its section's:
+ * ".data.meta". */
+static const char *pin_name(const struct bpf_map *map)
+{
+	const char *dot = strrchr(bpf_map__name(map), '.');
+
+	return dot ? dot + 1 : bpf_map__name(map);
+}
+
+/* −1: it is none of maps.h, as libbpf's own for a program's constants. */
+static int map_index(const struct bpf_map *map)
+{
+	for (int i = 0; i < MAP_COUNT; i++)
+		if (strcmp(wall_map_names[i], pin_name(map)) == 0)
+			return i;
+	return -1;
+}
+
 /* Pins each map of maps.h in @directory once it is loaded. −ENOTSUP: WALL_MAP_LIST lacks one. */
 static int name_pins(struct bpf_object *object, const char *directory, struct error *error)
 {
 	char path[128];
 	struct bpf_map *map;
-	int known = 0;
 
 	bpf_object__for_each_map(map, object)
 	{
-		if (bpf_map__is_internal(map))
+		if (map_index(map) < 0 && bpf_map__is_internal(map))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, bpf_map__name(map));
+		if (map_index(map) < 0)
+			return error_set(error, -ENOTSUP, "the wall does not know %s of maps.h",
+					 bpf_map__name(map));
+		snprintf(path, sizeof(path), "%s/%s", directory, pin_name(map));
 		bpf_map__set_pin_path(map, path);
-		for (int i = 0; i < MAP_COUNT; i++)
-			known += strcmp(wall_map_names[i], bpf_map__name(map)) == 0;
-		known--;
 	}
-	return known == 0
-		       ? 0
-		       : error_set(error, -ENOTSUP, "maps.h has maps that the wall does not know");
+	return 0;
 }
 
 static int fill_settings(int fd)
@@ -122,7 +137,7 @@ static int fill_maps(struct filter_bpf *skeleton, struct error *error)
 	if (getrandom(meta.seed, sizeof(meta.seed), 0) != sizeof(meta.seed))
 		return error_set(error, -EIO, "the kernel gives no random numbers");
 	if (fill_settings(bpf_map__fd(skeleton->maps.settings)) < 0 ||
-	    bpf_map_update_elem(bpf_map__fd(skeleton->maps.meta), &zero, &meta, BPF_ANY) < 0)
+	    bpf_map_update_elem(bpf_map__fd(skeleton->maps.data_meta), &zero, &meta, BPF_ANY) < 0)
 		return error_set(error, -errno, "cannot fill the new maps: %s", strerror(errno));
 	return 0;
 }
@@ -194,13 +209,16 @@ int wall_maps_make(const struct wall_sizes *sizes, struct error *error)
 int wall_maps_reuse(struct wall *wall, struct bpf_object *object)
 {
 	struct bpf_map *map;
-	int result = 0;
+	int index, result;
 
-	for (int i = 0; i < MAP_COUNT && result == 0; i++) {
-		map = bpf_object__find_map_by_name(object, wall_map_names[i]);
-		result = map ? bpf_map__reuse_fd(map, wall->maps[i].fd) : -ENOENT;
+	bpf_object__for_each_map(map, object)
+	{
+		index = map_index(map);
+		result = index < 0 ? 0 : bpf_map__reuse_fd(map, wall->maps[index].fd);
+		if (result < 0)
+			return result;
 	}
-	return result;
+	return 0;
 }
 
 void *wall_map_writable(struct wall *wall, enum wall_map map, struct error *error)

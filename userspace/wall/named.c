@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "base/clock.h"
 #include "wall/internal.h"
 #include "wall/listing.h"
@@ -37,21 +38,34 @@ static struct listing_source *lists_find(struct lists *lists, const char *name)
 	return NULL;
 }
 
+/* NULL: there are no lists any more. */
+static int lists_install(struct wall *wall, const struct image *image, struct error *error)
+{
+	struct fw_meta *meta = wall_map_writable(wall, MAP_META, error);
+	int result;
+
+	if (!meta)
+		return -EIO;
+	result = listing_install(wall->maps[MAP_LISTING].fd, meta, image, error);
+	munmap(meta, wall->maps[MAP_META].size);
+	return result;
+}
+
 /* Puts the sources in force. */
 static int lists_commit(struct wall *wall, const struct lists *lists, struct error *error)
 {
-	int listing = wall->maps[MAP_LISTING].fd, result;
 	struct image image;
 	size_t count = 0;
+	int result;
 
 	for (size_t i = 0; i < FW_LISTS_MAX; i++)
 		count += lists->sources[i].row.name[0] != '\0';
 	if (count == 0)
-		return listing_install(listing, NULL, error);
+		return lists_install(wall, NULL, error);
 	result = listing_compile(lists->sources, clock_now_ns() / CLOCK_SEC, &image, error);
 	if (result < 0)
 		return result;
-	result = listing_install(listing, &image, error);
+	result = lists_install(wall, &image, error);
 	image_free(&image);
 	return result;
 }

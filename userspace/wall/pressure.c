@@ -32,11 +32,16 @@ int wall_pressure_raise(struct wall *wall, uint32_t service, uint64_t now_ns, st
 {
 	uint64_t hold_ns = wall_setting(wall, service, FW_SET_CHALLENGE_HOLD) * CLOCK_MS;
 	struct fw_pressure *rows = wall_map_writable(wall, MAP_PRESSURE, error);
+	struct fw_meta *meta;
 
 	if (!rows)
-		return -errno;
+		return -EIO;
 	extend(&rows[service].until_ns, now_ns + hold_ns);
-	extend(&rows[FW_HOST_SERVICE].until_ns, now_ns + hold_ns);
 	munmap(rows, wall->maps[MAP_PRESSURE].size);
+	meta = wall_map_writable(wall, MAP_META, error);
+	if (!meta)
+		return -EIO;
+	extend(&meta->segments_ns, now_ns + hold_ns);
+	munmap(meta, wall->maps[MAP_META].size);
 	return 0;
 }

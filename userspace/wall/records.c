@@ -7,6 +7,7 @@
  * writes a record notes it in both halves afterwards, so it is either in the tables when they are
  * read, or noted after the half was emptied.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,21 @@ static void note(struct wall *wall, uint32_t half, const struct fw_addr *addr, e
 		__atomic_fetch_or(word, noted, __ATOMIC_SEQ_CST);
 }
 
-void wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_record what)
+int wall_records_note(struct wall *wall, const struct fw_addr *addr, enum fw_record what,
+		      struct error *error)
 {
+	struct fw_meta *meta;
+
 	note(wall, 0, addr, what);
 	note(wall, 1, addr, what);
+	if (!(what & FW_RECORD_BLOCKED) || wall->meta->blocked)
+		return 0;
+	meta = wall_map_writable(wall, MAP_META, error);
+	if (!meta)
+		return -EIO;
+	__atomic_store_n(&meta->blocked, 1, __ATOMIC_SEQ_CST);
+	munmap(meta, wall->maps[MAP_META].size);
+	return 0;
 }
 
 uint32_t wall_records_of(struct wall *wall, const struct fw_addr *addr)
@@ -94,31 +106,48 @@ static int note_everything(struct wall *wall, uint32_t half, struct error *error
 	return result;
 }
 
-static int renew(struct wall *wall, struct error *error)
+static int renew(struct wall *wall, struct fw_meta *meta, struct error *error)
 {
-	struct fw_meta *meta = wall_map_writable(wall, MAP_META, error);
-	uint32_t half;
+	uint32_t half = (meta->records & 1) ^ 1;
 	int result;
 
-	if (!meta)
-		return -EIO;
-	half = (meta->records & 1) ^ 1;
 	for (uint32_t i = 0; i < WORDS; i++)
 		__atomic_store_n(&wall->records[fw_record_word(half, i * 64)], 0, __ATOMIC_SEQ_CST);
 	result = note_everything(wall, half, error);
 	if (result == 0)
 		__atomic_store_n(&meta->records, half, __ATOMIC_SEQ_CST);
-	munmap(meta, wall->maps[MAP_META].size);
 	return result;
+}
+
+static uint64_t somebody_is_blocked(const struct wall *wall)
+{
+	struct fw_addr first;
+
+	return bpf_map_get_next_key(wall->maps[MAP_BLOCK_HOSTS].fd, NULL, &first) == 0;
+}
+
+/* Who blocks somebody meanwhile says so afterwards, or is in the table at the second look. */
+static void review_blocked(const struct wall *wall, struct fw_meta *meta)
+{
+	if (!meta->blocked || somebody_is_blocked(wall))
+		return;
+	__atomic_store_n(&meta->blocked, 0, __ATOMIC_SEQ_CST);
+	if (somebody_is_blocked(wall))
+		__atomic_store_n(&meta->blocked, 1, __ATOMIC_SEQ_CST);
 }
 
 int wall_records_tidy(struct wall *wall, unsigned int share, struct error *error)
 {
+	struct fw_meta *meta = wall_map_writable(wall, MAP_META, error);
 	int result = 0;
 
+	if (!meta)
+		return -EIO;
 	wall_lock(wall);
-	if (count_bits(wall, wall->meta->records) > (1u << FW_RECORD_BITS) / share)
-		result = renew(wall, error) < 0 ? -EIO : 1;
+	if (count_bits(wall, meta->records) > (1u << FW_RECORD_BITS) / share)
+		result = renew(wall, meta, error) < 0 ? -EIO : 1;
+	review_blocked(wall, meta);
 	wall_unlock(wall);
+	munmap(meta, wall->maps[MAP_META].size);
 	return result;
 }

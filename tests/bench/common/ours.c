@@ -61,18 +61,18 @@ struct ours ours_load(enum fw_tier tier)
 				   .window_scale = 7,
 				   .offers = FW_OFFER_WINDOW_SCALE | FW_OFFER_SACK |
 					     FW_OFFER_TIMESTAMPS | FW_OFFER_ECN};
-	struct fw_meta meta = {.seed = {0x5eed0001, 0x5eed0002}, .epoch = 1};
+	const __u64 seed[2] = {0x5eed0001, 0x5eed0002};
 	struct ours ours = {.skeleton = filter_bpf__open()};
 	__u32 zero = 0;
 
 	if (!ours.skeleton)
 		fail("opening the filter: %s", strerror(errno));
-	memcpy((void *)ours.skeleton->rodata->fw_seed, meta.seed, sizeof(meta.seed));
+	memcpy((void *)ours.skeleton->rodata->fw_seed, seed, sizeof(seed));
 	ours.skeleton->rodata->fw_tier = tier;
 	if (filter_bpf__load(ours.skeleton))
 		fail("the kernel refused the filter: %s", strerror(errno));
 	ours.program = measure_program(ours.skeleton->progs.floodwall_filter);
-	measure_put(ours.skeleton->maps.meta, &zero, &meta);
+	ours.skeleton->data_meta->meta.epoch = 1;
 	measure_put(ours.skeleton->maps.secrets, &zero, &secret);
 	add_service(&ours, FW_HOST_SERVICE, "host", 0);
 	add_service(&ours, OURS_OPEN, "open", OURS_OPEN_PORT);
@@ -91,6 +91,7 @@ static void note(const struct ours *ours, const struct fw_addr *addr, enum fw_re
 	bpf_map_lookup_elem(bpf_map__fd(ours->skeleton->maps.records), &word, &bits);
 	bits |= (__u64)what << bit % 64;
 	measure_put(ours->skeleton->maps.records, &word, &bits);
+	ours->skeleton->data_meta->meta.blocked |= what == FW_RECORD_BLOCKED;
 }
 
 void ours_block(const struct ours *ours, const char *source)

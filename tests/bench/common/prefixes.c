@@ -77,7 +77,7 @@ struct fw_addr prefixes_draw(const struct prefixes *prefixes)
 	return entry.addr;
 }
 
-int prefixes_install(const struct prefixes *prefixes, int listing_map)
+int prefixes_install(const struct prefixes *prefixes, int listing_map, struct fw_meta *meta)
 {
 	struct listing_source sources[FW_LISTS_MAX] = {
 		{.row = {.name = "bench", .action = FW_LIST_BLOCK},
@@ -88,7 +88,7 @@ int prefixes_install(const struct prefixes *prefixes, int listing_map)
 
 	if (result < 0)
 		return result;
-	result = listing_install(listing_map, &image, NULL);
+	result = listing_install(listing_map, meta, &image, NULL);
 	image_free(&image);
 	return result;
 }

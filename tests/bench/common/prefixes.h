@@ -24,7 +24,7 @@ void prefixes_free(struct prefixes *prefixes);
 struct fw_addr prefixes_draw(const struct prefixes *prefixes);
 
 /* Puts them in force, compiled, as a list that blocks. 0 or −errno. */
-int prefixes_install(const struct prefixes *prefixes, int listing_map);
+int prefixes_install(const struct prefixes *prefixes, int listing_map, struct fw_meta *meta);
 /* Adds them to a trie whose keys are length and address. 0 or −errno. */
 int prefixes_fill_trie(const struct prefixes *prefixes, int trie_map);
 

@@ -75,13 +75,9 @@ static void age_services(struct filter *filter, int64_t ns)
 	int rows = filter_map(filter, "pressure"), strains = filter_map(filter, "strains");
 	struct fw_strain strain;
 	struct fw_pressure row;
-	struct fw_meta meta;
-	uint32_t zero = 0;
+	struct fw_meta *meta = filter_meta(filter);
 
-	age_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
-	age_row(&meta.any, ns);
-	age_require(bpf_map_update_elem(filter_map(filter, "meta"), &zero, &meta, BPF_ANY) == 0,
-		    "meta");
+	meta->segments_ns = age_word(meta->segments_ns, ns);
 	for (uint32_t service = 0; service < FILTER_SERVICES; service++) {
 		age_require(bpf_map_lookup_elem(rows, &service, &row) == 0, "pressure");
 		age_row(&row, ns);

@@ -113,6 +113,11 @@ int filter_map(struct filter *filter, const char *name)
 	return fd;
 }
 
+struct fw_meta *filter_meta(struct filter *filter)
+{
+	return &filter->skeleton->data_meta->meta;
+}
+
 struct fw_addr filter_address(const char *text)
 {
 	struct fw_addr addr;
@@ -300,6 +305,7 @@ void filter_record(struct filter *filter, const struct fw_addr *addr, enum fw_re
 	bpf_map_lookup_elem(filter_map(filter, "records"), &word, &bits);
 	bits |= (uint64_t)what << bit % 64;
 	filter_write(filter, "records", &word, &bits);
+	filter_meta(filter)->blocked |= what == FW_RECORD_BLOCKED;
 }
 
 /* --- policy ---------------------------------------------------------------------------------- */
@@ -437,12 +443,7 @@ void filter_set_secret(struct filter *filter, uint32_t index, const struct fw_se
 
 void filter_use_secret(struct filter *filter, uint32_t index)
 {
-	struct fw_meta meta;
-	uint32_t zero = 0;
-
-	filter_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
-	meta.secret = index;
-	filter_write(filter, "meta", &zero, &meta);
+	filter_meta(filter)->secret = index;
 }
 
 /* --- proofs ---------------------------------------------------------------------------------- */
@@ -468,11 +469,7 @@ void filter_forget_proofs(struct filter *filter)
 
 uint64_t filter_events(struct filter *filter)
 {
-	struct fw_meta meta;
-	uint32_t zero = 0;
-
-	filter_require(bpf_map_lookup_elem(filter_map(filter, "meta"), &zero, &meta) == 0, "meta");
-	return meta.events;
+	return filter_meta(filter)->events;
 }
 
 bool filter_event(struct filter *filter, uint64_t sequence, struct fw_event *event)

@@ -120,5 +120,7 @@ uint64_t filter_now(void); /* CLOCK_MONOTONIC */
 
 struct fw_addr filter_address(const char *text);
 int filter_map(struct filter *filter, const char *name); /* descriptor */
+/* What its programs and user space tell each other, in memory that both see. */
+struct fw_meta *filter_meta(struct filter *filter);
 
 #endif

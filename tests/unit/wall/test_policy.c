@@ -243,9 +243,23 @@ static void a_file_that_cannot_be_applied_changes_nothing(void **state)
 	assert_int_not_equal(wall_setting(wall, 0, FW_SET_HOST_EVENTS_PER_SECOND), 77);
 }
 
+/* The filter looks at no segment while this says that there is no need. */
+static void raised_pressure_reaches_segments(void **state)
+{
+	struct wall *wall = wall_of(state);
+	uint64_t left_ns, now_ns = 1000 * 1000000000ULL;
+
+	assert_int_equal(wall->meta->segments_ns, 0);
+	must(wall_pressure_raise(wall, 1, now_ns, &error));
+	assert_true(wall_pressure(wall, 1, now_ns, &left_ns));
+	assert_int_equal(wall->meta->segments_ns, now_ns + left_ns);
+	assert_false(wall_pressure(wall, 2, now_ns, &left_ns));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WALL_TEST(raised_pressure_reaches_segments),
 		WALL_TEST(hosts_and_prefixes_are_one_list),
 		WALL_TEST(what_has_expired_is_absent_and_then_gone),
 		WALL_TEST(a_full_list_says_how_large_it_is),

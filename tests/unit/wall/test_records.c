@@ -77,6 +77,23 @@ static void tidying_keeps_what_is_in_the_tables_and_forgets_the_rest(void **stat
 	assert_int_equal(wall_records_of(wall, &kept.addr), FW_RECORD_BLOCKED);
 }
 
+/* While nobody is blocked the filter does not even look at the notes. */
+static void whether_anybody_is_blocked_is_noted_too(void **state)
+{
+	struct wall *wall = wall_of(state);
+	struct fw_prefix host = prefix("192.0.2.1");
+
+	assert_int_equal(wall->meta->blocked, 0);
+	must(wall_list_add(wall, WALL_BLOCK, &host, 0, NULL, FW_NONE, &error));
+	assert_int_equal(wall->meta->blocked, 1);
+	assert_int_equal(wall_records_tidy(wall, 2, &error), 0);
+	assert_int_equal(wall->meta->blocked, 1);
+	must(wall_list_remove(wall, WALL_BLOCK, &host, &error));
+	assert_int_equal(wall->meta->blocked, 1);
+	assert_int_equal(wall_records_tidy(wall, 2, &error), 0);
+	assert_int_equal(wall->meta->blocked, 0);
+}
+
 /* What decides who shares a cell, a bucket or a bit. */
 static void every_new_set_of_maps_has_a_key_of_its_own(void **state)
 {
@@ -97,6 +114,7 @@ int main(void)
 		WALL_TEST(a_blocked_address_is_noted),
 		WALL_TEST(an_address_blocked_by_hand_is_noted_when_the_list_is_read),
 		WALL_TEST(tidying_keeps_what_is_in_the_tables_and_forgets_the_rest),
+		WALL_TEST(whether_anybody_is_blocked_is_noted_too),
 		WALL_TEST(every_new_set_of_maps_has_a_key_of_its_own),
 	};
 
