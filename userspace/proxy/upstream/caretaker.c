@@ -70,12 +70,15 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 static uint64_t next_lookup_ns(const struct name *name, uint64_t ttl_ms)
 {
 	const struct config_resolver *config = name->resolve.config;
-	uint64_t least_ns = config->min_ttl_ms * CLOCK_MS, wait_ns;
+	uint64_t least_ns = config->min_ttl_ms * CLOCK_MS, most_ns = config->max_ttl_ms * CLOCK_MS;
+	uint64_t wait_ns;
 
 	if (!name->failures)
 		return clamp(ttl_ms, config->min_ttl_ms, config->max_ttl_ms) * CLOCK_MS;
 	wait_ns = least_ns << (name->failures < 16 ? name->failures - 1 : 15);
-	return clamp(wait_ns, least_ns, least_ns > RETRY_MAX_NS ? least_ns : RETRY_MAX_NS);
+	if (most_ns > RETRY_MAX_NS && least_ns < RETRY_MAX_NS)
+		most_ns = RETRY_MAX_NS;
+	return clamp(wait_ns, least_ns, most_ns);
 }
 
 static const char *upstream_of(const struct name *name)

@@ -93,6 +93,9 @@ static void handle_socket(struct source *source, uint32_t events)
 		return;
 	ares_process_fd(resolve->channel, events & ~(uint32_t)EPOLLOUT ? fd : ARES_SOCKET_BAD,
 			events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
+	/* It reads what it needs, not all there is, and wants to hear of the rest. */
+	if (source->fd == fd)
+		loop_rewatch(resolve->loop, source, own->events);
 	go_on(resolve);
 }
 
@@ -124,11 +127,14 @@ static void watch(void *context, ares_socket_t fd, int readable, int writable)
 		if (own->source.fd == fd)
 			loop_unwatch(resolve->loop, &own->source);
 		own->source.fd = -1;
-	} else if (own->source.fd == fd) {
-		loop_rewatch(resolve->loop, &own->source, events_of(readable, writable));
+		return;
+	}
+	own->events = events_of(readable, writable);
+	if (own->source.fd == fd) {
+		loop_rewatch(resolve->loop, &own->source, own->events);
 	} else {
 		own->source.fd = fd;
-		if (loop_watch(resolve->loop, &own->source, events_of(readable, writable)) < 0)
+		if (loop_watch(resolve->loop, &own->source, own->events) < 0)
 			own->source.fd = -1;
 	}
 }

@@ -16,7 +16,7 @@
 #include "proxy/loop/loop.h"
 
 enum {
-	RESOLVE_ADDRESSES_MAX = 64,
+	RESOLVE_ADDRESSES_MAX = 256,
 	RESOLVE_SOCKETS_MAX = 16, /* of one question: one and one with TCP for each resolver */
 };
 
@@ -31,6 +31,7 @@ struct resolve_answer {
 struct resolve_socket {
 	struct source source;
 	struct resolve *resolve;
+	uint32_t events; /* that c-ares waits for */
 };
 
 /* A question, one at a time. */
