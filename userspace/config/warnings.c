@@ -132,6 +132,28 @@ static void warn_routes(struct warnings *warnings, const struct config *config)
 	}
 }
 
+static void warn_servers(struct warnings *warnings, const struct config *config)
+{
+	size_t servers = 0;
+
+	for (size_t i = 0; i < config->upstream_count; i++) {
+		const struct config_upstream *upstream = &config->upstreams[i];
+
+		servers += upstream->server_count;
+		if (upstream->health.check != CHECK_NONE &&
+		    upstream->health.timeout_ms > upstream->health.interval_ms)
+			warn(warnings,
+			     "upstream %s: health.timeout is longer than health.interval: checks "
+			     "come less often than that",
+			     upstream->name);
+	}
+	if (servers > FW_SERVERS_MAX)
+		warn(warnings,
+		     "upstreams: of %zu servers, each address that a name may have included, the "
+		     "first %d are shown (floodwall upstreams, /metrics)",
+		     servers, FW_SERVERS_MAX);
+}
+
 /* The filter sees who sends packets, and knows of nobody whom he sends them for. */
 static void warn_balancers(struct warnings *warnings, const struct config *config)
 {
@@ -210,6 +232,7 @@ int config_warnings(const struct config *config, struct error *text)
 	warn_descriptors(&warnings, config);
 	warn_listeners(&warnings, config);
 	warn_routes(&warnings, config);
+	warn_servers(&warnings, config);
 	warn_balancers(&warnings, config);
 	warn_upstreams(&warnings, config);
 	warn_host(&warnings, config);
