@@ -62,7 +62,7 @@ int child_start(struct child *child, int (*run)(void *context, int control), voi
 
 	child->started_ns = now_ns;
 	child->retry_ns = child->deadline_ns = child->asked_ns = 0;
-	child->ready = false;
+	child->ready = child->killed = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0)
 		pid = fork();
 	if (pid == 0) {
@@ -161,8 +161,10 @@ bool child_is_late(const struct child *child, uint64_t now_ns)
 
 void child_kill(struct child *child)
 {
-	if (child->pid)
-		kill(child->pid, SIGKILL);
+	if (!child->pid)
+		return;
+	kill(child->pid, SIGKILL);
+	child->killed = true;
 }
 
 void child_end(struct child *child, uint64_t now_ns)
@@ -191,20 +193,21 @@ static void describe_end(const struct child *child, int status)
 bool child_ended(struct child *child, int status, uint64_t now_ns)
 {
 	bool dismissed = child->deadline_ns != 0;
+	bool crashed = !dismissed || (WIFSIGNALED(status) && !child->killed);
 
-	if (!dismissed) {
+	if (crashed)
 		describe_end(child, status);
-		schedule_retry(child, now_ns);
-	} else {
+	else
 		log_debug("%s: process %d left", child->name, (int)child->pid);
-	}
+	if (!dismissed)
+		schedule_retry(child, now_ns);
 	if (child->control >= 0)
 		close(child->control);
 	child->control = -1;
 	child->pid = 0;
 	child->ready = false;
 	child->deadline_ns = child->asked_ns = 0;
-	return !dismissed;
+	return crashed;
 }
 
 uint64_t child_wait(const struct child *child, uint64_t now_ns, uint64_t most)

@@ -19,6 +19,7 @@ struct child {
 	pid_t pid;            /* 0: does not run */
 	int control;          /* our end of the pair; −1: none */
 	bool ready;           /* has said that it serves */
+	bool killed;          /* by us */
 	uint64_t started_ns;  /* the newest start */
 	uint64_t asked_ns;    /* of the ping that it has not answered; 0: none */
 	uint64_t heard_ns;    /* its newest answer, or start */
@@ -53,8 +54,8 @@ bool child_is_late(const struct child *child, uint64_t now_ns);
 void child_kill(struct child *child);
 /* Kills it, and returns when it is gone. */
 void child_end(struct child *child, uint64_t now_ns);
-/* It ended with @status (waitpid(2)): says so and, unless it was dismissed, schedules a restart.
- * Returns whether it crashed. */
+/* It ended with @status (waitpid(2)): unless it was dismissed, schedules a restart. Returns whether
+ * it crashed, and says so. */
 bool child_ended(struct child *child, int status, uint64_t now_ns);
 /* Nanoseconds until it needs attention (retry, deadline), at most @most. */
 uint64_t child_wait(const struct child *child, uint64_t now_ns, uint64_t most);

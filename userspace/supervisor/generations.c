@@ -30,7 +30,7 @@ static void clear_gauges(struct supervisor *supervisor, struct row_range rows)
 					board[fw_board_metric(worker, service, metric)] = 0;
 }
 
-static bool has_gauges(struct supervisor *supervisor, uint32_t worker)
+static bool has_connections(struct supervisor *supervisor, uint32_t worker)
 {
 	volatile uint64_t *board = wall_board(supervisor->held->wall);
 
@@ -45,7 +45,7 @@ void generations_clear_board(struct supervisor *supervisor, uint64_t now_ns)
 	struct generations *proxies = &supervisor->proxies;
 
 	for (uint32_t worker = 0; worker < FW_WORKERS_MAX; worker++)
-		if (has_gauges(supervisor, worker))
+		if (has_connections(supervisor, worker))
 			proxies->orphans.taken |= 1ULL << worker;
 	proxies->rows = proxies->orphans;
 	proxies->orphans_until_ns =
@@ -203,7 +203,8 @@ bool generations_reap(struct supervisor *supervisor, pid_t pid, int status, uint
 	for (size_t i = 0; i < proxies->draining_count; i++) {
 		if (proxies->draining[i].child.pid != pid)
 			continue;
-		child_ended(&proxies->draining[i].child, status, now_ns);
+		if (child_ended(&proxies->draining[i].child, status, now_ns))
+			atomic_fetch_add(&supervisor->roster->process[ROSTER_PROXY].crashes, 1);
 		remove_draining(supervisor, i);
 		return true;
 	}

@@ -158,12 +158,13 @@ static void adopt_counters(struct roster *roster, const struct handover *before)
 /* The children of the supervisor before this one, which are this one's now. */
 static void adopt(struct supervisor *supervisor, struct handover *before)
 {
-	const struct generations *proxies = &before->proxies;
+	struct generations *proxies = &before->proxies;
 
 	adopt_counters(supervisor->roster, before);
 	supervisor->proxies.newest = proxies->newest;
 	for (size_t i = 0; i < proxies->draining_count; i++)
-		generations_adopt(supervisor, &proxies->draining[i], false);
+		if (!generations_adopt(supervisor, &proxies->draining[i], false))
+			child_end(&proxies->draining[i].child, clock_now_ns());
 	if (proxies->serving.rows.count)
 		generations_adopt(supervisor, &proxies->serving, true);
 	supervisor->warden = before->warden;

@@ -172,6 +172,23 @@ static void test_a_child_that_does_not_come_up_is_noticed(void **state)
 	assert_int_equal(child.retry_ns, 0); /* it was our wish */
 }
 
+static void test_who_crashes_while_he_drains_has_crashed(void **state)
+{
+	struct child child = CHILD_INIT("test");
+
+	(void)state;
+	assert_int_equal(child_start(&child, say_nothing, NULL, CLOCK_SEC), 0);
+	child_dismiss(&child, ORDER_DRAIN, 1000, 5 * CLOCK_SEC);
+	kill(child.pid, SIGKILL); /* by somebody else: the kernel, for want of memory */
+	assert_true(child_ended(&child, wait_for_end(&child), 2 * CLOCK_SEC));
+	assert_int_equal(child.retry_ns, 0);
+	/* Being killed for taking too long is something else. */
+	assert_int_equal(child_start(&child, say_nothing, NULL, CLOCK_SEC), 0);
+	child_dismiss(&child, ORDER_DRAIN, 1000, 5 * CLOCK_SEC);
+	child_kill(&child);
+	assert_false(child_ended(&child, wait_for_end(&child), 5 * CLOCK_SEC));
+}
+
 static void test_a_deadline_only_comes_nearer(void **state)
 {
 	struct child child = CHILD_INIT("test");
@@ -196,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_a_killed_child_counts_as_crashed),
 		cmocka_unit_test(test_a_child_that_serves_says_so_and_answers),
 		cmocka_unit_test(test_a_child_that_does_not_come_up_is_noticed),
+		cmocka_unit_test(test_who_crashes_while_he_drains_has_crashed),
 		cmocka_unit_test(test_a_deadline_only_comes_nearer),
 	};
 
