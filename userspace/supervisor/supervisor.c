@@ -172,23 +172,26 @@ static void adopt(struct supervisor *supervisor, struct handover *before)
 	supervisor->asker = before->asker;
 }
 
-/* After this there is no way back. */
-static int take_over(struct supervisor *supervisor, struct handover *before, struct error *error)
+/* Serves with what is held: by a generation of its own, or, if the new program has given it back,
+ * by the one that served all the while. After this there is no way back. */
+static int take_over(struct supervisor *supervisor, const struct handover *before,
+		     struct error *error)
 {
+	struct holdings *held = supervisor->held;
 	struct reload_outcome outcome = {.binary = before != NULL};
-	int result = 0;
+	bool refused = before && before->refused;
+	int result = refused ? 0 : generations_replace(supervisor, held, error);
 
-	if (before && before->refused)
-		error_set(&outcome.error, 0, "%s", before->refused);
-	else
-		result = generations_replace(supervisor, supervisor->held, error);
 	if (result < 0)
 		return result;
 	handover_forget();
-	activation_close_unused(&supervisor->held->received, &supervisor->held->sockets);
-	if (before && !before->refused) {
-		atomic_fetch_add(&supervisor->roster->reloads, 1);
+	activation_close_unused(&held->received, &held->sockets);
+	if (refused) {
+		error_set(&outcome.error, 0, "%s", before->refused);
+		atomic_fetch_add(&supervisor->roster->reloads_refused, 1);
+	} else if (before) {
 		reload_note_taken(supervisor, &outcome);
+		atomic_fetch_add(&supervisor->roster->reloads, 1);
 	}
 	child_end(&supervisor->warden, clock_now_ns());
 	role_start_warden(supervisor, clock_now_ns());
