@@ -72,16 +72,14 @@ static void trace_request(const struct exchange *exchange, const char *data,
 static void rewrite(const struct config_route *route, struct http_slice path,
 		    struct http_forward *forward)
 {
-	uint32_t prefix = (uint32_t)strlen(route->prefix);
-
 	if (*path.at != '/')
 		return;
 	forward->lead = (struct http_slice){route->rewrite, (uint32_t)strlen(route->rewrite)};
-	forward->cut = prefix;
-	/* Both have the slash between them. */
-	if (prefix < path.length && path.at[prefix] == '/' &&
-	    route->rewrite[forward->lead.length - 1] == '/')
-		forward->lead.length--;
+	forward->cut = (uint32_t)strlen(route->prefix);
+	/* One slash between them, or a server might take what follows two for a host. */
+	if (route->rewrite[forward->lead.length - 1] == '/')
+		while (forward->cut < path.length && path.at[forward->cut] == '/')
+			forward->cut++;
 }
 
 static void apply_route(struct exchange *exchange, const char *data, struct http_forward *forward,
