@@ -146,6 +146,75 @@ static void request_upgrades(void **state)
 		 &plain, "GET / HTTP/1.1\r\nHost: a\r\n" TAIL "\r\n");
 }
 
+#define ALL                                                                                        \
+	(HTTP_KIND(HTTP_X_FORWARDED_FOR) | HTTP_KIND(HTTP_X_FORWARDED_PROTO) |                     \
+	 HTTP_KIND(HTTP_X_FORWARDED_HOST) | HTTP_KIND(HTTP_FORWARDED) |                            \
+	 HTTP_KIND(HTTP_X_REQUEST_ID) | HTTP_KIND(HTTP_TRACEPARENT))
+
+#define CLAIMS                                                                                     \
+	"X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: x\r\n"          \
+	"Forwarded: for=1.1.1.1\r\nForwarded: for=2.2.2.2\r\nX-Request-Id: theirs\r\n"             \
+	"traceparent: theirs\r\ntracestate: s\r\n"
+
+/* What the client claims passes, goes, is replaced, is continued. */
+static void request_policies(void **state)
+{
+	struct http_forward forward = {
+		.address = {"2001:db8::1", 11},
+		.request_id = {"id", 2},
+		.traceparent = {"trace", 5},
+	};
+
+	(void)state;
+	forwards("GET / HTTP/1.1\r\nHost: a\r\n" CLAIMS "\r\n", &forward,
+		 "GET / HTTP/1.1\r\nHost: a\r\n" CLAIMS "\r\n");
+	forward.policy.drop = ALL | HTTP_KIND(HTTP_TRACESTATE);
+	forwards("GET / HTTP/1.1\r\nHost: a\r\n" CLAIMS "\r\n", &forward,
+		 "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	forward.policy.say = ALL;
+	forwards("GET / HTTP/1.1\r\nHost: a:8\r\n" CLAIMS "\r\n", &forward,
+		 "GET / HTTP/1.1\r\nHost: a:8\r\nX-Forwarded-For: 2001:db8::1\r\n"
+		 "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a:8\r\n"
+		 "Forwarded: for=\"[2001:db8::1]\";host=\"a:8\";proto=http\r\nX-Request-Id: id\r\n"
+		 "traceparent: trace\r\n\r\n");
+	forward.policy.keep = ALL;
+	forward.address = (struct http_slice){"192.0.2.1", 9};
+	forwards("GET / HTTP/1.1\r\nHost: a\r\n" CLAIMS "\r\n", &forward,
+		 "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: "
+		 "x\r\nX-Forwarded-For: 1.1.1.1, 192.0.2.1\r\n"
+		 "Forwarded: for=1.1.1.1, for=2.2.2.2, for=192.0.2.1;host=\"a\";proto=http\r\n"
+		 "X-Request-Id: id\r\ntraceparent: trace\r\n\r\n");
+	/* Said twice it is not said. */
+	forward.policy.say = forward.policy.drop = HTTP_KIND(HTTP_X_FORWARDED_PROTO);
+	forwards("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: a\r\nX-Forwarded-Proto: "
+		 "b\r\n\r\n",
+		 &forward, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n");
+}
+
+static void request_routes(void **state)
+{
+	static const struct http_slice names[] = {{"cookie", 6}, {"x-b", 3}};
+	static const char text[] =
+		"GET /api/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nCookie: c\r\nx-B: 2\r\n\r\n";
+	const struct http_forward forward = {
+		.lead = {"/v2", 3}, .cut = 4, .lines = {"X-C: 3\r\n", 8}};
+	int length;
+
+	(void)state;
+	forwards("GET /api/x?q HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: "
+		 "upgrade\r\n\r\n",
+		 &forward,
+		 "GET /v2/x?q HTTP/1.1\r\nHost: a\r\nX-C: 3\r\nConnection: upgrade\r\n"
+		 "Upgrade: websocket\r\n\r\n");
+	http_request_init(&request);
+	assert_true(http_request_parse(&request, text, strlen(text), &row_limits) > 0);
+	http_head_drop(&request.head, text, names, 2);
+	length = http_request_write(out, sizeof(out), &request, text, &forward);
+	assert_true(length > 0);
+	out[length] = 0;
+	assert_string_equal(out, "GET /v2/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-C: 3\r\n\r\n");
+}
+
 static void responses(void **state)
 {
 	(void)state;
@@ -286,7 +355,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(excesses),         cmocka_unit_test(requests),
 		cmocka_unit_test(request_hops),     cmocka_unit_test(request_bodies),
-		cmocka_unit_test(request_upgrades), cmocka_unit_test(responses),
+		cmocka_unit_test(request_upgrades), cmocka_unit_test(request_policies),
+		cmocka_unit_test(request_routes),   cmocka_unit_test(responses),
 		cmocka_unit_test(response_fields),  cmocka_unit_test(errors),
 		cmocka_unit_test(continues),
 	};
