@@ -226,8 +226,9 @@ bool request_is_done(const struct exchange *exchange);
 
 /* response.c: what the server says; one step of it towards the client. */
 enum flow response_forward(struct exchange *exchange);
-/* What is in from_server, a whole response of our own, goes the way of a server's. */
-void response_give(struct exchange *exchange);
+/* What is in from_server, a whole response of our own, goes the way of a server's. False: no
+ * memory. */
+bool response_give(struct exchange *exchange);
 /* Everything has been said and taken. */
 void response_finish(struct exchange *exchange);
 

@@ -76,15 +76,12 @@ static bool check_body(struct exchange *exchange, uint32_t length)
 	return true;
 }
 
-static enum flow begin_response(struct exchange *exchange, uint32_t length)
+/* The final head, @length bytes: it and what has come behind it are the client's. False: no memory,
+ * or it is not what it says. */
+static bool tell_client(struct exchange *exchange, uint32_t length)
 {
 	const struct http_response *response = &exchange->message.response;
-	enum flow flow;
 
-	exchange_note_result(exchange, server_outcome_of(exchange->peer, response->status));
-	if (exchange_tries_elsewhere(exchange, response->status, &flow))
-		return flow;
-	retry_end(exchange);
 	exchange->answered = true;
 	exchange->status = response->status;
 	exchange->link_reusable = response->head.keep_alive && !exchange->link_once &&
@@ -92,13 +89,25 @@ static enum flow begin_response(struct exchange *exchange, uint32_t length)
 	body_init(&exchange->response_body, &response->head, (struct http_chunk_limits){0});
 	exchange->response_body.unwrap = exchange->front->bare_bodies || exchange->minor == 0;
 	if (!exchange->front->write_head(exchange, length))
-		return refuse(exchange);
+		return false;
 	buffer_consume(exchange->from_server, length);
 	if (!check_body(exchange, buffer_length(exchange->from_server)))
-		return refuse(exchange);
+		return false;
 	if (!buffer_length(exchange->from_server))
 		buffer_give(&exchange->from_server);
-	return FLOW_MOVED;
+	return true;
+}
+
+static enum flow begin_response(struct exchange *exchange, uint32_t length)
+{
+	uint16_t status = exchange->message.response.status;
+	enum flow flow;
+
+	exchange_note_result(exchange, server_outcome_of(exchange->peer, status));
+	if (exchange_tries_elsewhere(exchange, status, &flow))
+		return flow;
+	retry_end(exchange);
+	return tell_client(exchange, length) ? FLOW_MOVED : refuse(exchange);
 }
 
 static enum flow read_head(struct exchange *exchange)
@@ -120,10 +129,16 @@ static enum flow read_head(struct exchange *exchange)
 	return begin_response(exchange, (uint32_t)length);
 }
 
-void response_give(struct exchange *exchange)
+bool response_give(struct exchange *exchange)
 {
-	http_response_init(&exchange->message.response);
-	read_head(exchange);
+	struct http_response *response = &exchange->message.response;
+	int length;
+
+	http_response_init(response);
+	length = http_response_parse(response, buffer_start(exchange->from_server),
+				     buffer_length(exchange->from_server),
+				     exchange->method == HTTP_HEAD);
+	return length > 0 && tell_client(exchange, (uint32_t)length);
 }
 
 /* The server has said its last, or broke off. */

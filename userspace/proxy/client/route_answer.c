@@ -121,6 +121,5 @@ enum fw_verdict route_answer(struct exchange *exchange, const char *data)
 	exchange->request_cut = true;
 	exchange->asked_ns = client_now(client);
 	board_add(client->listener->board, METRIC_ROUTE_ANSWERS, 1);
-	response_give(exchange);
-	return FW_NONE;
+	return response_give(exchange) ? FW_NONE : FW_MEMORY;
 }
