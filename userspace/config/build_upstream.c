@@ -127,6 +127,10 @@ static void check_prewarm(const struct site *site, struct config_upstream *upstr
 		site_complain(site, written->line, "prewarm",
 			      "a connection with a PROXY header is one client's: it can't be "
 			      "opened ahead of him");
+	else if (upstream->http2 != UPSTREAM_HTTP2_OFF)
+		site_complain(site, written->line, "prewarm",
+			      "connections of HTTP/2 are not opened ahead: the first request's "
+			      "serves all");
 	else if (upstream->prewarm > most)
 		site_complain(site, written->line, "prewarm",
 			      "%u: no more than %u idle connections are kept (keepalive, "

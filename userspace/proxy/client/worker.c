@@ -77,6 +77,8 @@ static void look_at_upstreams(struct worker *worker)
 		idle += upstream_idle(pool);
 		waiting += upstream_waiting(pool);
 		board_add(worker->board, METRIC_UPSTREAM_STEALS, upstream_take_steals(pool));
+		if (!worker->draining)
+			board_add(worker->board, METRIC_UPSTREAM_CONNECTS, upstream_prewarm(pool));
 		if (upstream_is_awaited(pool))
 			evict_for_waiting(worker, pool);
 	}

@@ -289,6 +289,7 @@ struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struc
 	pthread_mutex_init(&pool->lock, NULL);
 	balance_init(&pool->balance, shared->plan);
 	pool_init(&pool->links, sizeof(struct upstream_link), 256, budget);
+	prewarm_init(&pool->prewarm);
 	list_init(&pool->husks);
 	for (uint32_t server = 0; server < shared->server_count; server++)
 		list_init(&pool->idle_of[server]);
@@ -301,6 +302,7 @@ void upstream_pool_close(struct upstream_pool *pool)
 	struct upstream_link *link;
 
 	timer_cancel(&pool->loop->wheel, &pool->sweep);
+	prewarm_close(pool);
 	for (uint32_t server = 0; server < pool->shared->server_count; server++)
 		while ((link = pop(pool, server)))
 			end(link);
@@ -319,6 +321,11 @@ void upstream_pool_free(struct upstream_pool *pool)
 uint32_t upstream_idle(const struct upstream_pool *pool)
 {
 	return atomic_load_explicit(&pool->idle, memory_order_relaxed);
+}
+
+unsigned int upstream_prewarm(struct upstream_pool *pool)
+{
+	return prewarm_run(pool);
 }
 
 uint64_t upstream_take_steals(struct upstream_pool *pool)

@@ -36,6 +36,7 @@
 #include <pthread.h>
 #include "base/pool.h"
 #include "proxy/upstream/link.h"
+#include "proxy/upstream/prewarm.h"
 #include "proxy/upstream/shared.h"
 
 /* Of one thread. */
@@ -48,6 +49,7 @@ struct upstream_pool {
 	struct timer sweep;
 	struct balance balance;
 	struct retry_budget retries;
+	struct prewarm prewarm;
 	uint64_t steals; /* links taken over from other threads, since they were last told */
 
 	/* What other threads may touch. */

@@ -115,6 +115,8 @@ const struct config_upstream *upstream_config(const struct upstream_pool *pool);
 enum config_introduction upstream_introduction(const struct upstream_pool *pool);
 /* Idle links of this thread; from any thread. */
 uint32_t upstream_idle(const struct upstream_pool *pool);
+/* Opens links ahead, as the configuration wants it; a few times a second. Returns how many. */
+unsigned int upstream_prewarm(struct upstream_pool *pool);
 /* Links that it has taken over from other threads since it was last asked. */
 uint64_t upstream_take_steals(struct upstream_pool *pool);
 
