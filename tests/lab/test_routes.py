@@ -10,7 +10,7 @@ import pytest
 
 from authority import Authority
 from edge import Edge
-from http2 import END_HEADERS, END_STREAM, GET, HEADERS, Client2, block, frame
+from http2 import GET, Client2
 from lab import Lab, wait_until
 from origin import Client, Origin, inside
 
