@@ -133,6 +133,38 @@ def test_a_hundred_reloads_lose_nothing(lab):
     wait_until(lambda: house.metric("generations_draining") == 0, "all generations but the last have left", seconds=25)
 
 
+def test_it_says_what_is_wrong_and_hears_nobody_but_root(lab):
+    house = House(lab)
+    path = lab.configure(house.text.replace("threads = 2", "threads = 99"))
+
+    done = lab.edge(BUILD / "floodwall", "reload", check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.splitlines() == [f"{path}:7: proxy: threads: 99 is above 16",
+                                        "floodwall reload: refused: the running configuration goes on"]
+
+    lab.configure(house.text)
+    done = lab.edge("setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", PYTHON, "-c", ASK)
+    assert done.stdout == "b''\n", "who is not root is not answered"
+    assert len(house.proxies()) == 1
+    assert "generation 2 serves" in lab.edge(BUILD / "floodwall", "reload").stdout
+    house.daemon.kill(signal.SIGKILL)
+    done = lab.edge(BUILD / "floodwall", "reload", check=False)
+    assert done.returncode == 3 and "floodwalld does not run here" in done.stderr
+
+
+ASK = """
+import socket
+asking = socket.socket(socket.AF_UNIX)
+asking.connect(b"\\0floodwalld/control")
+asking.settimeout(10)
+try:
+    asking.send(b"reload\\n")
+    print(asking.recv(1000))
+except (BrokenPipeError, ConnectionResetError):
+    print(b"")
+"""
+
+
 def test_a_session_outlives_reloads_and_upgrades(lab):
     """The keys of tickets are the daemon's, not a generation's nor a program's."""
     house = House(lab)
@@ -268,6 +300,7 @@ def test_a_killed_proxy_costs_only_what_it_was_doing(lab):
     assert 0 < failed <= open_before + 10, seen  # some came between the count and the kill
     assert all(tally["ok"] for tally in seen.values()), seen
     assert seen["new"]["failed"] <= 2, "each of those had its connection accepted"
+    assert seen["new"]["longest_gap_ms"] < 3000, "the next proxy was there soon"
     assert house.metric('process_crashes_total{process="proxy"}') == 1
 
 
