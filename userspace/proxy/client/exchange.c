@@ -216,12 +216,15 @@ enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict)
 
 void exchange_note_result(const struct exchange *exchange, enum server_outcome outcome)
 {
-	uint64_t now_ns = client_now(exchange->client), latency_ns = 0;
-
-	if (outcome == SERVER_ANSWERED || outcome == SERVER_FAILED)
-		latency_ns = now_ns - exchange->asked_ns;
 	if (exchange->peer)
-		server_note_result(exchange->peer, outcome, latency_ns, now_ns);
+		server_note_result(exchange->peer, outcome, exchange->latency_ns,
+				   client_now(exchange->client));
+}
+
+void exchange_note_response(const struct exchange *exchange, uint16_t status)
+{
+	if (exchange->peer)
+		exchange_note_result(exchange, server_outcome_of(exchange->peer, status));
 }
 
 enum flow exchange_lose_link(struct exchange *exchange)
@@ -249,6 +252,7 @@ bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum f
 {
 	if (!retry_begins_for_status(exchange, status))
 		return false;
+	exchange_note_response(exchange, status);
 	exchange_drop_server(exchange);
 	buffer_give(&exchange->from_server);
 	http_response_init(&exchange->message.response);
@@ -282,6 +286,7 @@ static void begin_link(struct exchange *exchange)
 		if (!begin_stream(exchange))
 			exchange_refuse(exchange, FW_MEMORY);
 	} else if (must_be_http2(exchange) || !stream_is_quiet(&link->stream)) {
+		exchange_note_result(exchange, SERVER_BROKE);
 		exchange_fail(exchange, reach_fault(link, FW_UPSTREAM_BAD_RESPONSE));
 	}
 }

@@ -112,6 +112,7 @@ struct exchange {
 	uint64_t head_ns;  /* its head was complete */
 	uint64_t
 		asked_ns; /* a connection to the server was begun; then, the request was complete */
+	uint64_t latency_ns; /* from then until the response's head had come */
 	uint64_t touched_ns; /* a byte passed, either way */
 	struct rate receive;
 	struct uptake send; /* as the client's host acknowledges it */
@@ -182,8 +183,11 @@ enum flow exchange_lose_link(struct exchange *exchange);
 /* A response's head is there, and nothing of it was passed on: whether the request is sent to
  * another server for its status. The exchange may be over by then: *@flow. */
 bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum flow *flow);
-/* Tells what became of the request to whoever judges its server's health. */
+/* Tells what became of the request to whoever judges its server's health: once, at the end of it or
+ * of the attempt, since only then is it known whether a response came whole. */
 void exchange_note_result(const struct exchange *exchange, enum server_outcome outcome);
+/* The same: there was a response with that status. */
+void exchange_note_response(const struct exchange *exchange, uint16_t status);
 /* Lets go of the server. A request in the middle of something is cut off. */
 void exchange_drop_server(struct exchange *exchange);
 /* Lets go of the server and of all memory; NULL is allowed. */

@@ -16,6 +16,13 @@ static enum flow refuse(struct exchange *exchange)
 	return exchange_fail(exchange, FW_UPSTREAM_BAD_RESPONSE);
 }
 
+/* The same, where it is no lack of room or memory, but what the server says. */
+static enum flow blame(struct exchange *exchange)
+{
+	exchange_note_result(exchange, SERVER_BROKE);
+	return refuse(exchange);
+}
+
 static enum flow read_head(struct exchange *exchange);
 
 /* A 1xx: passed on, unless the client is too old for it or has been told already. */
@@ -24,7 +31,7 @@ static enum flow pass_interim(struct exchange *exchange, uint32_t length)
 	uint16_t status = exchange->message.response.status;
 
 	if (++exchange->interims > INTERIMS_MAX)
-		return refuse(exchange);
+		return blame(exchange);
 	if (status != 100 && exchange->minor > 0 && !exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	buffer_consume(exchange->from_server, length);
@@ -49,12 +56,14 @@ static bool switches_as_asked(const struct exchange *exchange)
 /* 101: from here on the connection is no longer HTTP's. */
 static enum flow switch_protocol(struct exchange *exchange, uint32_t length)
 {
-	if (!switches_as_asked(exchange) || !request_is_done(exchange) ||
-	    !exchange->front->write_head(exchange, length))
+	if (!switches_as_asked(exchange) || !request_is_done(exchange))
+		return blame(exchange);
+	if (!exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	exchange->answered = true;
 	exchange->status = 101;
 	buffer_consume(exchange->from_server, length);
+	exchange_note_response(exchange, 101);
 	return relay_take_over(exchange) ? FLOW_OVER : refuse(exchange);
 }
 
@@ -66,8 +75,10 @@ static bool check_body(struct exchange *exchange, uint32_t length)
 	int64_t count =
 		body_check(&exchange->response_body, buffer_end(in) - length, length, &forward);
 
-	if (count < 0)
+	if (count < 0) {
+		exchange_note_result(exchange, SERVER_BROKE);
 		return false;
+	}
 	/* More than the response: the server is out of step. */
 	if (count < (int64_t)length)
 		exchange->link_reusable = false;
@@ -103,7 +114,9 @@ static enum flow begin_response(struct exchange *exchange, uint32_t length)
 	uint16_t status = exchange->message.response.status;
 	enum flow flow;
 
-	exchange_note_result(exchange, server_outcome_of(exchange->peer, status));
+	exchange->latency_ns = 0;
+	if (request_is_done(exchange))
+		exchange->latency_ns = client_now(exchange->client) - exchange->asked_ns;
 	if (exchange_tries_elsewhere(exchange, status, &flow))
 		return flow;
 	retry_end(exchange);
@@ -119,7 +132,7 @@ static enum flow read_head(struct exchange *exchange)
 				     buffer_length(exchange->from_server),
 				     exchange->method == HTTP_HEAD);
 	if (length < 0)
-		return refuse(exchange);
+		return blame(exchange);
 	if (length == 0)
 		return FLOW_MOVED;
 	if (response->status == 101)
@@ -244,6 +257,7 @@ void response_finish(struct exchange *exchange)
 	/* A request that was not wanted to its end leaves its connections in the middle of it. */
 	if (!request_is_done(exchange))
 		exchange->link_reusable = exchange->keep_alive = false;
+	exchange_note_response(exchange, exchange->status);
 	if (!exchange->reported)
 		report_request(exchange->client, exchange, exchange->status, FW_NONE);
 	exchange->front->finish(exchange);
