@@ -17,7 +17,7 @@ from edge import Edge
 from lab import BUILD, Lab, wait_until
 from origin import Client, Origin, inside
 
-CHECKED, PASSIVE, SLOW, PANIC, NAMED, MANY, LATER = range(90, 97)
+CHECKED, PASSIVE, SLOW, PANIC, NAMED, MANY, LATER, STREAM = range(90, 98)
 DNS = 5353
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
@@ -28,6 +28,7 @@ listener panic   {{ bind = "127.0.0.1:93" upstream = "panic"   source {{ connect
 listener named   {{ bind = "127.0.0.1:94" upstream = "named"   source {{ connections = 0 syn_rate = 0 }} }}
 listener many    {{ bind = "127.0.0.1:95" upstream = "many"    source {{ connections = 0 syn_rate = 0 }} }}
 listener later   {{ bind = "127.0.0.1:96" upstream = "later"   source {{ connections = 0 syn_rate = 0 }} }}
+listener stream  {{ bind = "127.0.0.1:97" protocol = "tcp" upstream = "stream" source {{ connections = 0 syn_rate = 0 }} }}
 upstream checked {{
     server {{ address = "127.0.0.1:8101" }} server {{ address = "127.0.0.1:8102" }}
     health {{ check = "http" path = "/up" body = "well" interval = "100ms" timeout = "300ms" rise = 2 fall = 2 }}
@@ -48,6 +49,10 @@ upstream panic {{
     server {{ address = "127.0.0.1:8133" }} server {{ address = "127.0.0.1:8134" }}
     health {{ interval = "100ms" timeout = "300ms" rise = 1 fall = 1 }}
     ejection {{ max_ejected = 0 panic = 50 }}
+}}
+upstream stream {{
+    server {{ address = "127.0.0.1:8151" }} server {{ address = "127.0.0.1:8152" }}
+    ejection {{ time = "300ms" trials = 2 }}
 }}
 upstream named {{ server {{ address = "app.test:8141" addresses = 2 }} }}
 upstream many  {{ server {{ address = "many.test:8142" addresses = 4 }} }}
@@ -92,7 +97,7 @@ class Cared(Edge):
 
     def __init__(self, lab):
         self.names = Names(lab)
-        super().__init__(lab, text=CONFIG, ports=range(CHECKED, LATER + 1))
+        super().__init__(lab, text=CONFIG, ports=range(CHECKED, STREAM + 1))
 
     def rows(self, upstream):
         return [row for row in self.lab.floodwall("upstreams") if row["upstream"] == upstream]
@@ -260,6 +265,73 @@ def test_when_too_few_are_well_all_are_used(cared):
         assert fetch(PANIC, 10) == {200: 10}
         those[1].live()
         wait_until(lambda: not any(row["panic"] for row in cared.rows("panic")), "it is over")
+
+
+# --- what requests show ---------------------------------------------------------------------------
+
+def test_errors_eject_but_not_everybody(cared):
+    with servers(8111, 8112, 8113) as those:
+        cared.wait_states("passive", "up", "up", "up")
+        for server in those:
+            server.status = 503
+        fetch(PASSIVE, 40)
+        wait_until(lambda: sum(state != "up" for state in cared.states("passive")), "one is out")
+        fetch(PASSIVE, 40)
+        time.sleep(0.6)
+        assert sum(state != "up" for state in cared.states("passive")) == 1, "40 % of three are one"
+        for server in those:
+            server.status = 200
+        wait_until(lambda: fetch(PASSIVE, 10) and cared.states("passive") == ["up", "up", "up"],
+                   "who was out was tried and is back")
+
+
+def test_who_comes_back_is_tried_with_a_few_requests(cared):
+    with servers(8111, 8112, 8113) as (first, second, third):
+        cared.wait_states("passive", "up", "up", "up")
+        ejections = cared.server_metric("ejected_total", "passive", "127.0.0.1:8111")
+        first.status = 503
+        wait_until(lambda: fetch(PASSIVE, 10) and
+                   cared.server_metric("ejected_total", "passive", "127.0.0.1:8111") > ejections, "it is ejected")
+        first.status, first.delay = 200, 1
+        wait_until(lambda: cared.states("passive")[0] == "trial", "its time is over")
+        second.delay = third.delay = 0.02
+        with Load(PASSIVE, clients=16, each=1) as load:
+            wait_until(lambda: first.busy, "it is tried")
+            time.sleep(0.5)
+            tried = first.busy
+            cared.wait_states("passive", "up", "up", "up")
+        assert set(load.seen) == {200}
+        assert 1 <= tried <= 2 + 2, "two at a time, but for threads that chose at the same moment"
+        assert cared.said("upstream passive: server 127.0.0.1:8111 is well again")
+
+
+def test_of_tcp_a_connection_is_all_there_is_to_see(cared):
+    with servers(8151, 8152) as (first, second):
+        first.die()
+        wait_until(lambda: fetch(STREAM) and cared.states("stream") == ["ejected", "up"], "it is ejected")
+        first.live()
+        wait_until(lambda: fetch(STREAM) and cared.states("stream") == ["up", "up"], "it is back")
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(Client(STREAM)) for _ in range(12)]
+            for client in held:
+                client.get()
+                assert client.response()[0] == 200
+            assert first.asked >= 6 and second.asked >= 6, "no longer two at a time"
+
+
+def test_a_slow_one_among_its_peers_is_ejected(cared):
+    with servers(8121, 8122, 8123) as (*_, last):
+        cared.wait_states("slow", "up", "up", "up")
+        last.delay = 0.06
+        with Load(SLOW, clients=4) as load:
+            cared.wait_states("slow", "up", "up", "ejected")
+            time.sleep(0.2)
+            asked = last.asked
+            time.sleep(0.3)
+            assert last.asked == asked
+        assert set(load.seen) == {200}
+        assert cared.server_metric("ejected_total", "slow", "127.0.0.1:8123") == 1
+        assert cared.said("server 127.0.0.1:8123 is much slower than its peers") == 1
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "proxy/client/exchange.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/report.h"
+#include "proxy/upstream/health.h"
 
 /* What one relay may move before others have their turn. */
 enum { STEPS_PER_TURN = 16, BYTES_PER_TURN = 1 << 20 };
@@ -161,12 +162,15 @@ static void handle_server(struct source *source, uint32_t events)
 	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
 	struct relay *relay = link->borrower;
 	struct client *client = relay->client;
-
+	bool connecting = link->connecting;
 	int result = 1;
 
 	stream_note(&link->stream, events);
-	if (link->connecting)
+	if (connecting)
 		result = reach_connected(client, link);
+	/* All that a server can show of itself where nobody knows what is said. */
+	if (connecting && result > 0)
+		server_note_result(link_server(link), SERVER_ANSWERED, 0, client_now(client));
 	if (result < 0)
 		relay_try_next(relay, (enum fw_verdict) - result);
 	client_run(client);

@@ -342,6 +342,13 @@ static void handle(struct source *source, uint32_t events)
 		hear(check);
 }
 
+/* What says nothing of the server: this host is out of something. */
+static bool is_our_lack(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM ||
+	       code == -EADDRNOTAVAIL;
+}
+
 static void begin(struct health_check *check)
 {
 	struct fw_addr address;
@@ -359,6 +366,10 @@ static void begin(struct health_check *check)
 	if (check->config->health.port)
 		port = check->config->health.port;
 	fd = socket_connect(&address, port);
+	if (is_our_lack(fd)) {
+		end(check);
+		return;
+	}
 	if (fd < 0) {
 		fail(check, "it can't be connected to: %s", strerror(-fd));
 		return;
