@@ -189,7 +189,8 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 	exchange->fresh = fresh;
 	exchange->nobody = (uint8_t)nobody;
 	exchange->head_sent = 0;
-	exchange->request_cut = exchange->undone = false;
+	exchange->request_cut = false;
+	exchange->undone = UNDONE_NOT;
 	return ask(exchange, false);
 }
 

@@ -27,6 +27,15 @@ enum flow {
 	FLOW_OVER,  /* the exchange is no more */
 };
 
+/* Whether a server has said that it did nothing with a request (RFC 9113 section 8.7), which may
+ * then be sent again, whatever it is. Points: for a request that came as a connection ended it is
+ * only bad luck; a server that turns it away has reasons, and is not to be pressed. */
+enum undone {
+	UNDONE_NOT,
+	UNDONE_BY_END,
+	UNDONE_BY_REFUSAL = 5,
+};
+
 /* How an exchange speaks with its client. */
 struct front {
 	const char *protocol; /* for the log */
@@ -122,7 +131,8 @@ struct exchange {
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
-	uint8_t resends;           /* times that a server did nothing with it */
+	uint8_t undone;            /* enum undone: what the last server said */
+	uint8_t resends;           /* points of all that did nothing with it */
 	uint8_t retries;           /* times that it was sent to another one */
 	uint8_t nobody;            /* enum fw_verdict, if no server is left to ask */
 	uint32_t wait_s;           /* after which it might have been taken, if it came too fast */
@@ -142,7 +152,6 @@ struct exchange {
 	bool link_used;     /* the server's: it may have been about to close it */
 	bool link_reusable; /* the same: it can carry another request */
 	bool on_route;      /* counts as one of its route's */
-	bool undone;        /* the server says that it did nothing with the request */
 	bool takes_trailer; /* the client has a use for one */
 	bool link_once;     /* the server may see more requests in it than we do */
 

@@ -37,6 +37,7 @@ struct http2_block {
 	bool is_trailer;
 	bool is_bomb;
 	bool has_line, has_length, has_authority;
+	bool takes_trailer; /* "TE: trailers" */
 };
 
 /* A client's connection. */
@@ -105,6 +106,8 @@ void http2_block_begin(struct http2 *http2, const nghttp2_frame *frame);
 void http2_block_add(struct http2 *http2, struct http_slice name, struct http_slice value);
 /* The head is complete: its length, as request_parse() wants it; −enum fw_verdict. */
 int http2_block_end(struct http2 *http2, bool has_body);
+/* It is a body's trailer, and complete: what of it may pass on, as lines of text; NULL: nothing. */
+struct buffer *http2_block_take_trailer(struct http2 *http2);
 /* It is not to be served; what else it says is of no interest. */
 void http2_block_refuse(struct http2 *http2, enum fw_verdict verdict);
 void http2_block_drop(struct http2 *http2);
@@ -121,6 +124,8 @@ void http2_stream_run(struct http2_stream *stream);
 /* Body came; the client has sent all of it. */
 int http2_stream_receive(struct http2_stream *stream, const uint8_t *data, size_t length);
 void http2_stream_end(struct http2_stream *stream);
+/* A trailer was read, which ends the body. @stream NULL: nobody's. */
+void http2_stream_note_trailer(struct http2 *http2, struct http2_stream *stream);
 /* All of its response is sent; a request that goes on nevertheless has a moment to notice that it
  * is not wanted, then it is cut off. */
 void http2_stream_note_answered(struct http2_stream *stream);

@@ -8,8 +8,7 @@
 #include "proxy/client/session.h"
 
 enum {
-	FIELDS_EXTRA = 64, /* that we add to a request */
-	BODY_LEAST = 1024, /* a frame of less is not worth its head, if more of the body is there */
+	FIELDS_EXTRA = 32 + CONFIG_LINE_COUNT_MAX, /* that we add to a request */
 };
 
 /* --- beginning and end -------------------------------------------------------------------------
@@ -184,14 +183,12 @@ static uint32_t take_body(struct exchange *exchange, uint8_t *data, size_t most)
 	return (uint32_t)content;
 }
 
-static void send_trailer(nghttp2_session *frames, int32_t id, struct exchange *exchange,
+static void send_trailer(nghttp2_session *frames, int32_t id, const struct exchange *exchange,
 			 uint32_t *flags)
 {
-	nghttp2_nv fields[FIELDS_EXTRA];
-	size_t count = 0;
+	nghttp2_nv fields[HTTP2_TRAILER_MOST];
+	size_t count = http2_trailer_fields(exchange->request_trailer, fields);
 
-	if (exchange->request_trailer)
-		count = session_trailer_fields(exchange->request_trailer, fields, FIELDS_EXTRA);
 	if (count && nghttp2_submit_trailer(frames, id, fields, count) == 0)
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
@@ -288,7 +285,7 @@ static ssize_t tell_error(struct exchange *exchange)
 {
 	const struct session_stream *stream = exchange->stream;
 
-	exchange->undone = stream->undone && !exchange->answered;
+	exchange->undone = stream->undone;
 	return stream->error;
 }
 

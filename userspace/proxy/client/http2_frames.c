@@ -113,8 +113,7 @@ static int note_complete_frame(nghttp2_session *session, const nghttp2_frame *fr
 		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			return http2_stream_open(http2, frame->hd.stream_id,
 						 !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
-		/* Trailers end a body, and go no further. */
-		http2_block_drop(http2);
+		http2_stream_note_trailer(http2, http2_stream_find(session, frame->hd.stream_id));
 		return end_request(session, frame);
 	case NGHTTP2_DATA:
 		return end_request(session, frame);

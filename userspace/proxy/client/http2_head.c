@@ -193,9 +193,32 @@ static void add_field(struct http2 *http2, struct http_slice name, struct http_s
 		return;
 	}
 	block->has_length = block->has_length || http2_slice_is(name, "content-length");
+	block->takes_trailer = block->takes_trailer || http2_slice_is(name, "te");
 	http2_put_line(block->text, name, value);
 	if (http2_slice_is(name, "cookie"))
 		block->cookies_end = block->text->end - 2;
+}
+
+/* What may not stand there goes no further, as HTTP/1 has it. */
+static void add_to_trailer(struct http2 *http2, struct http_slice name, struct http_slice value)
+{
+	struct http2_block *block = &http2->block;
+
+	if (!http2_field_is_sound(name, value) || !http2_field_may_trail(name))
+		return;
+	if (make_room(http2, name.length + value.length + HTTP2_LINE_EXTRA))
+		http2_put_line(block->text, name, value);
+	else
+		refuse(block, FW_MEMORY);
+}
+
+struct buffer *http2_block_take_trailer(struct http2 *http2)
+{
+	struct buffer *text = http2->block.text;
+
+	http2->block.text = NULL;
+	http2_block_drop(http2);
+	return text;
 }
 
 /* Whether the field may be looked at; what was decoded before is judged, with it. */
@@ -221,9 +244,11 @@ static bool judge_size(struct http2 *http2, uint32_t size)
 
 void http2_block_add(struct http2 *http2, struct http_slice name, struct http_slice value)
 {
-	if (!judge_size(http2, name.length + value.length) || http2->block.is_trailer)
+	if (!judge_size(http2, name.length + value.length))
 		return;
-	if (name.length && *name.at == ':')
+	if (http2->block.is_trailer)
+		add_to_trailer(http2, name, value);
+	else if (name.length && *name.at == ':')
 		add_pseudo(http2, name, value);
 	else
 		add_field(http2, name, value);

@@ -16,12 +16,6 @@ enum {
 /* --- the response's head -----------------------------------------------------------------------
  */
 
-static nghttp2_nv make_field(const char *name, size_t name_length, struct http_slice value)
-{
-	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value.at, name_length,
-			    value.length, NGHTTP2_NV_FLAG_NONE};
-}
-
 /* End to end, and not said by us. */
 static bool is_forwarded(const struct http_field *field)
 {
@@ -37,14 +31,6 @@ static bool is_forwarded(const struct http_field *field)
 	}
 }
 
-/* HTTP/2 has names in lower case only. */
-static void lower(char *name, uint32_t length)
-{
-	for (uint32_t i = 0; i < length; i++)
-		if (name[i] >= 'A' && name[i] <= 'Z')
-			name[i] |= 0x20;
-}
-
 enum { STATUS_DIGITS = 3, LENGTH_DIGITS = 20 };
 
 static struct http_slice put_digits(char *digits, size_t room, uint64_t number)
@@ -55,24 +41,6 @@ static struct http_slice put_digits(char *digits, size_t room, uint64_t number)
 	return (struct http_slice){digits, (uint32_t)http_out_length(&out)};
 }
 
-/* Complete field lines, as fields. */
-static size_t gather_lines(struct http_slice lines, nghttp2_nv *fields)
-{
-	char *at = (char *)(uintptr_t)lines.at, *end = at + lines.length;
-	size_t count = 0;
-
-	while (at < end) {
-		char *colon = memchr(at, ':', (size_t)(end - at));
-		char *stop = memchr(colon, '\r', (size_t)(end - colon));
-		struct http_slice value = {colon + 2, (uint32_t)(stop - colon - 2)};
-
-		lower(at, (uint32_t)(colon - at));
-		fields[count++] = make_field(at, (size_t)(colon - at), value);
-		at = stop + 2;
-	}
-	return count;
-}
-
 /* @digits: room for both numbers. */
 static size_t gather_fields(const struct exchange *exchange, nghttp2_nv *fields, char *digits)
 {
@@ -81,20 +49,20 @@ static size_t gather_fields(const struct exchange *exchange, nghttp2_nv *fields,
 	char *data = buffer_start(exchange->from_server);
 	size_t count = 0;
 
-	fields[count++] =
-		make_field(":status", 7, put_digits(digits, STATUS_DIGITS, response->status));
+	fields[count++] = http2_field(HTTP2_NAME(":status"),
+				      put_digits(digits, STATUS_DIGITS, response->status));
 	for (uint32_t i = 0; i < head->count; i++) {
 		const struct http_field *field = &head->field[i];
 
 		if (!is_forwarded(field))
 			continue;
-		lower(data + field->name.at, field->name.length);
-		fields[count++] = make_field(data + field->name.at, field->name.length,
-					     http_slice(data, field->value));
+		http2_lower(http_slice(data, field->name));
+		fields[count++] =
+			http2_field(http_slice(data, field->name), http_slice(data, field->value));
 	}
 	if (head->has_content_length)
-		fields[count++] = make_field(
-			"content-length", 14,
+		fields[count++] = http2_field(
+			HTTP2_NAME("content-length"),
 			put_digits(digits + STATUS_DIGITS, LENGTH_DIGITS, head->content_length));
 	return count;
 }
@@ -114,7 +82,7 @@ bool http2_response_write_head(struct exchange *exchange, uint32_t length)
 	int code;
 
 	(void)length;
-	count += gather_lines(added, fields + count);
+	count += http2_fields_of(added, fields + count, CONFIG_LINE_COUNT_MAX);
 	if (response->status == 101) /* nobody can have asked for it */
 		return false;
 	if (response->status < 200)
@@ -128,7 +96,7 @@ bool http2_response_write_head(struct exchange *exchange, uint32_t length)
 
 void http2_response_send_continue(struct exchange *exchange)
 {
-	const nghttp2_nv status = make_field(":status", 7, (struct http_slice){"100", 3});
+	const nghttp2_nv status = http2_field(HTTP2_NAME(":status"), (struct http_slice){"100", 3});
 	struct http2_stream *stream = http2_stream_of(exchange);
 
 	if (!stream->in && !stream->ended)
@@ -147,6 +115,17 @@ enum flow http2_response_send(struct exchange *exchange)
 		nghttp2_session_resume_data(stream->http2->session, stream->id);
 	stream->deferred = false;
 	return FLOW_STUCK;
+}
+
+/* What the server has said behind the body. */
+static void send_trailer(nghttp2_session *session, int32_t id, const struct exchange *exchange,
+			 uint32_t *flags)
+{
+	nghttp2_nv fields[HTTP2_TRAILER_MOST];
+	size_t count = http2_trailer_fields(exchange->response_trailer, fields);
+
+	if (count && nghttp2_submit_trailer(session, id, fields, count) == 0)
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
 ssize_t http2_response_read(nghttp2_session *session, int32_t id, uint8_t *data, size_t length,
@@ -170,6 +149,7 @@ ssize_t http2_response_read(nghttp2_session *session, int32_t id, uint8_t *data,
 		count = room;
 	if (count == exchange->answer_ready && exchange->response_body.done) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		send_trailer(session, id, exchange, flags);
 	} else if (!count) {
 		stream->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;

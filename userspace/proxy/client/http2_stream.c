@@ -79,6 +79,7 @@ int http2_stream_open(struct http2 *http2, int32_t id, bool has_body)
 						 NGHTTP2_REFUSED_STREAM);
 	}
 	stream->exchange->begun_ns = block->begun_ns;
+	stream->exchange->takes_trailer = block->takes_trailer;
 	stream->exchange->received = block->wire + FRAME_HEAD;
 	stream->ended = !has_body;
 	http_request_init(&stream->exchange->message.request);
@@ -229,6 +230,16 @@ void http2_stream_end(struct http2_stream *stream)
 {
 	stream->ended = true;
 	http2_stream_wake(stream);
+}
+
+void http2_stream_note_trailer(struct http2 *http2, struct http2_stream *stream)
+{
+	struct buffer *trailer = http2_block_take_trailer(http2);
+
+	if (stream && stream->exchange && !stream->exchange->request_trailer)
+		stream->exchange->request_trailer = trailer;
+	else
+		buffer_give(&trailer);
 }
 
 static enum flow read_body(struct exchange *exchange)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/http2_wire.h"
+#include "proxy/http/lines.h"
 #include "proxy/http/scan.h"
 
 int http2_gather(nghttp2_session *session, struct http2_piece *piece, struct buffer *out)
@@ -87,6 +88,40 @@ bool http2_field_may_trail(struct http_slice name)
 	};
 
 	return !is_one_of(name, names);
+}
+
+void http2_lower(struct http_slice name)
+{
+	char *at = (char *)(uintptr_t)name.at;
+
+	for (uint32_t i = 0; i < name.length; i++)
+		if (at[i] >= 'A' && at[i] <= 'Z')
+			at[i] |= 0x20;
+}
+
+size_t http2_fields_of(struct http_slice lines, nghttp2_nv *fields, size_t most)
+{
+	const char *at = lines.at, *end = at + lines.length;
+	struct http_line line;
+	size_t count = 0;
+
+	while (at < end && http_line_next(&at, end, &line)) {
+		if (count == most)
+			return 0;
+		http2_lower(line.name);
+		fields[count++] = http2_field(line.name, line.value);
+	}
+	return count;
+}
+
+size_t http2_trailer_fields(struct buffer *trailer, nghttp2_nv fields[HTTP2_TRAILER_MOST])
+{
+	struct http_slice lines = {NULL, buffer_length(trailer)};
+
+	if (!trailer)
+		return 0;
+	lines.at = buffer_start(trailer);
+	return http2_fields_of(lines, fields, HTTP2_TRAILER_MOST);
 }
 
 void http2_put_line(struct buffer *text, struct http_slice name, struct http_slice value)

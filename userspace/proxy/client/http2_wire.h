@@ -46,6 +46,22 @@ bool http2_field_is_sound(struct http_slice name, struct http_slice value);
  * message, or routes it, or says who sends it. */
 bool http2_field_may_trail(struct http_slice name);
 
+/* HTTP/2 has names in lower case only: makes them so where they are. */
+void http2_lower(struct http_slice name);
+static inline nghttp2_nv http2_field(struct http_slice name, struct http_slice value)
+{
+	return (nghttp2_nv){(uint8_t *)(uintptr_t)name.at, (uint8_t *)(uintptr_t)value.at,
+			    name.length, value.length, NGHTTP2_NV_FLAG_NONE};
+}
+/* Of a string literal. */
+#define HTTP2_NAME(text) ((struct http_slice){"" text, sizeof(text) - 1})
+
+/* Field lines as fields, at most @most; 0: there is none, or too many. */
+size_t http2_fields_of(struct http_slice lines, nghttp2_nv *fields, size_t most);
+/* Those of a trailer; NULL: there is none. */
+enum { HTTP2_TRAILER_MOST = 64 };
+size_t http2_trailer_fields(struct buffer *trailer, nghttp2_nv fields[HTTP2_TRAILER_MOST]);
+
 /* Another line for such a field, ended by CRLF; what it takes is its lengths + HTTP2_LINE_EXTRA. */
 enum { HTTP2_LINE_EXTRA = 4 };
 void http2_put_line(struct buffer *text, struct http_slice name, struct http_slice value);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/retry.h"
 
-enum { RESENDS_MOST = 3 }; /* of a request that servers say they did nothing with */
+enum { RESENDS_MOST = 16 }; /* points (enum undone), of a request that servers did nothing with */
 
 /* Doing it twice does what doing it once does (RFC 9110 section 9.2.2). */
 static bool is_idempotent(enum http_method method)
@@ -40,7 +40,8 @@ bool retry_resends(struct exchange *exchange)
 	if (!is_whole(exchange) || buffer_length(exchange->from_server))
 		return false;
 	if (exchange->undone) {
-		resends = exchange->resends++ < RESENDS_MOST;
+		exchange->resends += exchange->undone;
+		resends = exchange->resends <= RESENDS_MOST;
 	} else {
 		resends = exchange->link_used && !exchange->resent && is_repeatable(exchange);
 		exchange->resent |= resends;

@@ -169,7 +169,8 @@ static void abandon_streams(struct session *session, bool reached)
 		struct session_stream *stream =
 			container_of(session->streams.next, struct session_stream, node);
 
-		stream->undone = stream->undone || !stream->id;
+		if (!stream->id)
+			stream->undone = UNDONE_BY_END;
 		if (reached) {
 			session_stream_close(stream, -ECONNRESET);
 			continue;

@@ -77,6 +77,7 @@ struct session_stream {
 	uint32_t chunk; /* … of them at the end in a chunk that is not closed yet, without head */
 	uint32_t content; /* … of them body, as the window counts it */
 	uint32_t given;   /* of what it has: the window is to be opened by that when it is taken */
+	uint8_t undone;   /* enum undone */
 	int16_t error;    /* −errno: how it failed; 0: it has not */
 	bool incomplete;  /* a head is being read into from_server */
 	bool headed;      /* the final head is there */
@@ -84,7 +85,6 @@ struct session_stream {
 	bool ended;       /* the server has said all */
 	bool sealed;      /* and so does from_server */
 	bool deferred;    /* nghttp2 waits to be told of more of the request */
-	bool undone;      /* the server says that it did nothing */
 };
 
 /* --- session.c: a connection's life ------------------------------------------------------------
@@ -113,11 +113,9 @@ void session_block_add(struct session *session, struct http_slice name, struct h
 /* It is complete; @ended: and nothing follows. */
 void session_block_end(struct session *session, bool ended);
 
-/* The request in to_server as fields of HTTP/2, at most @most; 0: they don't fit. Names are made
- * lower case where they are. */
+/* The request in to_server as fields of HTTP/2, at most @most, some; 0: they don't fit. Names are
+ * made lower case where they are. */
 size_t session_request_fields(struct exchange *exchange, nghttp2_nv *fields, size_t most);
-/* Lines of a trailer as fields. */
-size_t session_trailer_fields(struct buffer *trailer, nghttp2_nv *fields, size_t most);
 
 /* --- http2_back.c: an exchange on its stream ---------------------------------------------------
  */

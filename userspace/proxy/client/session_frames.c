@@ -112,6 +112,8 @@ static int note_complete_frame(nghttp2_session *frames, const nghttp2_frame *fra
 		note_end(stream, frame);
 		break;
 	case NGHTTP2_RST_STREAM:
+		if (stream && frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM)
+			stream->undone = UNDONE_BY_REFUSAL;
 		if (stream && stream->exchange && !stream->ended)
 			board_add(stream->exchange->client->listener->board, METRIC_UPSTREAM_RESETS,
 				  1);
@@ -164,7 +166,7 @@ static int note_unsent_frame(nghttp2_session *frames, const nghttp2_frame *frame
 	(void)code;
 	(void)user;
 	if (frame->hd.type == NGHTTP2_HEADERS && stream)
-		stream->undone = true;
+		stream->undone = UNDONE_BY_END;
 	return 0;
 }
 
@@ -177,7 +179,8 @@ static int note_closed_stream(nghttp2_session *frames, int32_t id, uint32_t code
 	(void)user;
 	if (!stream)
 		return 0;
-	stream->undone = stream->undone || code == NGHTTP2_REFUSED_STREAM;
+	if (code == NGHTTP2_REFUSED_STREAM && !stream->undone)
+		stream->undone = UNDONE_BY_END;
 	session_stream_close(stream, stream->ended ? 0 : -ECONNRESET);
 	return 0;
 }

@@ -162,73 +162,38 @@ void session_block_end(struct session *session, bool ended)
 /* --- what the server is told -------------------------------------------------------------------
  */
 
-static nghttp2_nv make_field(struct http_slice name, struct http_slice value)
-{
-	return (nghttp2_nv){(uint8_t *)(uintptr_t)name.at, (uint8_t *)(uintptr_t)value.at,
-			    name.length, value.length, NGHTTP2_NV_FLAG_NONE};
-}
-
-static struct http_slice slice_of(const char *text)
-{
-	return (struct http_slice){text, (uint32_t)strlen(text)};
-}
-
-/* HTTP/2 has names in lower case only. */
-static void lower(struct http_slice name)
-{
-	char *at = (char *)(uintptr_t)name.at;
-
-	for (uint32_t i = 0; i < name.length; i++)
-		if (at[i] >= 'A' && at[i] <= 'Z')
-			at[i] |= 0x20;
-}
-
 /* What says the same of a connection of HTTP/1: we have written it ourselves. */
 static bool is_for_http1(struct http_slice name)
 {
 	return http2_slice_is(name, "transfer-encoding") || http2_slice_is(name, "connection");
 }
 
-/* The remaining lines, behind @count fields. */
-static size_t gather_lines(const char *at, const char *end, nghttp2_nv *fields, size_t count,
-			   size_t most)
-{
-	struct http_line line;
-
-	while (http_line_next(&at, end, &line)) {
-		if (count == most)
-			return 0;
-		lower(line.name);
-		if (http2_slice_is(line.name, "host"))
-			fields[count++] = make_field(slice_of(":authority"), line.value);
-		else if (!is_for_http1(line.name))
-			fields[count++] = make_field(line.name, line.value);
-	}
-	return count;
-}
-
 size_t session_request_fields(struct exchange *exchange, nghttp2_nv *fields, size_t most)
 {
 	const char *at = buffer_start(exchange->to_server);
 	const char *end = buffer_end(exchange->to_server);
+	bool tls = exchange->stream->session->link->stream.tls;
 	struct http_slice verb, target;
+	struct http_line line;
 	size_t count = 0;
 
-	if (most < 5 || !http_line_request(&at, end, &verb, &target))
+	if (!http_line_request(&at, end, &verb, &target))
 		return 0;
-	fields[count++] = make_field(slice_of(":method"), verb);
-	fields[count++] = make_field(
-		slice_of(":scheme"),
-		slice_of(exchange->stream->session->link->stream.tls ? "https" : "http"));
-	fields[count++] = make_field(slice_of(":path"), target);
-	/* Host comes first of the lines, so that :authority comes before all that is none. */
-	count = gather_lines(at, end, fields, count, most - 1);
-	if (count && exchange->takes_trailer)
-		fields[count++] = make_field(slice_of("te"), slice_of("trailers"));
+	fields[count++] = http2_field(HTTP2_NAME(":method"), verb);
+	fields[count++] =
+		http2_field(HTTP2_NAME(":scheme"), tls ? HTTP2_NAME("https") : HTTP2_NAME("http"));
+	fields[count++] = http2_field(HTTP2_NAME(":path"), target);
+	/* Host comes first of the lines, so that :authority comes before all that has no colon. */
+	while (http_line_next(&at, end, &line)) {
+		if (count == most - 1)
+			return 0;
+		http2_lower(line.name);
+		if (http2_slice_is(line.name, "host"))
+			line.name = HTTP2_NAME(":authority");
+		if (!is_for_http1(line.name))
+			fields[count++] = http2_field(line.name, line.value);
+	}
+	if (exchange->takes_trailer)
+		fields[count++] = http2_field(HTTP2_NAME("te"), HTTP2_NAME("trailers"));
 	return count;
-}
-
-size_t session_trailer_fields(struct buffer *trailer, nghttp2_nv *fields, size_t most)
-{
-	return gather_lines(buffer_start(trailer), buffer_end(trailer), fields, 0, most);
 }
