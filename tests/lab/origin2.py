@@ -7,6 +7,7 @@
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 
 from http2 import HEADERS, PREFACE, SETTINGS, END_HEADERS, END_STREAM, Client2, block, frame
 
@@ -18,7 +19,8 @@ class Server2:
         self.socket, self.answer, self.began, self.requests, self.resets = peer.socket, answer, began, {}, []
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             client_side=False, header_encoding="latin-1", validate_outbound_headers=False))
-        self.h2.update_settings(settings or {}) if settings else None
+        if settings:
+            self.h2.local_settings = h2.settings.Settings(client=False, initial_values=settings)
         self.h2.initiate_connection()
         self.flush()
 
