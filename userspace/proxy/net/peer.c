@@ -234,8 +234,6 @@ bool peers_create(const struct config_upstream *upstream, struct peer_trust *tru
 		return true;
 	if (context)
 		complaints_add(faults, tls->line, "%s: tls: out of memory", owner);
-	while (made)
-		peer_free(peers[--made]);
 	return false;
 }
 

@@ -150,7 +150,7 @@ bool link_is_spent(const struct upstream_link *link, uint64_t now_ns)
 
 	return link->version != server_version(link_server(link)) ||
 	       (config->max_requests && link->requests >= config->max_requests) ||
-	       (config->max_age_ms && now_ns - link->born_ns >= config->max_age_ms * CLOCK_MS);
+	       (config->max_age_ms && link->born_ns + config->max_age_ms * CLOCK_MS <= now_ns);
 }
 
 /* --- to another thread -------------------------------------------------------------------------

@@ -63,6 +63,9 @@ struct upstream_pool {
 bool idle_keep(struct upstream_link *link);
 /* One to @server, of this thread or another one, on which nothing has come; NULL: none. */
 struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server);
+/* Who looks after this finds what any thread made idle without knowing that somebody waits: how
+ * many a thread has is read without its lock otherwise, and may come late. */
+void idle_settle(struct upstream_shared *shared);
 /* One to any server that is not in @tried. */
 struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried);
 

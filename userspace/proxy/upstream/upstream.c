@@ -176,6 +176,7 @@ int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct
 		return -ENOBUFS;
 	case QUEUE_FIRST:
 		/* What was freed between the last look and now was nobody's call. */
+		idle_settle(pool->shared);
 		code = take(pool, wish, link, failures);
 		break;
 	case QUEUE_BEHIND:
