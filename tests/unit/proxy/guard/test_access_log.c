@@ -71,7 +71,7 @@ static void a_line_is_json_and_says_it_all(void **state)
 /* The longest line fits where a pipe writes in one piece. */
 static void the_longest_line_is_whole(void **state)
 {
-	static char target[32768];
+	static char target[32768], id[128];
 	struct access_line line = usual();
 	struct access_log log;
 	char text[8192];
@@ -85,6 +85,9 @@ static void the_longest_line_is_whole(void **state)
 	memset(target, '"', sizeof(target));
 	line.target = target;
 	line.target_length = sizeof(target);
+	memset(id, 'i', sizeof(id));
+	line.request_id = id;
+	line.request_id_length = sizeof(id);
 	assert_true(access_log_add(&log, &line, clock_now_ns()));
 	assert_true(log.used <= ACCESS_LOG_LINE);
 	access_log_flush(&log);
@@ -92,6 +95,7 @@ static void the_longest_line_is_whole(void **state)
 	object = json_loadb(text, (size_t)length, 0, NULL);
 	assert_non_null(object);
 	assert_int_equal(json_string_length(json_object_get(object, "target")), ACCESS_LOG_TARGET);
+	assert_int_equal(json_string_length(json_object_get(object, "request_id")), sizeof(id));
 	json_decref(object);
 	access_log_destroy(&log);
 	close(pipes[0]);
