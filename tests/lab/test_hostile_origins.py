@@ -7,6 +7,7 @@ a part of somebody else's, and nothing that it could take for one.
 import contextlib
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -183,6 +184,34 @@ def test_what_comes_with_the_next_request_is_not_its_answer(edge):
             os.kill(edge.proxy_pid(), signal.SIGCONT)
         assert second.response()[::2] == (200, b"/second ")
         assert origin.connections == 2
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"],
+                         ids=["length", "chunks"])
+def test_the_rest_of_an_answer_is_nobody_elses(edge, framing):
+    """Whose client went away in the middle of it, while the server had nothing to say for a moment."""
+    go_on = threading.Event()
+
+    def answer(peer):
+        if peer.origin.connections > 1:
+            answer_simply(peer)
+        peer.head()
+        peer.send(OK + framing.encode())
+        go_on.wait(10)
+        peer.send(EVIL)
+        peer.rest()
+
+    with Origin(8000, answer) as origin:
+        with Client(WEB) as client:
+            client.get()
+            client.until(b"half")
+            client.reset()
+        edge.wait_alone()
+        with Client(WEB) as client:
+            client.get("/mine")
+            wait_until(lambda: origin.connections == 2, "it is asked over another connection")
+            go_on.set()
+            assert client.response()[2] == b"/mine "
 
 
 def test_who_speaks_before_he_is_asked_is_not_answered_with(edge):

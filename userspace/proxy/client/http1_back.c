@@ -68,14 +68,23 @@ static ssize_t read_on(struct exchange *exchange)
 	return count;
 }
 
+/* Nothing was sent on it, or everything was, and the response has come to its end: what comes next
+ * on it is the answer to what is asked next. That nothing comes at this moment does not say so. */
+static bool is_between_requests(const struct exchange *exchange)
+{
+	if (!exchange->head_sent)
+		return !exchange->connecting;
+	return exchange->link_reusable && exchange->response_body.done && request_is_done(exchange);
+}
+
 /* One that can carry another request goes back to its pool. */
 static void drop(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
-	bool unused = !exchange->connecting && !exchange->head_sent;
+	bool reusable = is_between_requests(exchange);
 
 	exchange->link = NULL;
-	if (exchange->link_reusable || unused)
+	if (reusable)
 		upstream_give(link);
 	else if (stream_is(&link->stream, STREAM_ENDING))
 		upstream_close(link);
