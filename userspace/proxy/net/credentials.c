@@ -102,6 +102,8 @@ static void load_peers(const struct config *config, struct credentials *credenti
 
 	credentials->first_upstream = config->upstreams;
 	credentials->peers = calloc(config->upstream_count + 1, sizeof(*credentials->peers));
+	if (!credentials->peers)
+		complaints_add(faults, 0, "tls: out of memory");
 	for (size_t i = 0; credentials->peers && i < config->upstream_count; i++) {
 		const struct config_upstream *upstream = &config->upstreams[i];
 		struct tls_peer **peers;

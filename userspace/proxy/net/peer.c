@@ -216,7 +216,7 @@ static struct tls_peer *make_peer(const struct config_upstream *upstream,
 	return peer;
 }
 
-bool peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
+void peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
 		  struct tls_peer **peers, struct complaints *faults, struct complaints *warnings)
 {
 	const struct config_upstream_tls *tls = &upstream->tls;
@@ -229,12 +229,9 @@ bool peers_create(const struct config_upstream *upstream, struct peer_trust *tru
 	while (context && made < upstream->server_count &&
 	       (peers[made] = make_peer(upstream, &upstream->servers[made], context)))
 		made++;
-	SSL_CTX_free(context);
-	if (context && made == upstream->server_count)
-		return true;
-	if (context)
+	if (context && made < upstream->server_count)
 		complaints_add(faults, tls->line, "%s: tls: out of memory", owner);
-	return false;
+	SSL_CTX_free(context);
 }
 
 static void drop_session(struct session *session)

@@ -19,9 +19,9 @@ struct peer_trust {
 
 void peer_trust_drop(struct peer_trust *trust);
 
-/* The servers of an upstream: @peers[0] is its first. False: complained about, and there is none.
- */
-bool peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
+/* The servers of an upstream, to @peers, which is zeroed: [0] is its first. Where one is missing
+ * that was complained about. */
+void peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
 		  struct tls_peer **peers, struct complaints *faults, struct complaints *warnings);
 void peer_free(struct tls_peer *peer); /* NULL is allowed */
 

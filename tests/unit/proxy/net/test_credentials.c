@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Files on disk to what a listener presents: which name leads to which, and every fault in its
- * words. */
+/* Files on disk to what a listener presents, and an upstream: which name leads to which, and every
+ * fault in its words. */
 #include "files.h"
 #include <errno.h>
 #include <string.h>
@@ -24,11 +24,12 @@ static int make_files(void **state)
 	return 0;
 }
 
-/* @tls: the block's inside, with @ for the folder. Returns what loading did. */
-static int load(const char *tls)
+/* @tls: a block's inside, with @ for the folder, between the rest of a file. Returns what loading
+ * did. */
+static int load_within(const char *before, const char *tls, const char *behind)
 {
-	char text[2048] = "listener a {\n bind = \"127.0.0.1:1\"\n upstream = app\n tls {\n";
-	size_t used = strlen(text);
+	char text[2048];
+	size_t used = (size_t)snprintf(text, sizeof(text), "%s", before);
 
 	for (; *tls; tls++) {
 		if (*tls == '@')
@@ -36,11 +37,22 @@ static int load(const char *tls)
 		else
 			text[used++] = *tls;
 	}
-	snprintf(text + used, sizeof(text) - used,
-		 "\n}\n}\nupstream app { server { address = \"127.0.0.1:8000\" } }\n");
+	snprintf(text + used, sizeof(text) - used, "%s", behind);
 	if (config_parse(text, "f", &config, &error) < 0)
 		fail_msg("refused: %s", error.text);
 	return credentials_load(config, NULL, &credentials, &warnings, &error);
+}
+
+static int load(const char *tls)
+{
+	return load_within("listener a {\n bind = \"127.0.0.1:1\"\n upstream = app\n tls {\n", tls,
+			   "\n}\n}\nupstream app { server { address = \"127.0.0.1:8000\" } }\n");
+}
+
+static int load_upstream(const char *tls)
+{
+	return load_within("upstream b {\n server { address = \"127.0.0.1:1\" }\n tls {\n", tls,
+			   "\n}\n}\nupstream c { server { address = \"127.0.0.1:2\" } }\n");
 }
 
 static void unload(void)
@@ -174,6 +186,31 @@ static void test_what_will_be_wrong_is_told_too(void **state)
 	unload();
 }
 
+static void assert_upstream_refused(const char *tls, const char *complaint)
+{
+	assert_int_equal(load_upstream(tls), -EINVAL);
+	if (!strstr(error.text, complaint))
+		fail_msg("\"%s\" is not in \"%s\"", complaint, error.text);
+	unload();
+}
+
+static void test_upstreams_have_theirs(void **state)
+{
+	(void)state;
+	assert_int_equal(load_upstream("ca = \"@web.pem\"\ncertificate = \"@web.pem\"\n"
+				       "key = \"@web.key\""),
+			 0);
+	assert_non_null(credentials_peer(credentials, &config->upstreams[0], 0));
+	assert_null(credentials_peer(credentials, &config->upstreams[1], 0));
+	unload();
+	assert_upstream_refused("ca = \"@none.pem\"", "f:4: upstream b: tls.ca: ");
+	assert_upstream_refused("ca = \"@web.key\"", "there is no certificate in it");
+	assert_upstream_refused("verify = off\ncertificate = \"@web.pem\"\nkey = \"@other.key\"",
+				"f:6: upstream b: tls.key: ");
+	assert_upstream_refused("verify = off\ncertificate = \"@old.pem\"\nkey = \"@old.key\"",
+				"expired on ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_faults_are_told_where_they_are),
 		cmocka_unit_test(test_every_fault_is_told_at_once),
 		cmocka_unit_test(test_what_will_be_wrong_is_told_too),
+		cmocka_unit_test(test_upstreams_have_theirs),
 	};
 
 	return cmocka_run_group_tests_name("credentials", tests, make_files, remove_files);
