@@ -125,6 +125,8 @@ static int check(const char *path)
 		return refuse(&error);
 	status = check_config(config);
 	config_free(config);
+	if (status == EXIT_SUCCESS && handover_is_rehearsal())
+		handover_say_yes();
 	return status;
 }
 

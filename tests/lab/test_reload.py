@@ -227,12 +227,14 @@ def test_other_programs_take_over_and_lose_nothing(lab):
                seconds=25)
 
 
+# A program that says that it could take over, when it is asked; what follows happens when it does.
+WOULD = "#!/bin/sh\n[ -n \"$FLOODWALL_REHEARSAL\" ] && echo floodwalld can take over && exit 0\n"
 REFUSALS = {
     "says no when asked": ("#!/bin/sh\necho it is the wrong kernel >&2\nexit 1\n", "it is the wrong kernel"),
     "dies when asked": ("#!/bin/sh\nkill -SEGV $$\n", "killed by signal 11"),
+    "is something else": ("#!/bin/sh\nexit 0\n", "does not say why"),
     "is no program": ("not a program\n", "Exec format error"),
-    "fails in its place": ("#!/bin/sh\n[ -n \"$FLOODWALL_REHEARSAL\" ] && exit 0\n"
-                           f"exec {BUILD}/floodwalld --config /nowhere.conf\n", "/nowhere.conf"),
+    "fails in its place": (WOULD + f"exec {BUILD}/floodwalld --config /nowhere.conf\n", "/nowhere.conf"),
 }
 
 
@@ -252,13 +254,14 @@ def test_a_program_that_can_not_leaves_the_old_one_running(lab):
     status, answer = house.reload("--binary")
     assert status == 1 and f"{lab.home}/wrong.conf:1: listener web: needs an upstream" in answer["complaints"]
 
+    assert_nothing_lost(house.result(load))
+
     # It is none the worse for it: crashes are mended, files taken over, good programs gone over to.
     os.kill(proxy, signal.SIGKILL)
     wait_until(lambda: house.proxies()[-1] != proxy, "a proxy that died is replaced")
     assert house.reload()[0] == 0
     house.install()
     assert house.reload("--binary")[0] == 0 and house.runs_installed()
-    house.result(load)
     assert house.metric('reloads_total{result="refused"}') == len(REFUSALS) + 1
 
 
@@ -266,8 +269,8 @@ def test_a_generation_that_does_not_come_up_changes_nothing(lab):
     """Neither by a new program nor by a new file; the filter has its policy back, too."""
     house = Installed(lab)
     proxy = house.proxies()[-1]
-    house.install("#!/bin/sh\n[ -n \"$FLOODWALL_REHEARSAL\" ] && exit 0\n"  # no proxy can become its user
-                  f"exec setpriv --bounding-set=-setuid,-setgid {BUILD}/floodwalld \"$@\"\n")
+    # No proxy of it can become its user.
+    house.install(WOULD + f"exec setpriv --bounding-set=-setuid,-setgid {BUILD}/floodwalld \"$@\"\n")
 
     status, answer = house.reload("--binary")
     assert status == 1 and "did not come up" in answer["complaints"][0], answer

@@ -23,6 +23,7 @@
 #define REHEARSAL_VARIABLE "FLOODWALL_REHEARSAL" /* set: say only whether it could be */
 #define REFUSED_VARIABLE   "FLOODWALL_REFUSED"   /* why it comes back */
 #define REHEARSAL_MS       20000
+#define REHEARSAL_YES      "floodwalld can take over\n" /* or it is another program altogether */
 #define STATE_SIZE_MAX     (1 << 20)
 
 static struct handover_program own = {.former = -1};
@@ -43,6 +44,11 @@ void handover_remember(char **argv)
 bool handover_is_rehearsal(void)
 {
 	return getenv(REHEARSAL_VARIABLE) != NULL;
+}
+
+void handover_say_yes(void)
+{
+	fputs(REHEARSAL_YES, stdout);
 }
 
 /* --- the state as a file --------------------------------------------------------------------- */
@@ -144,7 +150,8 @@ static int ask(int state, struct error *error)
 	if (!in_time)
 		return error_set(error, -ETIMEDOUT, "upgrade: %s: no answer for %d s", own.path,
 				 REHEARSAL_MS / 1000);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS &&
+	    strstr(error->text, REHEARSAL_YES))
 		return 0;
 	if (WIFSIGNALED(status))
 		return error_set(error, -ECHILD, "upgrade: %s: killed by signal %d (%s)", own.path,

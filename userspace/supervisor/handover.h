@@ -48,8 +48,9 @@ int handover_execute(struct supervisor *supervisor, struct error *error);
 /* Reads what this process was handed. 0: nothing, it was started anew; 1: *@handover is it; −errno.
  */
 int handover_receive(struct handover *handover, struct error *error);
-/* Asked only whether it could: nothing is taken, and nothing closed. */
+/* Asked only whether it could: nothing is taken, and nothing closed. Whoever could says so. */
 bool handover_is_rehearsal(void);
+void handover_say_yes(void);
 /* Becomes the old program again, which is told why. Returns if there is none, or it can't be. */
 void handover_return(const struct error *why);
 /* What was handed over is in use: there is no way back. In a child: neither for this process. */
