@@ -209,7 +209,7 @@ def test_a_source_has_a_ceiling_of_its_own(edge, counted):
         assert serve(WEB, 20, source="127.9.8.8") == [200] * 20
     counted("evicted_slow", 0)
     counted("evicted_new", 0)
-    assert edge.wait_logged(reason="source_memory")["source"] == "127.9.9.9"
+    assert edge.wait_logged(reason="source_memory", source="127.9.9.9")
 
 
 def test_a_connection_has_a_ceiling_of_its_own(edge, counted):
@@ -243,7 +243,8 @@ def test_stages_come_in_order_and_go(edge):
 
     held = []
     wait_until(lambda: not pressed(), "no pressure is left")
-    with edge.tuned(max_connections="100"), Origin(8000, answer, backlog=500), contextlib.ExitStack() as stack:
+    with edge.tuned(max_connections="100", source__requests="0"), Origin(8000, answer, backlog=500), \
+            contextlib.ExitStack() as stack:
         stack.callback(hold.set)
         with Client(WEB) as client:
             client.get()
@@ -340,6 +341,7 @@ def test_requests_beyond_the_rate_are_told_how_long_to_wait(edge, counted):
 
 
 def test_a_request_with_a_body_is_refused_with_its_connection(edge, counted):
+    wait_calm(edge)
     counted.expect("source_request_rate")
     with edge.tuned(source__request_rate="1", source__request_burst="1"), Origin(8000, answer_simply), \
             Client(WEB, source="127.3.3.5") as client:
@@ -352,7 +354,39 @@ def test_a_request_with_a_body_is_refused_with_its_connection(edge, counted):
     counted("source_request_rate", 1)
 
 
+def test_a_source_has_so_many_requests_at_once(edge, counted):
+    """Three wait for an answer, on whatever connections: the fourth is refused, and others don't notice."""
+    wait_calm(edge)
+    counted.expect("source_requests")
+    go = threading.Event()
+
+    def answer_late(peer):
+        while True:
+            peer.head()
+            go.wait(10)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with edge.tuned(source__requests="3"), Origin(8000, answer_late) as origin, \
+            contextlib.ExitStack() as held:
+        waiting = [held.enter_context(Client(WEB, source="127.3.3.6")) for _ in range(3)]
+        for client in waiting:
+            client.get()
+        wait_until(lambda: origin.received.count(b"GET /") == 3, "three are asked for")
+        with Client(WEB, source="127.3.3.6") as fourth:
+            fourth.get()
+            status, fields, body = fourth.response()
+            assert (status, fields["retry-after"]) == (429, "1") and "ratelimit" not in fields
+            assert body.startswith(b"source_requests: ")
+            go.set()
+            assert [client.response()[0] for client in waiting] == [200] * 3
+            fourth.get()
+            assert fourth.response()[0] == 200
+        assert serve(WEB, 1, source="127.3.3.7") == [200]
+    counted("source_requests", 1)
+
+
 def test_a_prefix_has_a_rate_too(edge, counted):
+    wait_calm(edge)
     counted.expect("prefix_request_rate")
     with edge.tuned(prefix__request_rate="1", prefix__request_burst="5"), Origin(8000, answer_simply):
         statuses = [serve(WEB, 1, source=f"127.4.4.{host}")[0] for host in range(1, 9)]

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "proxy/client/route_limit.h"
+#include "proxy/client/source_limit.h"
 #include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/retry.h"
@@ -43,6 +44,7 @@ void exchange_free(struct exchange *exchange)
 		return;
 	exchange_drop_server(exchange);
 	route_limit_leave(exchange);
+	source_limit_leave(exchange);
 	if (exchange->pool)
 		upstream_wait_no_more(exchange->pool, &exchange->waiter);
 	retry_end(exchange);

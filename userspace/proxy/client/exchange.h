@@ -151,6 +151,7 @@ struct exchange {
 	bool keep_alive;    /* the client's connection */
 	bool link_used;     /* the server's: it may have been about to close it */
 	bool link_reusable; /* the same: it can carry another request */
+	bool counts;        /* as one of its source's */
 	bool on_route;      /* counts as one of its route's */
 	bool takes_trailer; /* the client has a use for one */
 	bool link_once;     /* the server may see more requests in it than we do */

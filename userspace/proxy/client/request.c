@@ -10,7 +10,7 @@
 #include "proxy/client/forward.h"
 #include "proxy/client/route_answer.h"
 #include "proxy/client/route_limit.h"
-#include "proxy/guard/quota.h"
+#include "proxy/client/source_limit.h"
 
 /* --- the head ----------------------------------------------------------------------------------
  */
@@ -28,20 +28,6 @@ int request_parse(struct exchange *exchange, const char *data, uint32_t length)
 	};
 
 	return http_request_parse(&exchange->message.request, data, length, &limits);
-}
-
-/* Whether its source may make one more request. */
-static enum fw_verdict judge_rate(struct exchange *exchange)
-{
-	const struct client *client = exchange->client;
-	const struct listener *listener = client->listener;
-	const struct proxy_shared *shared = listener->worker->shared;
-	uint64_t wait_ns = 0;
-	enum fw_verdict verdict = quota_judge(shared->requests, &listener->live, listener->service,
-					      &client->source, client_now(client), &wait_ns);
-
-	exchange->wait_s = (uint32_t)((wait_ns + CLOCK_SEC - 1) / CLOCK_SEC);
-	return verdict;
 }
 
 /* What the body may come to: as the listener has it live, and its route. */
@@ -98,7 +84,7 @@ enum fw_verdict request_begin(struct exchange *exchange, const char *data)
 	exchange->link_once = request->odd_body;
 	exchange->route = router_find(listener->router, request, data);
 	body_init(&exchange->request_body, &request->head, body_limits(exchange));
-	verdict = judge_rate(exchange);
+	verdict = source_limit_judge(exchange);
 	if (verdict != FW_NONE)
 		return verdict;
 	return exchange->route ? follow_route(exchange, data) : FW_NO_ROUTE;

@@ -12,8 +12,9 @@ struct crowd *crowd_create(uint32_t threads)
 	crowd->threads = threads;
 	crowd->bytes = calloc(threads, sizeof(*crowd->bytes));
 	crowd->sources = calloc(threads, sizeof(*crowd->sources));
+	crowd->requests = calloc(threads, sizeof(*crowd->requests));
 	crowd->connections = calloc(threads, sizeof(*crowd->connections));
-	if (!crowd->bytes || !crowd->sources || !crowd->connections ||
+	if (!crowd->bytes || !crowd->sources || !crowd->requests || !crowd->connections ||
 	    getrandom(crowd->seed, sizeof(crowd->seed), 0) != sizeof(crowd->seed)) {
 		crowd_free(crowd);
 		return NULL;
@@ -27,6 +28,7 @@ void crowd_free(struct crowd *crowd)
 		return;
 	free(crowd->bytes);
 	free(crowd->sources);
+	free(crowd->requests);
 	free(crowd->connections);
 	free(crowd);
 }

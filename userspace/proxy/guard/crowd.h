@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What each source and prefix has of the proxy: bytes by source, connections by both. Tables of a
- * fixed size, whatever the number of sources; all threads and listeners share them.
+ * What each source and prefix has of the proxy: bytes and requests by source, connections by both.
+ * Tables of a fixed size, whatever the number of sources; all threads and listeners share them.
  */
 #ifndef PROXY_GUARD_CROWD_H
 #define PROXY_GUARD_CROWD_H
 
+#include <stdbool.h>
 #include "base/tally.h"
 #include "floodwall.h"
 
@@ -14,6 +15,7 @@ struct crowd {
 	uint32_t threads;
 	struct tally *bytes;       /* of each thread, by source and service */
 	struct tally *sources;     /* of each thread, connections by source and service */
+	struct tally *requests;    /* of each thread, not answered yet, by source and service */
 	struct tally *connections; /* of each thread, by prefix and service */
 };
 
@@ -52,6 +54,15 @@ static inline uint64_t crowd_size_of_source(const struct crowd *crowd, const str
 {
 	return tally_sum(crowd->sources, crowd->threads,
 			 tally_place(crowd_source(crowd, source, service)));
+}
+
+/* Whether a source has @most unanswered requests already. As long as each thread's part is within
+ * its share, so is the sum: usually one look is enough. */
+static inline bool crowd_asks_enough(const struct crowd *crowd, uint32_t thread,
+				     struct tally_place source, uint64_t most)
+{
+	return tally_sum(&crowd->requests[thread], 1, source) >= most / crowd->threads &&
+	       tally_sum(crowd->requests, crowd->threads, source) >= most;
 }
 
 #endif

@@ -20,9 +20,14 @@ enum { QUOTA_FLOOD = 4 };
 enum fw_verdict quota_judge(struct pacer *pacer, const struct live *live, uint32_t service,
 			    const struct fw_addr *source, uint64_t now_ns, uint64_t *wait_ns);
 
+/* A source that has @most requests unanswered makes one more, and is refused: whether it is to be
+ * cut off, for it has been refused QUOTA_FLOOD times as many a second. */
+bool quota_is_flood(struct pacer *pacer, uint32_t service, const struct fw_addr *source,
+		    uint64_t most, uint64_t now_ns);
+
 /* A rate as so many requests in so many seconds. */
 struct quota {
-	const char *policy; /* whose rate: "source", "prefix" … */
+	const char *policy; /* whose rate: "source", "prefix" …; NULL: it is about no rate */
 	uint64_t requests;
 	uint64_t seconds;
 };

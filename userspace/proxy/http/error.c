@@ -126,6 +126,20 @@ static void put_policy(struct http_out *out, const char *field, const char *poli
 	http_put_text(out, "\"");
 }
 
+static void put_rate(struct http_out *out, const struct http_excess *excess)
+{
+	put_policy(out, "RateLimit-Policy", excess->policy);
+	http_put_text(out, ";q=");
+	http_put_number(out, excess->quota);
+	http_put_text(out, ";w=");
+	http_put_number(out, excess->window_s);
+	http_put_text(out, "\r\n");
+	put_policy(out, "RateLimit", excess->policy);
+	http_put_text(out, ";r=0;t=");
+	http_put_number(out, excess->wait_s);
+	http_put_text(out, "\r\n");
+}
+
 int http_excess_write(char *buffer, size_t capacity, enum fw_verdict verdict,
 		      const struct http_excess *excess, bool to_head)
 {
@@ -136,16 +150,8 @@ int http_excess_write(char *buffer, size_t capacity, enum fw_verdict verdict,
 	http_put_text(&out, "Retry-After: ");
 	http_put_number(&out, excess->wait_s);
 	http_put_text(&out, "\r\n");
-	put_policy(&out, "RateLimit-Policy", excess->policy);
-	http_put_text(&out, ";q=");
-	http_put_number(&out, excess->quota);
-	http_put_text(&out, ";w=");
-	http_put_number(&out, excess->window_s);
-	http_put_text(&out, "\r\n");
-	put_policy(&out, "RateLimit", excess->policy);
-	http_put_text(&out, ";r=0;t=");
-	http_put_number(&out, excess->wait_s);
-	http_put_text(&out, "\r\n");
+	if (excess->policy)
+		put_rate(&out, excess);
 	put_text(&out, row, excess->keep_alive, to_head);
 	return http_out_length(&out);
 }

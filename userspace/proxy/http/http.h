@@ -305,10 +305,11 @@ int http_error_write(char *out, size_t capacity, enum fw_verdict verdict, bool t
 
 /* By how much a request comes too fast, and what becomes of its connection. */
 struct http_excess {
-	const char *policy; /* a name: letters */
-	uint64_t quota;     /* requests … */
-	uint64_t window_s;  /* … in so many seconds */
-	uint32_t wait_s;    /* until the next one */
+	const char *
+		policy; /* a name: letters; NULL: it is about no rate, and nothing is said of one */
+	uint64_t quota; /* requests … */
+	uint64_t window_s; /* … in so many seconds */
+	uint32_t wait_s;   /* until the next one */
 	bool keep_alive;
 };
 
