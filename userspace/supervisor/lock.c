@@ -29,7 +29,7 @@ int lock_take(const char *pin, struct error *error)
 	result = errno == EWOULDBLOCK
 			 ? error_set(error, -EBUSY,
 				     "another floodwalld runs on this filter (it has locked %s); "
-				     "reload it instead: systemctl reload floodwalld",
+				     "reload it instead: floodwall reload",
 				     folder)
 			 : error_set(error, -errno, "%s: flock: %s", folder, strerror(errno));
 	close(fd);
