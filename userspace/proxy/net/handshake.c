@@ -229,6 +229,7 @@ struct handshake *handshake_create(struct stream *stream, SSL_CTX *context)
 
 	if (!handshake)
 		return NULL;
+	list_init(&handshake->node);
 	handshake->stream = stream;
 	handshake->alert_sent = handshake->alert_received = -1;
 	handshake->ssl = SSL_new(context);

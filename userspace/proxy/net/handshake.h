@@ -9,6 +9,7 @@
 #define PROXY_NET_HANDSHAKE_H
 
 #include <openssl/ssl.h>
+#include "base/list.h"
 #include "proxy/net/tls_state.h"
 
 struct handshake_secret {
@@ -17,6 +18,7 @@ struct handshake_secret {
 };
 
 struct handshake {
+	struct list node; /* among those of the engine that wait for a ticket */
 	struct stream *stream;
 	SSL *ssl;
 	struct handshake_secret client, server; /* TLS 1.3: of application traffic */

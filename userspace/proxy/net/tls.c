@@ -22,6 +22,7 @@ struct tls_engine *tls_engine_create(struct pool_budget *budget, struct buffers 
 		return NULL;
 	}
 	pool_init(&engine->connections, sizeof(struct tls), CONNECTIONS_KEPT, budget);
+	list_init(&engine->awaiting);
 	engine->ledger = (struct ledger){.budget = budget, .buffers = buffers, .threads = 1};
 	account_open(&engine->account, &engine->ledger, 0);
 	return engine;
@@ -63,6 +64,7 @@ void tls_end_handshake(struct tls *tls)
 {
 	if (!tls->handshake)
 		return;
+	tls_client_await_no_ticket(tls);
 	handshake_free(tls->handshake);
 	tls->handshake = NULL;
 	account_discharge(tls->account, TLS_HANDSHAKE_CHARGE);
@@ -250,7 +252,9 @@ int tls_shake(struct stream *stream)
 		return result;
 	result = handshake_harvest(tls->handshake, tls);
 	tls->open = result > 0;
-	if (!tls->open || !tls_client_wants_ticket(tls))
+	if (tls->open && tls_client_wants_ticket(tls))
+		tls_client_await_ticket(tls);
+	else
 		tls_end_handshake(tls);
 	return result;
 }

@@ -18,6 +18,7 @@
 enum {
 	MESSAGE_NEW_SESSION_TICKET = 4,
 	MESSAGE_HEADER = 4,
+	AWAITING_MAX = 64,     /* handshakes of a thread that are kept for that */
 	TICKET_MAX = 66 << 10, /* bytes: a ticket of 2^16 and what goes with it */
 };
 
@@ -109,6 +110,27 @@ void tls_client_note_fault(const struct stream *stream, enum tls_alert alert, bo
 bool tls_client_wants_ticket(const struct tls *tls)
 {
 	return tls->peer && tls->records.is_13 && peer_is_resumed(tls->peer);
+}
+
+/* A server may have none to give, and be silent for hours: then it is the library that goes. */
+void tls_client_await_ticket(struct tls *tls)
+{
+	struct tls_engine *engine = tls->engine;
+	struct handshake *oldest;
+
+	list_append(&engine->awaiting, &tls->handshake->node);
+	if (++engine->awaiting_count <= AWAITING_MAX)
+		return;
+	oldest = container_of(engine->awaiting.next, struct handshake, node);
+	tls_end_handshake(oldest->stream->tls);
+}
+
+void tls_client_await_no_ticket(struct tls *tls)
+{
+	if (!list_is_linked(&tls->handshake->node))
+		return;
+	list_remove(&tls->handshake->node);
+	tls->engine->awaiting_count--;
 }
 
 /* The library makes a session of it, and note_session() in peer.c keeps that. */

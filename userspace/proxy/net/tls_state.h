@@ -20,6 +20,8 @@ struct tls_engine {
 	struct pool connections;
 	struct ledger ledger;
 	struct account account; /* of connections to servers: nobody's but the thread's */
+	struct list awaiting; /* handshakes with servers that wait for a ticket, the oldest first */
+	uint32_t awaiting_count;
 	uint8_t in[TLS_SCRATCH_IN];
 	uint8_t out[TLS_SCRATCH_OUT];
 };
@@ -109,8 +111,11 @@ void tls_passed(struct stream *stream, size_t size);
 struct handshake *tls_client_handshake(struct stream *stream);
 /* Why it failed: in the log, too. */
 enum fw_verdict tls_client_explain(const struct handshake *handshake);
-/* Whether it is to be kept until it has seen a ticket. */
+/* Whether a complete one is to see a ticket first; it is kept for as long, and given up by
+ * tls_client_await_no_ticket(). */
 bool tls_client_wants_ticket(const struct tls *tls);
+void tls_client_await_ticket(struct tls *tls);
+void tls_client_await_no_ticket(struct tls *tls);
 /* Takes the tickets off the front of what was in a record of TLS 1.3's handshake, which came as the
  * @size bytes at @record. 0, or −EBADMSG. */
 int tls_client_take_tickets(struct tls *tls, struct record_content *content, const uint8_t *record,

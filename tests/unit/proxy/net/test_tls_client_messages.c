@@ -22,7 +22,7 @@ static void take_tickets(void)
 	/* One in three records. */
 	inject(RECORD_HANDSHAKE, data, message(data, TICKET, 3000, 1000));
 	inject(RECORD_HANDSHAKE, data, 1000);
-	assert_true(stream_is_quiet(&stream));
+	assert_true(stream_is_quiet(stream));
 	inject(RECORD_HANDSHAKE, data, 1000);
 	inject(RECORD_DATA, "content", 7);
 	assert_read("content");
@@ -53,7 +53,7 @@ static void send_tickets_for_ever(void)
 	int sent = 0;
 
 	forge_on();
-	for (; sent < 1000 && tls_fault(&stream) == FW_NONE; sent++) {
+	for (; sent < 1000 && tls_fault(stream) == FW_NONE; sent++) {
 		inject(RECORD_HANDSHAKE, data, message(data, TICKET, 100, 100));
 		assert_true(hear() < 0);
 	}
@@ -114,7 +114,7 @@ static void ask_for_renegotiation(void)
 	int asked = 0;
 
 	forge_on();
-	for (; asked < 1000 && tls_fault(&stream) == FW_NONE; asked++) {
+	for (; asked < 1000 && tls_fault(stream) == FW_NONE; asked++) {
 		inject(RECORD_HANDSHAKE, "\0\0\0\0", 4);
 		assert_true(hear() < 0);
 	}
@@ -136,14 +136,14 @@ static void break_the_silence(void)
 	uint8_t data[64];
 
 	forge_on();
-	assert_true(stream_is_quiet(&stream));
+	assert_true(stream_is_quiet(stream));
 	if (theirs.is_13)
 		inject(RECORD_HANDSHAKE, data, message(data, TICKET, 10, 10));
-	assert_true(stream_is_quiet(&stream));
-	assert_true(tls_client_leave(&stream));
-	assert_true(tls_client_join(&stream, threads[1].engine));
+	assert_true(stream_is_quiet(stream));
+	assert_true(tls_client_leave(stream));
+	assert_true(tls_client_join(stream, threads[1].engine));
 	inject(RECORD_DATA, "unasked", 7);
-	assert_false(stream_is_quiet(&stream));
+	assert_false(stream_is_quiet(stream));
 }
 
 static void test_content_breaks_the_silence(void **state)
