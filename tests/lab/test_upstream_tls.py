@@ -288,11 +288,11 @@ def test_a_server_that_stalls_in_its_handshake(edge):
 
 def test_complaints_are_few(edge):
     """A line each ten seconds, however many fail."""
-    before = len(edge.said("upstream address: server"))
+    before = len(edge.said("upstream address: server 127.0.0.1:8443: TLS: "))
     with TlsOrigin(serving(edge.authority.issue("few", ["few.test"]))):
         for _ in range(20):
             assert ask(ADDRESS)[0] == 502
-    assert len(edge.said("upstream address: server")) <= before + 1
+    assert len(edge.said("upstream address: server 127.0.0.1:8443: TLS: ")) <= before + 1
 
 
 # --- sessions -------------------------------------------------------------------------------------
