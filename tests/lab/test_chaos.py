@@ -27,11 +27,11 @@ from origin import Client, Origin, inside
 
 NGINX = (8101, 8102, 8103)
 GOOD, ODD = (8111, 8112), 8113
-DEADLINE = 1  # seconds: first_byte and connect
+DEADLINE = 1  # seconds: to connect, to the first byte, and without any
 
 # An upstream for each story: what servers are ejected for in one does not tell in another.
-STORIES = {"killed": NGINX, "frozen": NGINX, "gone": NGINX,
-           "cuts": (*GOOD, ODD), "garbage": (*GOOD, ODD), "resets": (*GOOD, ODD), "posts": (*GOOD, ODD)}
+STORIES = {"killed": NGINX, "frozen": NGINX, "gone": NGINX, "cuts": (*GOOD, ODD), "stalls": (*GOOD, ODD),
+           "garbage": (*GOOD, ODD), "resets": (*GOOD, ODD), "posts": (*GOOD, ODD)}
 PORTS = {name: 80 + number for number, name in enumerate(STORIES)}
 
 
@@ -39,7 +39,7 @@ def configuration(stories):
     """A listener and its upstream for each; @stories has their servers."""
     return 'filter {{ cgroup = "@CGROUP@" }}\nhost {{ overload_latency = "60s" }}\n' + "".join(f"""
 listener {name} {{{{ bind = "127.0.0.1:{PORTS[name]}" upstream = "{name}"
-	timeouts {{{{ first_byte = "{DEADLINE}s" connect = "{DEADLINE}s" }}}}
+	timeouts {{{{ first_byte = "{DEADLINE}s" connect = "{DEADLINE}s" idle = "{DEADLINE}s" }}}}
 	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}} }}}}
 upstream {name} {{{{ {" ".join(f'server {{{{ address = "{server}" }}}}' for server in servers)} }}}}
 """ for name, servers in stories.items()) + """
@@ -253,6 +253,11 @@ def cut(peer):
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + BODY.encode()[:32])
 
 
+def stall(peer):
+    cut(peer)
+    peer.rest()
+
+
 def speak_garbage(peer):
     peer.head()
     peer.send(b"\x16\x03\x01\x00garbage\r\n\r\n" + BODY.encode())
@@ -263,19 +268,19 @@ def reset(peer):
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-@pytest.mark.parametrize("story, odd, seen", [("cuts", cut, "cut"), ("garbage", speak_garbage, 502)],
-                         ids=["cuts", "garbage"])
-def test_a_server_breaks_what_it_says(edge, story, odd, seen):
+@pytest.mark.parametrize("story, odd, seen, reason", [
+    ("cuts", cut, "cut", "upstream_bad_response"), ("stalls", stall, "cut", "idle_timeout"),
+    ("garbage", speak_garbage, 502, "upstream_bad_response")], ids=["cuts", "stalls", "garbage"])
+def test_a_server_breaks_what_it_says(edge, story, odd, seen, reason):
     """Whoever is hit can tell. They are few: it is found out, where its share would be a third."""
     told = Told(edge, story)
     with mixed(odd), Load(story) as load:
         load.wait(1000)
     assert set(load.failed()) == {seen}
-    assert load.count(seen) < 3 * len(load.people)
-    told.agrees(load, upstream_bad_response=load.count(seen))
-    assert {line["upstream"] for line in told.lines(reason="upstream_bad_response")
-            if "upstream" in line} == {f"127.0.0.1:{ODD}"}
-    wait_until(lambda: edge.count("upstream_bad_response", story) == load.count(seen), "each one is counted")
+    assert load.count(seen) < 3 * len(load.people) and load.slowest[seen] < DEADLINE + 1
+    told.agrees(load, **{reason: load.count(seen)})
+    assert {line["upstream"] for line in told.lines(reason=reason) if "upstream" in line} == {f"127.0.0.1:{ODD}"}
+    wait_until(lambda: edge.count(reason, story) == load.count(seen), "each one is counted")
     assert edge._metric("upstream_server_ejected_total", upstream=story, server=f"127.0.0.1:{ODD}") >= 1
 
 

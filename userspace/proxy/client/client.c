@@ -232,19 +232,13 @@ static void expire(struct timer *timer)
 	case FW_KEEPALIVE_TIMEOUT:
 		client_close(client, verdict);
 		break;
-	case FW_CONNECT_TIMEOUT:
-		if (client->relay)
+	default:
+		if (client->exchange)
+			exchange_expire(client->exchange, verdict);
+		else if (verdict == FW_CONNECT_TIMEOUT)
 			relay_try_next(client->relay, verdict);
 		else
-			exchange_expire(client->exchange, verdict);
-		client_run(client);
-		break;
-	case FW_FIRST_BYTE_TIMEOUT:
-		exchange_expire(client->exchange, verdict);
-		client_run(client);
-		break;
-	default:
-		client_refuse(client, verdict);
+			client_refuse(client, verdict);
 		client_run(client);
 	}
 }

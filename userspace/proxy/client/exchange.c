@@ -208,11 +208,19 @@ enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 	return connect_anew(exchange, false, verdict);
 }
 
+/* In the middle of a response of which the client has taken all there is. */
+static bool server_is_silent(const struct exchange *exchange)
+{
+	return exchange->answered && !exchange->response_body.done &&
+	       !exchange->front->waits_for_client(exchange);
+}
+
 enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict)
 {
 	if (verdict == FW_CONNECT_TIMEOUT)
 		return exchange_try_next(exchange, verdict);
-	if (verdict == FW_FIRST_BYTE_TIMEOUT)
+	if (verdict == FW_FIRST_BYTE_TIMEOUT ||
+	    (verdict == FW_IDLE_TIMEOUT && server_is_silent(exchange)))
 		exchange_note_result(exchange, SERVER_TIMEOUT);
 	return exchange_refuse(exchange, verdict);
 }
