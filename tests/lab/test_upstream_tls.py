@@ -366,6 +366,21 @@ def test_tcp_is_relayed_over_tls(edge):
         assert client.ended() == "reset"
 
 
+def test_an_upgrade_goes_on_over_tls(edge):
+    def echo(peer):
+        peer.head()
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        peer.send(peer.take(100_000).swapcase())
+        farewell(peer)
+
+    with TlsOrigin(serving(edge.app), echo), Client(WEB) as client:
+        client.get(extra="Connection: upgrade\r\nUpgrade: echo\r\n")
+        assert "101" in client.head()[0]
+        client.send(b"a" * 100_000)
+        assert client.take(100_000) == b"A" * 100_000
+        assert client.ended() == "closed"
+
+
 @pytest.mark.parametrize("command", ["k", "K"])
 def test_a_flood_of_key_updates_is_ended(edge, command):
     """64 and no more that carry nothing, whether an answer is demanded or not."""
