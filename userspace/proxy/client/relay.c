@@ -171,7 +171,9 @@ static void handle_server(struct source *source, uint32_t events)
 	/* All that a server can show of itself where nobody knows what is said. */
 	if (connecting && result > 0)
 		server_note_result(link_server(link), SERVER_ANSWERED, 0, client_now(client));
-	if (result < 0)
+	if (result == -FW_MEMORY) /* no server's fault */
+		client_refuse(client, FW_MEMORY);
+	else if (result < 0)
 		relay_try_next(relay, (enum fw_verdict) - result);
 	client_run(client);
 }

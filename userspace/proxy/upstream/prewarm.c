@@ -34,11 +34,14 @@ static void pause_for_a_while(struct upstream_pool *pool)
 		prewarm->failures++;
 }
 
-static void fail(struct upstream_link *link)
+static void fail(struct upstream_link *link, int result)
 {
 	remove_link(link);
 	pause_for_a_while(link->pool);
-	upstream_failed(link);
+	if (result == -FW_MEMORY) /* no server's fault */
+		link_close(link);
+	else
+		upstream_failed(link);
 }
 
 static void handle(struct source *source, uint32_t events)
@@ -47,9 +50,9 @@ static void handle(struct source *source, uint32_t events)
 	int result;
 
 	stream_note(&link->stream, events);
-	result = upstream_connected(link) == 0 ? upstream_secure(link) : -ECONNREFUSED;
+	result = upstream_connected(link) == 0 ? upstream_secure(link) : -FW_UPSTREAM_UNREACHABLE;
 	if (result < 0) {
-		fail(link);
+		fail(link, result);
 	} else if (result > 0) {
 		remove_link(link);
 		link->pool->prewarm.failures = 0;
@@ -115,7 +118,7 @@ unsigned int prewarm_run(struct upstream_pool *pool)
 
 	while (!list_is_empty(&prewarm->links) &&
 	       first_of(prewarm)->born_ns + PATIENCE_NS <= now_ns)
-		fail(first_of(prewarm));
+		fail(first_of(prewarm), -FW_CONNECT_TIMEOUT);
 	if (!pool->shared->config->prewarm || now_ns < prewarm->not_before_ns)
 		return 0;
 	for (uint32_t missing = count_missing(pool); missing && open_one(pool); missing--)
