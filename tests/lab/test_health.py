@@ -109,6 +109,11 @@ class Cared(Edge):
         wait_until(lambda: self.states(upstream) == list(states),
                    f"servers of {upstream} are {', '.join(states)}")
 
+    def wait_well(self, *those):
+        """Until these have passed enough checks to be up, whatever was before: rows may be old."""
+        wait_until(lambda: all(server.checked >= 4 for server in those), "they are checked")
+        self.wait_states("checked", *["up"] * len(those))
+
     def server_metric(self, name, upstream, server):
         return self._metric(f"upstream_server_{name}", upstream=upstream, server=server)
 
@@ -212,7 +217,7 @@ class Load:
 
 def test_a_server_that_dies_is_found_out_and_comes_back(cared):
     with servers(8101, 8102) as (first, second):
-        cared.wait_states("checked", "up", "up")
+        cared.wait_well(first, second)
         before = cared.said("upstream checked: server 127.0.0.1:8101 is down")
         failed = cared.server_metric("checks_failed_total", "checked", "127.0.0.1:8101")
         first.die()
@@ -231,7 +236,7 @@ def test_a_server_that_dies_is_found_out_and_comes_back(cared):
 
 def test_a_server_that_listens_and_is_not_well(cared):
     with servers(8101, 8102) as (first, second):
-        cared.wait_states("checked", "up", "up")
+        cared.wait_well(first, second)
         second.well = lambda: False
         cared.wait_states("checked", "up", "down")
         assert cared.said("upstream checked: server 127.0.0.1:8102 is down: it answers with status 500")
@@ -240,8 +245,8 @@ def test_a_server_that_listens_and_is_not_well(cared):
 
 
 def test_flapping_below_the_thresholds_changes_nothing(cared):
-    with servers(8101, 8102) as (first, _):
-        cared.wait_states("checked", "up", "up")
+    with servers(8101, 8102) as (first, second):
+        cared.wait_well(first, second)
         said = cared.said("checked: server 127.0.0.1:8101 is down")
         failed = cared.server_metric("checks_failed_total", "checked", "127.0.0.1:8101")
         first.well = lambda: first.checked % 2
