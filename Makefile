@@ -134,6 +134,8 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/liblab.a $(BUILD)/
 	$(call link)
 # A fuzz target has no main: built as usual it gets one that replays files, with FUZZER=1 libFuzzer's.
 $(BUILD)/tests/fuzz/fuzz_http_plain: $(BUILD)/obj/tests/fuzz/common/http_plain.o
+$(BUILD)/tests/fuzz/fuzz_http2 $(BUILD)/tests/fuzz/fuzz_upstream_http2: $(BUILD)/obj/tests/fuzz/common/lone_worker.o
+$(BUILD)/tests/fuzz/fuzz_http2 $(BUILD)/tests/fuzz/fuzz_upstream_http2: LDLIBS := $(BUILD)/libdaemon.a $(BUILD)/libcommon.a $(LDLIBS)
 $(BUILD)/tests/fuzz/fuzz_http_other $(BUILD)/tests/fuzz/fuzz_http_stream: $(BUILD)/obj/tests/fuzz/common/http_other.o
 $(BUILD)/tests/fuzz/fuzz_http_other $(BUILD)/tests/fuzz/fuzz_http_stream: LDLIBS += -lhttp_parser
 FUZZ_MAIN := $(if $(filter 1,$(FUZZER)),,$(BUILD)/obj/tests/fuzz/common/replay.o)

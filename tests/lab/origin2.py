@@ -4,6 +4,8 @@
     with Origin(8000, in_order(answer)):      # answer(server, stream, fields, body, trailer)
     with Origin(8000, by_frames(answer)):     # answer(peer, stream): after the first request's head
 """
+import threading
+
 import h2.config
 import h2.connection
 import h2.events
@@ -17,6 +19,7 @@ class Server2:
 
     def __init__(self, peer, answer, settings=None, began=None):
         self.socket, self.answer, self.began, self.requests, self.resets = peer.socket, answer, began, {}, []
+        self.lock = threading.RLock()
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
             client_side=False, header_encoding="latin-1", validate_outbound_headers=False))
         if settings:
@@ -30,21 +33,23 @@ class Server2:
     def respond(self, stream, fields=(), body=b"", trailer=None, status="200"):
         """@fields may be given without a status; @body must fit the windows."""
         end = not body and not trailer
-        self.h2.send_headers(stream, [(":status", status), *fields], end_stream=end)
-        if body:
-            self.h2.send_data(stream, body, end_stream=not trailer)
-        if trailer:
-            self.h2.send_headers(stream, trailer, end_stream=True)
-        self.flush()
+        with self.lock:
+            self.h2.send_headers(stream, [(":status", status), *fields], end_stream=end)
+            if body:
+                self.h2.send_data(stream, body, end_stream=not trailer)
+            if trailer:
+                self.h2.send_headers(stream, trailer, end_stream=True)
+            self.flush()
 
     def run(self):
         while True:
             data = self.socket.recv(65536)
             if not data:
                 return
-            for event in self.h2.receive_data(data):
-                self._note(event)
-            self.flush()
+            with self.lock:
+                for event in self.h2.receive_data(data):
+                    self._note(event)
+                self.flush()
 
     def _note(self, event):
         if isinstance(event, h2.events.RequestReceived):

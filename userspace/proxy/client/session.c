@@ -18,6 +18,7 @@ enum {
 
 #define DOUBT_NS  CLOCK_SEC       /* of silence, before it is asked whether it is still there */
 #define ANSWER_NS (5 * CLOCK_SEC) /* for it to say so */
+#define LOOK_NS   CLOCK_SEC       /* between two looks of an idle one at whether it is in the way */
 #define DETACH_NS CLOCK_SEC       /* for it to end a stream whose response is complete */
 
 static void handle(struct source *source, uint32_t events);
@@ -380,12 +381,19 @@ static void transmit(struct session *session)
 		buffer_give(&session->out);
 }
 
+/* Idle, while requests of other threads wait for the upstream at its cap: none of them can have it.
+ */
+static bool is_in_the_way(const struct session *session)
+{
+	return upstream_is_awaited(session->link->pool);
+}
+
 /* Whether it has come to its end in good order, or nghttp2 has said why it goes no further. */
 static enum session_end judge_end(const struct session *session)
 {
 	if (session->end != SESSION_GOES_ON)
 		return (enum session_end)session->end;
-	if (session->last && !session->stream_count)
+	if (!session->stream_count && (session->last || is_in_the_way(session)))
 		return SESSION_OVER;
 	if (nghttp2_session_want_read(session->frames) ||
 	    nghttp2_session_want_write(session->frames) || buffer_length(session->out))
@@ -397,9 +405,13 @@ static void arm(struct session *session)
 {
 	struct loop *loop = session->engine->loop;
 
-	if (!session->stream_count)
+	if (!session->stream_count) {
+		uint64_t next_ns = session->idle_ns + config_of(session)->keepalive_ms * CLOCK_MS;
+		uint64_t look_ns = loop->now_ns + LOOK_NS;
+
 		timer_arm_lazily(&loop->wheel, &session->timer,
-				 session->idle_ns + config_of(session)->keepalive_ms * CLOCK_MS);
+				 next_ns < look_ns ? next_ns : look_ns);
+	}
 	if (session->asked_ns)
 		timer_arm_lazily(&loop->wheel, &session->timer, session->asked_ns + ANSWER_NS);
 	if (session->detach_ns)
