@@ -186,16 +186,8 @@ static void warn_upstreams(struct warnings *warnings, const struct config *confi
 		if (upstream->tls.enabled && !upstream->tls.verify)
 			warn(warnings,
 			     "upstream %s: tls.verify is off: whoever answers in a server's place "
-			     "is "
-			     "believed; name its authority by tls.ca instead",
+			     "is believed; name its authority by tls.ca instead",
 			     upstream->name);
-		if (upstream->max_connections &&
-		    (uint64_t)upstream->keepalive * config->threads > upstream->max_connections)
-			warn(warnings,
-			     "upstream %s: keepalive: %u idle connections in each of %u threads "
-			     "are more than max_connections, %u",
-			     upstream->name, upstream->keepalive, config->threads,
-			     upstream->max_connections);
 	}
 }
 
