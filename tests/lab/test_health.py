@@ -407,6 +407,10 @@ def test_a_name_that_is_not_there_yet(cared):
         cared.names.say("later.test", "127.0.0.4")
         cared.wait_states("later", "up")
         assert fetch(LATER) == {200: 1}
+        # Of another family, where nobody listens: it is found out by whoever is first sent there.
+        cared.names.say("later.test", "127.0.0.4", "::1")
+        wait_until(lambda: set(addresses(cared, "later")) == {"127.0.0.4:8143", "[::1]:8143"}, "it has both")
+        assert fetch(LATER, 4) == {200: 4}
 
 
 # --- what is shown --------------------------------------------------------------------------------
