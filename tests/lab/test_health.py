@@ -256,6 +256,18 @@ def test_flapping_below_the_thresholds_changes_nothing(cared):
         assert cared.said("checked: server 127.0.0.1:8101 is down") == said
 
 
+def test_checks_go_on_while_everybody_is_busy(cared):
+    with servers(8101, 8102) as (first, second):
+        cared.wait_well(first, second)
+        failed = [row["checks_failed"] for row in cared.rows("checked")]
+        checked = first.checked
+        # Nobody is behind this listener: all that it costs, the workers pay.
+        load = cared.lab.edge("wrk", "-t1", "-c100", "-d2s", f"http://127.0.0.1:{LATER}/").stdout
+        assert "Requests/sec" in load
+        assert first.checked >= checked + 8, "of about twenty"
+        assert [row["checks_failed"] for row in cared.rows("checked")] == failed
+
+
 def test_when_too_few_are_well_all_are_used(cared):
     with servers(8131, 8132, 8133, 8134) as those:
         cared.wait_states("panic", "up", "up", "up", "up")
