@@ -30,7 +30,7 @@ GOOD, ODD = (8111, 8112), 8113
 DEADLINE = 1  # seconds: to connect, to the first byte, and without any
 
 # An upstream for each story: what servers are ejected for in one does not tell in another.
-STORIES = {"killed": NGINX, "frozen": NGINX, "gone": NGINX, "cuts": (*GOOD, ODD), "stalls": (*GOOD, ODD),
+STORIES = {"killed": NGINX, "frozen": NGINX, "gone": NGINX, "spared": NGINX, "cuts": (*GOOD, ODD), "stalls": (*GOOD, ODD),
            "garbage": (*GOOD, ODD), "resets": (*GOOD, ODD), "posts": (*GOOD, ODD)}
 PORTS = {name: 80 + number for number, name in enumerate(STORIES)}
 
@@ -52,10 +52,16 @@ def local(ports):
     return [f"127.0.0.1:{port}" for port in ports]
 
 
+def with_a_backup(text):
+    """The last server of "spared" is one."""
+    before, after = text.split("upstream spared")
+    return before + "upstream spared" + after.replace('8103"', '8103" backup = on', 1)
+
+
 @pytest.fixture(scope="module")
 def edge():
     with Lab() as made, inside(made.edge):
-        text = configuration({name: local(ports) for name, ports in STORIES.items()})
+        text = with_a_backup(configuration({name: local(ports) for name, ports in STORIES.items()}))
         yield Edge(made, text=text, ports=PORTS.values())
 
 
@@ -244,6 +250,23 @@ def test_all_servers_go_and_come_back(edge, farm):
     assert load.slowest[502] < 0.5
     refused = told.agrees(load, upstream_unreachable=90, upstream_bad_response=0)["upstream_unreachable"]
     wait_until(lambda: edge.count("upstream_unreachable", "gone") == refused, "each one is counted")
+
+
+def test_a_backup_stands_in_for_all_others(edge, farm):
+    """Nobody sees it, however many ask; and it has nothing to do once they are back."""
+    told = Told(edge, "spared")
+    with Load("spared") as load:
+        send(farm[8101], signal.SIGKILL)
+        send(farm[8102], signal.SIGKILL)
+        told.wait_served_by(8103)
+        load.wait(2000)
+        farm[8101] = nginx(edge, 8101)
+        told.wait_served_by(8101)
+        served = len(told.lines(upstream="127.0.0.1:8103"))
+        load.wait(200)
+    assert load.failed() == {}
+    told.agrees(load)
+    assert len(told.lines(upstream="127.0.0.1:8103")) - served < 20
 
 
 # --- a server misbehaves --------------------------------------------------------------------------

@@ -69,17 +69,29 @@ static bool is_well(const struct server *server, uint64_t now_ns)
 	       !atomic_load_explicit(&server->unhealthy, memory_order_relaxed);
 }
 
-static bool is_panic(const struct health *health, uint64_t now_ns)
+/* Whether so many servers of a priority are well that all requests can be left to them. */
+static bool are_enough_well(const struct health *health, uint32_t priority, uint64_t now_ns)
 {
 	uint32_t there = 0, well = 0;
 
 	for (uint32_t i = 0; i < health->count; i++) {
-		if (!server_is_there(&health->servers[i]))
+		const struct server *server = &health->servers[i];
+
+		if (server->config->priority != priority || !server_is_there(server))
 			continue;
 		there++;
-		well += is_well(&health->servers[i], now_ns);
+		well += is_well(server, now_ns);
 	}
-	return !well || well * 100 < there * health->policy.panic;
+	return well && well * 100 >= there * health->policy.panic;
+}
+
+/* One priority that is well stands in for all others (balance.h). */
+static bool is_panic(const struct health *health, uint64_t now_ns)
+{
+	for (uint32_t priority = 0; priority < CONFIG_PRIORITIES; priority++)
+		if (are_enough_well(health, priority, now_ns))
+			return false;
+	return true;
 }
 
 void health_review(struct health *health, uint64_t now_ns)
@@ -95,11 +107,24 @@ void health_review(struct health *health, uint64_t now_ns)
 /* --- ejection ----------------------------------------------------------------------------------
  */
 
-/* Whether one more may be out: a share of those there are, but one in any case. */
-static bool may_eject(const struct health *health, uint64_t now_ns)
+static bool others_stand_in(const struct server *server, uint64_t now_ns)
 {
+	for (uint32_t priority = 0; priority < CONFIG_PRIORITIES; priority++)
+		if (priority != server->config->priority &&
+		    are_enough_well(server->health, priority, now_ns))
+			return true;
+	return false;
+}
+
+/* Whether it may be out as well: a share of those there are, but one in any case; any number while
+ * servers of another priority are well. */
+static bool may_eject(const struct server *server, uint64_t now_ns)
+{
+	const struct health *health = server->health;
 	uint32_t there = 0, out = 0, most;
 
+	if (others_stand_in(server, now_ns))
+		return health->policy.max_ejected;
 	for (uint32_t i = 0; i < health->count; i++) {
 		there += server_is_there(&health->servers[i]);
 		out += server_is_there(&health->servers[i]) && is_out(&health->servers[i], now_ns);
@@ -132,7 +157,7 @@ static uint64_t eject(struct server *server, uint64_t now_ns)
 	uint64_t time_ns;
 
 	if (atomic_load(&server->ejected_until_ns) > now_ns ||
-	    (!atomic_load(&server->probation) && !may_eject(health, now_ns)))
+	    (!atomic_load(&server->probation) && !may_eject(server, now_ns)))
 		return 0;
 	time_ns = ejection_ns(server, now_ns);
 	atomic_store(&server->trials_passed, 0);

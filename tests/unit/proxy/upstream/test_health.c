@@ -225,6 +225,23 @@ static void in_a_panic_health_is_ignored(void **state)
 	assert_int_equal(atomic_load(&servers[2].up_since_ns), AT(1));
 }
 
+/* Else those that are down would be asked before the one that is there for this. */
+static void where_a_backup_is_well_is_no_panic(void **state)
+{
+	servers_config[SERVERS - 1].priority = CONFIG_PRIORITIES - 1;
+	for (int i = 0; i < SERVERS - 1; i++)
+		eject(&servers[i], START); /* more than half, too */
+	assert_false(atomic_load(&servers[0].panic));
+	assert_int_equal(up(START), 1);
+
+	note(&servers[SERVERS - 1], SERVER_REFUSED, START);
+	assert_int_equal(up(START), 1); /* nobody stands in for it */
+	health_checked(&servers[SERVERS - 1], false, "", START);
+	assert_true(atomic_load(&servers[0].panic));
+	assert_int_equal(up(START), SERVERS);
+	(void)state;
+}
+
 static void success_in_a_panic_ends_it(void **state)
 {
 	(void)state;
@@ -396,6 +413,7 @@ int main(void)
 		TEST(only_a_share_may_be_out),
 		TEST(one_may_always_be_out_unless_none_may),
 		TEST(in_a_panic_health_is_ignored),
+		TEST(where_a_backup_is_well_is_no_panic),
 		TEST(success_in_a_panic_ends_it),
 		TEST(places_that_are_nowhere_do_not_count),
 		TEST(another_address_is_another_server),
