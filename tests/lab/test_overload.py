@@ -243,8 +243,7 @@ def test_stages_come_in_order_and_go(edge):
 
     held = []
     wait_until(lambda: not pressed(), "no pressure is left")
-    with edge.tuned(max_connections="100", source__requests="0"), Origin(8000, answer, backlog=500), \
-            contextlib.ExitStack() as stack:
+    with edge.tuned(max_connections="100"), Origin(8000, answer, backlog=500), contextlib.ExitStack() as stack:
         stack.callback(hold.set)
         with Client(WEB) as client:
             client.get()
