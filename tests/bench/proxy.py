@@ -36,9 +36,9 @@ BULK = b"".join(b"%015d\n" % number for number in range(1 << 16))  # 1 MiB
 CONNECTIONS = 64
 ROUNDS, SECONDS = 12, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
-# A subject's ports: 80 or 81, for one thread or two, and these.
+# A subject's ports: those of its group, and these.
 PORTS = {"floodwall": 1, "nginx": 2, "haproxy": 3, "pingora": 4, "direct": 0}
-ONE, TWO = 8000, 8100
+ONE, ROAMING, TWO = 8000, 8100, 8200  # one thread on a core of its own, one on both cores, two on both
 TLS, TCP = 10, 20  # from the port of HTTP to the one with TLS, and to the one where bytes are relayed
 STATUS_PORT = 8009
 SATURATED = 0.95  # share of its core that a proxy must use for per_s to be about it
@@ -204,26 +204,28 @@ def measure(name, subject, server, port, cores, seconds):
 # --- the suite -------------------------------------------------------------------------------------------
 
 class Suite:
-    def __init__(self, record, seconds, one, two, cores):
-        self.record, self.seconds, self.one, self.two, self.cores = record, seconds, one, two, cores
+    def __init__(self, record, seconds, groups, cores):
+        self.record, self.seconds, self.groups, self.cores = record, seconds, groups, cores
         self.busy = {}  # (case, subject) → [share of its core, …]
+
+    def measure(self, case, subject, group, cores):
+        return measure(case, subject, self.groups[group].servers[subject], group + PORTS[subject], cores,
+                       self.seconds)
 
     def turn(self, case, subject, warm_up):
         if CASES[case].both_cores:
             return self.turn_of_two(case, subject, warm_up)
-        figures, share = measure(case, subject, self.one.servers[subject], ONE + PORTS[subject], self.cores[1:],
-                                 self.seconds)
+        figures, share = self.measure(case, subject, ONE, self.cores[1:])
         if not warm_up:
             self.busy.setdefault((case, subject), []).append(share)
             self.note(case, subject, figures)
 
     def turn_of_two(self, case, subject, warm_up):
-        """The same load on one thread of the proxy just before tells what the second one costs."""
+        """The same load on one thread just before tells what it costs that there are two."""
         if subject == "direct":
             return
-        alone, _ = measure(case, subject, self.one.servers[subject], ONE + PORTS[subject], self.cores, self.seconds)
-        figures, _ = measure(case, subject, self.two.servers[subject], TWO + PORTS[subject], self.cores,
-                             self.seconds)
+        alone, _ = self.measure(case, subject, ROAMING, self.cores)
+        figures, _ = self.measure(case, subject, TWO, self.cores)
         figures["scaling"] = (alone["cpu_us"][0] / figures["cpu_us"][0], "share")
         if not warm_up:
             self.note(case, subject, figures)
@@ -236,7 +238,7 @@ class Suite:
         """What a reader of the table must know: whether the figures are about the proxies at all."""
         if others > QUIET:
             yield f"other work took {others:.0%} of the two cores: measure again on a quiet machine"
-        if "pingora" not in self.one.servers:
+        if "pingora" not in self.groups[ONE].servers:
             yield "pingora: NOT MEASURED: its program is not built (see scripts/bench)"
         for (case, subject), shares in self.busy.items():
             share = statistics.median(shares)
@@ -253,21 +255,22 @@ def run(record, quick):
         raise RuntimeError(f"{FLOODWALLD} is missing: make")
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
     names = [name for name in PROXIES if name != "pingora" or PINGORA.exists()]
-    one, two = Group(ONE, 1, cores[:1], names), Group(TWO, 2, cores, names)
+    groups = {ONE: Group(ONE, 1, cores[:1], names), ROAMING: Group(ROAMING, 1, cores, names),
+              TWO: Group(TWO, 2, cores, names)}
     furnish()
     make_certificate()
     (WORK / "1m").write_bytes(BULK)
     try:
-        one.add("direct", ["nginx", "-p", WORK, "-e", "stderr", "-c", CONFIGS / "origin.conf"], cores[1:])
-        one.start()
-        two.start()
-        watch = Watch(cores, [*one.servers.values(), *two.servers.values()])
-        suite = Suite(record, seconds, one, two, cores)
+        groups[ONE].add("direct", ["nginx", "-p", WORK, "-e", "stderr", "-c", CONFIGS / "origin.conf"], cores[1:])
+        for group in groups.values():
+            group.start()
+        watch = Watch(cores, [server for group in groups.values() for server in group.servers.values()])
+        suite = Suite(record, seconds, groups, cores)
         for case in CASES:
             for turn in range(rounds + 1):
-                for subject in filter(one.servers.get, PORTS):
+                for subject in filter(groups[ONE].servers.get, PORTS):
                     suite.turn(case, subject, warm_up=turn == 0)
         return list(suite.notes(watch.others()))
     finally:
-        two.stop()
-        one.stop()
+        for group in reversed(groups.values()):
+            group.stop()
