@@ -34,7 +34,7 @@ PINGORA = ROOT / "build/pingora/release/bench-pingora"
 BODY = b"0123456789abcdef" * 3 + b"0123456789abcde\n"
 BULK = b"".join(b"%015d\n" % number for number in range(1 << 16))  # 1 MiB
 CONNECTIONS = 64
-ROUNDS, SECONDS = 12, 1  # many short turns: a slow spell of the machine hits all alike
+ROUNDS, SECONDS = 10, 1  # many short turns: a slow spell of the machine hits all alike
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 # A subject's ports: those of its group, and these.
 PORTS = {"floodwall": 1, "nginx": 2, "haproxy": 3, "pingora": 4, "direct": 0}
@@ -240,11 +240,13 @@ class Suite:
             yield f"other work took {others:.0%} of the two cores: measure again on a quiet machine"
         if "pingora" not in self.groups[ONE].servers:
             yield "pingora: NOT MEASURED: its program is not built (see scripts/bench)"
-        for (case, subject), shares in self.busy.items():
-            share = statistics.median(shares)
-            if subject != "direct" and share < SATURATED and case != "paced":
-                yield (f"{case}: {subject} was busy for only {share:.0%} of the time, so something "
-                       "else set the pace: per_s hides the difference, cpu_us shows it")
+        for case in CASES:
+            shares = {subject: statistics.median(shares) for (of, subject), shares in self.busy.items()
+                      if of == case and subject != "direct" and case != "paced"}
+            idle = [f"{subject} {share:.0%}" for subject, share in shares.items() if share < SATURATED]
+            if idle:
+                yield (f"{case}: something else set the pace, so per_s hides the difference that cpu_us shows. "
+                       f"Busy, of their core: {', '.join(idle)}")
 
 
 def run(record, quick):
