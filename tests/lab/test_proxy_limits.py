@@ -355,7 +355,7 @@ def test_few_descriptors_serve_some_and_refuse_the_rest():
 
 
 def test_draining_finishes_what_has_begun(edge):
-    """SIGTERM: the idle connection is closed, the busy one gets its answer and then is closed."""
+    """SIGTERM: the idle connection is closed when its time is over, the busy one gets its answer and then is closed."""
     asked = threading.Event()
 
     def answer(peer):
@@ -366,6 +366,8 @@ def test_draining_finishes_what_has_begun(edge):
                 time.sleep(1)
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
+    edge.lab.floodwall("set", "web.timeouts.keepalive", "2s")
+    time.sleep(0.6)
     with Origin(8000, answer), Client(WEB) as idle, Client(WEB) as busy:
         idle.get()
         assert idle.response()[0] == 200
