@@ -17,7 +17,7 @@ from lab import BIG_SIZE, BUILD, Lab, wait_until
 from origin import Client, Origin, inside
 from origin2 import by_frames, echo, head, in_order
 
-WEB, NGINX, TLS, PLAIN_TLS, UPLOADS = range(80, 85)
+WEB, NGINX, TLS, PLAIN_TLS, UPLOADS, PAIR = range(80, 86)
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
 listener web     {{ bind = "127.0.0.1:80" upstream = "origin" http2 {{ cleartext = on }} @FREE@ }}
@@ -25,6 +25,10 @@ listener nginx   {{ bind = "127.0.0.1:81" upstream = "nginx" http2 {{ cleartext 
 listener tls     {{ bind = "127.0.0.1:82" upstream = "tls" @FREE@ }}
 listener plain   {{ bind = "127.0.0.1:83" upstream = "plain" @FREE@ }}
 listener uploads {{ bind = "127.0.0.1:84" upstream = "uploads" http2 {{ cleartext = on }} @FREE@ }}
+listener pair    {{ bind = "127.0.0.1:85" upstream = "pair" http2 {{ cleartext = on }} @FREE@
+                    timeouts {{ connect = "300ms" }} }}
+upstream pair    {{ server {{ address = "127.0.0.1:8006" }} server {{ address = "127.0.0.1:8007" }} http2 = "on"
+                    ejection {{ max_ejected = 0 }} }}
 upstream origin  {{ server {{ address = "127.0.0.1:8000" }} http2 = "on" keepalive_time = "1s" }}
 upstream nginx   {{ server {{ address = "127.0.0.1:8002" }} http2 = "on" }}
 upstream uploads {{ server {{ address = "127.0.0.1:8003" }} http2 = "on" }}
@@ -41,7 +45,7 @@ class UpstreamEdge(Edge):
     def __init__(self, lab):
         authority = Authority(lab.home)
         app = authority.issue("app", ["app.test"])
-        super().__init__(lab, text=CONFIG.replace("@ca@", str(authority.pem)), ports=range(80, 85))
+        super().__init__(lab, text=CONFIG.replace("@ca@", str(authority.pem)), ports=range(80, 86))
         secure = f"ssl_certificate {app.pem}; ssl_certificate_key {app.key};"
         lab.nginx(["127.0.0.1:8005"], extra="listen 127.0.0.1:8002 http2; keepalive_requests 100;"
                   f"listen 127.0.0.1:8444 ssl http2; listen 127.0.0.1:8445 ssl; {secure}")
@@ -94,6 +98,25 @@ def test_requests_of_many_clients_share_a_connection(edge, counted, version):
     assert "8000 succeeded, 0 failed, 0 errored" in done.stdout
     assert 80 <= edge.metric("proxy_upstream_connects_total", "nginx") - before <= 800
     assert edge.metric("proxy_upstream_failures_total", "nginx") == failures
+
+
+@contextlib.contextmanager
+def full(port):
+    """A server whose host takes no more connections, and does not say so."""
+    with socket.create_server(("127.0.0.1", port), backlog=0), contextlib.ExitStack() as stack:
+        for _ in range(2):
+            held = stack.enter_context(socket.socket())
+            held.setblocking(False)
+            held.connect_ex(("127.0.0.1", port))
+        yield
+
+
+@pytest.mark.parametrize("other", [contextlib.nullcontext, lambda: full(8006)], ids=["refuses", "silent"])
+def test_where_one_server_is_not_reached_another_one_answers_at_once(edge, other):
+    """On a connection that is there already: nothing else will happen on it by itself."""
+    with other(), Origin(8007, in_order(echo)), Client2(PAIR, seconds=3) as client:
+        for _ in range(4):
+            assert client.answer(client.request()) == (b"/ ", None)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -323,6 +323,29 @@ def test_relayed_connections_wait_too(edge):
         assert second.until(b"\n") == b"hello\n"
 
 
+def test_a_queue_moves_on_when_a_server_is_back(edge):
+    """Who has been refused by it waits behind others, and finds nothing left to try when it is his
+    turn: those behind him must be called all the same, or nobody ever is."""
+    statuses, stop = [], threading.Event()
+
+    def work(source):
+        while not stop.is_set():
+            statuses.append(ask(FAIR, source=source)[0])
+
+    workers = [threading.Thread(target=work, args=(f"127.0.1.{i}",)) for i in range(12)]
+    for worker in workers:
+        worker.start()
+    time.sleep(0.5)
+    assert statuses and 200 not in statuses
+    with Origin(ONE, answer_simply):
+        before = len(statuses)
+        wait_until(lambda: statuses[before:].count(200) > 20, "requests are answered again", seconds=3)
+        stop.set()
+        for worker in workers:
+            worker.join()
+    wait_waiting(edge, 0)
+
+
 # --- sent again, or not ---------------------------------------------------------------------------
 
 def break_off(peer):

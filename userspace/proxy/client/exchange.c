@@ -84,6 +84,9 @@ int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t
 
 enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 {
+	/* The answer may take its time to be taken: meanwhile it is nobody's turn. */
+	if (exchange->pool)
+		upstream_wait_no_more(exchange->pool, &exchange->waiter);
 	exchange->front->refuse(exchange, verdict);
 	return FLOW_OVER;
 }

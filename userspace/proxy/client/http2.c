@@ -387,19 +387,22 @@ void http2_expire(struct client *client)
 	if (http2->notice_ns && now_ns >= http2->notice_ns + HTTP2_NOTICE_NS)
 		tell_last(http2);
 	list_for_each_safe (node, next, &http2->streams) {
-		struct exchange *exchange = container_of(node, struct http2_stream, node)->exchange;
+		struct http2_stream *stream = container_of(node, struct http2_stream, node);
+		struct exchange *exchange = stream->exchange;
 
 		if (!exchange) {
-			http2_stream_cut(container_of(node, struct http2_stream, node), now_ns);
+			http2_stream_cut(stream, now_ns);
 			continue;
 		}
 		deadline_look(exchange, now_ns);
 		deadline_note_waits(exchange, now_ns);
 		verdict = deadline_judge_exchange(exchange, now_ns, &next_ns);
-		if (verdict != FW_NONE)
-			exchange_expire(exchange, verdict);
-		else
+		if (verdict == FW_NONE) {
 			timer_arm_lazily(wheel, &client->deadline, next_ns);
+			continue;
+		}
+		http2_stream_wake(stream); /* it may go on elsewhere, by other deadlines */
+		exchange_expire(exchange, verdict);
 	}
 	client_run(client);
 }

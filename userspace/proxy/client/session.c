@@ -151,16 +151,14 @@ void session_finish(struct session *session, enum session_end end)
 static void send_on(struct session_stream *stream)
 {
 	struct exchange *exchange = stream->exchange;
-	struct client *client;
 
 	if (!exchange)
 		return;
-	client = exchange->client;
+	session_stream_wake(stream); /* the next one may be connected already */
 	exchange->stream = NULL;
 	exchange->back = NULL;
-	board_add(client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
 	exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
-	client_run_soon(client);
 }
 
 /* Each may take others along, of the same client. */

@@ -177,6 +177,7 @@ enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool aga
 			thread = removed->thread;
 			post(queue, removed, WAITER_REMOVED);
 		}
+		waiter->again = again;
 		enter_flow(queue, waiter, again);
 		count_waiting(queue, waiter, 1);
 	}
@@ -210,7 +211,7 @@ bool queue_leave(struct queue *queue, struct waiter *waiter)
 	pthread_mutex_lock(&queue->lock);
 	was = take_out(queue, waiter);
 	pthread_mutex_unlock(&queue->lock);
-	return was == WAITER_CALLED;
+	return was == WAITER_CALLED || waiter->again;
 }
 
 void queue_call(struct queue *queue)

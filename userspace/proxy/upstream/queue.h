@@ -42,6 +42,7 @@ struct waiter {
 	uint64_t source;  /* keyed hash of whose request it is */
 	uint32_t thread;
 	_Atomic uint8_t state; /* enum waiter_state */
+	bool again; /* he was called before, and what he was called for was not for him */
 	/* In its own thread: its turn has come, or (@removed) will not. It is away by then. */
 	void (*called)(struct waiter *waiter, bool removed);
 };
@@ -67,8 +68,8 @@ enum queue_place {
 /* From then on he waits. @again: he was called, and there was nothing for him: he is the next one
  * to be, and first. */
 enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool again);
-/* He waits no longer; away already: no effect. True: he was called, so that somebody else is to
- * be. */
+/* He waits no longer; away already: no effect. True: he was called, now or before, so that somebody
+ * else is to be. */
 bool queue_leave(struct queue *queue, struct waiter *waiter);
 /* Something was freed: it is the next one's turn, if anybody waits. */
 void queue_call(struct queue *queue);

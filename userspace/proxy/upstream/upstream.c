@@ -144,10 +144,18 @@ static int take(struct upstream_pool *pool, struct upstream_wish *wish, struct u
 	return 0;
 }
 
+/* What somebody was called for is still there, and he does not wait for it any more. */
+static void pass_on_call(struct upstream_pool *pool, const struct upstream_wish *wish, int code)
+{
+	if (wish->called && code < 0 && code != -EBUSY)
+		upstream_free_up(pool->shared);
+}
+
 int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 		  struct upstream_link **link, uint32_t *failures)
 {
 	const struct queue *queue = pool->shared->queue;
+	int code;
 
 	*failures = 0;
 	if (!wish->tried && !wish->called)
@@ -155,7 +163,9 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 	/* Nobody overtakes those who wait. */
 	if (queue && !wish->called && queue_is_awaited(queue))
 		return -EBUSY;
-	return take(pool, wish, link, failures);
+	code = take(pool, wish, link, failures);
+	pass_on_call(pool, wish, code);
+	return code;
 }
 
 /* --- waiting -----------------------------------------------------------------------------------
@@ -185,6 +195,7 @@ int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct
 	if (code == -EBUSY)
 		return -EINPROGRESS;
 	upstream_wait_no_more(pool, waiter);
+	pass_on_call(pool, wish, code);
 	return code;
 }
 

@@ -148,6 +148,19 @@ static void who_was_called_and_leaves_says_so(void **state)
 	assert_int_equal(queue_waiting(queue, 0), 0);
 }
 
+/* He was in the way of those behind him, for whom there may have been something. */
+static void who_found_nothing_and_leaves_says_so(void **state)
+{
+	(void)state;
+	join(0, 1);
+	join(1, 2);
+	assert_int_equal(call(), 0);
+	assert_int_equal(queue_join(queue, &waiters[0], true), QUEUE_FIRST);
+	assert_true(queue_leave(queue, &waiters[0]));
+	assert_int_equal(join(0, 1), QUEUE_BEHIND);
+	assert_false(queue_leave(queue, &waiters[0]));
+}
+
 static void who_found_nothing_is_next_again(void **state)
 {
 	(void)state;
@@ -171,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_leaves_is_not_called, begin, end),
 		cmocka_unit_test_setup_teardown(who_was_called_and_leaves_says_so, begin, end),
 		cmocka_unit_test_setup_teardown(who_found_nothing_is_next_again, begin, end),
+		cmocka_unit_test_setup_teardown(who_found_nothing_and_leaves_says_so, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
