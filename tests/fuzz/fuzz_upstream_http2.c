@@ -24,13 +24,14 @@ static const char text[] = "listener web { bind = \"127.0.0.1:80\" upstream = \"
 			   "	ejection { max_ejected = 0 } retry { attempts = 1 } }\n"
 			   "proxy { threads = 1 }\n";
 
+#define HEAD(verb, more) verb " / HTTP/1.1\r\nHost: a\r\n" more "\r\n"
+
 static const char *const requests[] = {
-	"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-	"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbodyGET / HTTP/1.1\r\nHost: "
-	"a\r\n\r\n",
-	"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
-	"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\nbody",
+	HEAD("GET", ""),
+	(HEAD("HEAD", "") HEAD("GET", "")),
+	(HEAD("POST", "Content-Length: 4\r\n") "body" HEAD("GET", "")),
+	(HEAD("POST", "Transfer-Encoding: chunked\r\n") "4\r\nbody\r\n0\r\n\r\n"),
+	(HEAD("PUT", "Content-Length: 400000\r\n") "body"),
 	"GET / HTTP/1.0\r\n\r\n",
 };
 
