@@ -264,6 +264,14 @@ void idle_settle(struct upstream_shared *shared)
 	}
 }
 
+void idle_meet(const struct upstream_shared *shared)
+{
+	for (uint32_t i = 0; i < shared->pool_count; i++) {
+		pthread_mutex_lock(&shared->pools[i]->lock);
+		pthread_mutex_unlock(&shared->pools[i]->lock);
+	}
+}
+
 struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried)
 {
 	struct upstream_link *link = NULL;

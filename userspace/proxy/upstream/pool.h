@@ -66,6 +66,9 @@ struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server);
 /* Who looks after this finds what any thread made idle without knowing that somebody waits: how
  * many a thread has is read without its lock otherwise, and may come late. */
 void idle_settle(struct upstream_shared *shared);
+/* Once this has returned, idle links that were kept before are found, and whoever keeps one later
+ * finds what was written before: for who has just begun to wait. */
+void idle_meet(const struct upstream_shared *shared);
 /* One to any server that is not in @tried. */
 struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried);
 

@@ -10,6 +10,8 @@
  *
  * Nothing is handed over here but a turn. Whoever frees something of the upstream calls the next
  * one, and his thread takes him from the list of those who were called and asks for a server again.
+ * Whoever comes while others wait has to wait as well; only where nobody else does can he be there
+ * before the one who was just called, who is then the next again.
  * Who was called and leaves without asking is to be followed by another call.
  *
  * The lock is taken by those who wait, and by who frees something while somebody does.

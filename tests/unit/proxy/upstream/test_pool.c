@@ -33,7 +33,7 @@ static struct upstream_shared *shared;
 static int listener;
 
 /* The server really listens: connections to it succeed by themselves. */
-static int begin(void **state)
+static int begin_with(void **state, uint32_t max_connections, uint32_t queue)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t size = sizeof(address);
@@ -49,7 +49,8 @@ static int begin(void **state)
 	config = (struct config_upstream){.name = (char *)"app",
 					  .servers = &server,
 					  .server_count = 1,
-					  .max_connections = 64,
+					  .max_connections = max_connections,
+					  .queue = queue,
 					  .keepalive = 32,
 					  .keepalive_ms = 30000};
 	shared = upstream_shared_create(&config, NULL, THREADS);
@@ -61,6 +62,16 @@ static int begin(void **state)
 		assert_non_null(hands[i].pool);
 	}
 	return 0;
+}
+
+static int begin(void **state)
+{
+	return begin_with(state, 64, 0);
+}
+
+static int begin_with_a_cap(void **state)
+{
+	return begin_with(state, 2, 64);
 }
 
 static int end(void **state)
@@ -325,6 +336,177 @@ static void threads_help_themselves_at_once(void **state)
 	assert_true(steals > 0);
 }
 
+/* --- and wait for one another ------------------------------------------------------------------
+ */
+
+enum { ROUNDS = 2000, WAITERS = 3 };
+
+#define PATIENCE_NS (20 * CLOCK_SEC)
+
+/* Who takes a link, keeps it for a turn, and gives it back; again and again. */
+struct customer {
+	struct waiter waiter;
+	struct hand *hand;
+	struct upstream_link *link;
+	int rounds;
+};
+
+static void come(struct customer *customer, bool called);
+
+static void hear_call(struct waiter *waiter, bool removed)
+{
+	struct customer *customer = container_of(waiter, struct customer, waiter);
+
+	if (!removed)
+		come(customer, true);
+}
+
+static void come(struct customer *customer, bool called)
+{
+	struct upstream_wish wish = {.handle = hear, .borrower = customer, .called = called};
+	struct upstream_pool *pool = customer->hand->pool;
+	uint32_t failures;
+	int code = upstream_take(pool, &wish, &customer->link, &failures);
+
+	customer->waiter.called = hear_call;
+	customer->waiter.source = (uint64_t)(uintptr_t)customer;
+	if (code == -EBUSY)
+		code = upstream_wait(pool, &wish, &customer->waiter, &customer->link, &failures);
+	if (code < 0)
+		customer->link = NULL;
+}
+
+static void heed(struct loop *loop)
+{
+	struct hand *hand = container_of(loop, struct hand, loop);
+
+	upstream_heed_calls(hand->pool);
+}
+
+static void give_up(struct timer *timer)
+{
+	(void)timer;
+}
+
+/* Sleeps until somebody else's thread has something to say; for a long time at most. */
+static void sleep_a_turn(struct hand *hand)
+{
+	struct timer patience = {.fire = give_up};
+
+	hand->loop.stopped = false;
+	hand->loop.turned = stop;
+	timer_arm(&hand->loop.wheel, &patience, clock_now_ns() + PATIENCE_NS);
+	assert_int_equal(loop_run(&hand->loop), 0);
+	timer_cancel(&hand->loop.wheel, &patience);
+}
+
+/* Returns how many rounds were left when nothing had moved for a long time; 0: all were done. */
+static void *trade(void *argument)
+{
+	struct hand *hand = argument;
+	struct customer customers[WAITERS] = {0};
+	unsigned int seed = (unsigned int)(hand - hands) + 1;
+	uint64_t moved_ns = clock_now_ns();
+	uintptr_t left = (uintptr_t)WAITERS * ROUNDS;
+
+	hand->loop.woken = heed;
+	for (int i = 0; i < WAITERS; i++)
+		customers[i].hand = hand;
+	while (left && clock_now_ns() - moved_ns < PATIENCE_NS) {
+		int waiting = 0;
+
+		for (int i = 0; i < WAITERS; i++) {
+			struct customer *customer = &customers[i];
+
+			if (customer->link) {
+				if (rand_r(&seed) % 8)
+					upstream_give(customer->link);
+				else
+					upstream_reset(customer->link);
+				customer->link = NULL;
+				customer->rounds++;
+				left--;
+				moved_ns = clock_now_ns();
+			} else if (customer->waiter.state == WAITER_AWAY &&
+				   customer->rounds < ROUNDS) {
+				come(customer, false);
+			}
+			waiting +=
+				customer->waiter.state != WAITER_AWAY || customer->rounds == ROUNDS;
+		}
+		if (waiting < WAITERS)
+			run_a_turn(hand);
+		else if (left)
+			sleep_a_turn(hand);
+	}
+	for (int i = 0; i < WAITERS; i++)
+		upstream_wait_no_more(hand->pool, &customers[i].waiter);
+	return (void *)left;
+}
+
+/* Another thread hears of what is given back, and finds it. */
+static void who_waits_is_called(void **state)
+{
+	struct customer customer = {.hand = &hands[1]};
+	struct upstream_link *first = take(&hands[0]), *second = take(&hands[0]);
+	int fd = first->stream.source.fd;
+
+	(void)state;
+	hands[1].loop.woken = heed;
+	come(&customer, false);
+	assert_null(customer.link);
+	assert_int_equal(upstream_waiting(hands[1].pool), 1);
+	assert_null(take(&hands[2])); /* nobody overtakes him */
+	upstream_give(first);
+	run_a_turn(&hands[1]);
+	assert_non_null(customer.link);
+	assert_int_equal(customer.link->stream.source.fd, fd);
+	assert_int_equal(upstream_waiting(hands[1].pool), 0);
+	upstream_close(customer.link);
+	upstream_close(second);
+}
+
+/* Between finding nothing and beginning to wait: nobody would call him for it. */
+static void what_is_freed_before_he_waits_is_his(void **state)
+{
+	struct upstream_wish wish = {.handle = hear};
+	struct upstream_link *first = take(&hands[0]), *second = take(&hands[0]), *link = NULL;
+	struct waiter waiter = {.called = hear_call};
+	uint32_t failures;
+
+	(void)state;
+	wish.borrower = &wish;
+	assert_int_equal(upstream_take(hands[1].pool, &wish, &link, &failures), -EBUSY);
+	upstream_give(first);
+	assert_int_equal(upstream_wait(hands[1].pool, &wish, &waiter, &link, &failures), 0);
+	assert_non_null(link);
+	assert_false(upstream_is_awaited(hands[1].pool));
+	upstream_close(link);
+	upstream_close(second);
+}
+
+/* Two connections for twelve: nobody is forgotten, whoever frees what when. */
+static void all_who_wait_are_served(void **state)
+{
+	pthread_t workers[THREADS], origin;
+	void *left;
+
+	(void)state;
+	atomic_store(&over, false);
+	assert_int_equal(pthread_create(&origin, NULL, serve, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&workers[i], NULL, trade, &hands[i]), 0);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i], &left);
+		assert_int_equal((uintptr_t)left, 0);
+	}
+	atomic_store(&over, true);
+	pthread_join(origin, NULL);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(upstream_waiting(hands[i].pool), 0);
+	assert_false(upstream_is_awaited(hands[0].pool));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +519,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_old_link_is_not_used_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_carries_so_many_requests, begin, end),
 		cmocka_unit_test_setup_teardown(threads_help_themselves_at_once, begin, end),
+		cmocka_unit_test_setup_teardown(who_waits_is_called, begin_with_a_cap, end),
+		cmocka_unit_test_setup_teardown(what_is_freed_before_he_waits_is_his,
+						begin_with_a_cap, end),
+		cmocka_unit_test_setup_teardown(all_who_wait_are_served, begin_with_a_cap, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
