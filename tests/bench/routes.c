@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/measure.h"
-#include "proxy/client/route.h"
+#include "proxy/client/route/route.h"
 
 enum { MOST = 1000, ROUNDS = 3 };
 

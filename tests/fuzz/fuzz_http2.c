@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "common/lone_worker.h"
-#include "proxy/client/http2.h"
+#include "proxy/client/front/http2.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

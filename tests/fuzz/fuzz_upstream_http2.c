@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "common/lone_worker.h"
-#include "proxy/client/session.h"
+#include "proxy/client/back/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

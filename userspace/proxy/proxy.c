@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/order.h"
-#include "proxy/client/route.h"
+#include "proxy/client/route/route.h"
 #include "proxy/client/worker.h"
 #include "proxy/upstream/caretaker.h"
 

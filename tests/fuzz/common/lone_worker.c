@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include "base/log.h"
-#include "proxy/client/route.h"
+#include "proxy/client/route/route.h"
 
 struct worker *lone_worker_start(const char *text)
 {

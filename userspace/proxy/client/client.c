@@ -7,10 +7,10 @@
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
-#include "proxy/client/http2.h"
+#include "proxy/client/front/http2.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
-#include "proxy/client/route.h"
+#include "proxy/client/route/route.h"
 #include "proxy/net/tls.h"
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };

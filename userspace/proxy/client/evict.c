@@ -2,7 +2,7 @@
 #include "proxy/client/evict.h"
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
-#include "proxy/client/http2.h"
+#include "proxy/client/front/http2.h"
 #include "proxy/client/relay.h"
 
 enum {

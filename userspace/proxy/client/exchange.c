@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include "proxy/client/route_limit.h"
+#include "proxy/client/route/route_limit.h"
 #include "proxy/client/source_limit.h"
 #include "proxy/guard/quota.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/retry.h"
-#include "proxy/client/session.h"
+#include "proxy/client/back/session.h"
 #include "proxy/net/tls.h"
 
 enum { STEPS_PER_TURN = 16 };

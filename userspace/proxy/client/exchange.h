@@ -15,7 +15,7 @@
 
 #include "proxy/client/body.h"
 #include "proxy/client/client.h"
-#include "proxy/client/route.h"
+#include "proxy/client/route/route.h"
 #include "proxy/guard/rate.h"
 #include "proxy/http/http.h"
 #include "proxy/upstream/health.h"

@@ -2,7 +2,7 @@
 #include "proxy/client/relay.h"
 #include <errno.h>
 #include <string.h>
-#include "proxy/client/affinity.h"
+#include "proxy/client/route/affinity.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/report.h"

@@ -5,11 +5,11 @@
  * how it gets to the server its back's.
  */
 #include <errno.h>
-#include "proxy/client/affinity.h"
+#include "proxy/client/route/affinity.h"
 #include "proxy/client/exchange.h"
-#include "proxy/client/forward.h"
-#include "proxy/client/route_answer.h"
-#include "proxy/client/route_limit.h"
+#include "proxy/client/route/forward.h"
+#include "proxy/client/route/route_answer.h"
+#include "proxy/client/route/route_limit.h"
 #include "proxy/client/source_limit.h"
 
 /* --- the head ----------------------------------------------------------------------------------
