@@ -117,6 +117,8 @@ def test_where_one_server_is_not_reached_another_one_answers_at_once(edge, other
     with other(), Origin(8007, in_order(echo)), Client2(PAIR, seconds=3) as client:
         for _ in range(4):
             assert client.answer(client.request()) == (b"/ ", None)
+        streams = [client.request() for _ in range(8)]
+        assert client.answers(*streams) == [(b"/ ", None)] * 8
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -142,6 +144,8 @@ def test_servers_choose_it_in_their_handshake(edge):
     with grown(edge, "upstream_http2_streams", 1, "tls"), Client(TLS) as client:
         client.get()
         assert client.response()[0] == 200
+    done = edge.lab.edge("h2load", "--h1", "-n", "2000", "-c", "16", f"http://127.0.0.1:{TLS}/")
+    assert "2000 succeeded, 0 failed, 0 errored" in done.stdout
     with grown(edge, "upstream_http2_streams", 0, "plain"), Client(PLAIN_TLS) as client:
         client.get()
         assert client.response()[0] == 200

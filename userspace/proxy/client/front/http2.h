@@ -67,7 +67,8 @@ struct http2_stream {
 	struct buffer *in;         /* the request's body */
 	uint32_t fresh_at;         /* in `in`: what is not in chunks, nor checked, yet */
 	uint64_t answered_ns;      /* all of its response was sent */
-	uint32_t owed;             /* bytes of body that the client may not send anew yet */
+	uint32_t owed;             /* bytes of body that the client may not send anew yet … */
+	uint32_t batch;            /* … of them before fresh_at, without their framing */
 	int32_t id;
 	bool begun;     /* its server has been asked for */
 	bool chunked;   /* the body's length is not known */

@@ -119,7 +119,7 @@ static void forgive(struct http2_stream *stream)
 {
 	if (stream->owed)
 		nghttp2_session_consume_connection(stream->http2->session, stream->owed);
-	stream->owed = 0;
+	stream->owed = stream->batch = 0;
 	buffer_give(&stream->in);
 }
 
@@ -247,6 +247,7 @@ static enum flow read_body(struct exchange *exchange)
 	struct http2_stream *stream = http2_stream_of(exchange);
 	uint32_t from = stream->fresh_at, fresh = buffer_length(stream->in) - from;
 
+	stream->batch += fresh && stream->chunked ? fresh - HTTP2_CHUNK_HEAD : fresh;
 	if (fresh && stream->chunked)
 		http2_close_chunk(stream->in, fresh - HTTP2_CHUNK_HEAD);
 	if (stream->ended && stream->chunked && !stream->sealed) {
@@ -265,14 +266,15 @@ static enum flow read_body(struct exchange *exchange)
 	return FLOW_STUCK;
 }
 
-/* The client may send as much again. Chunks' own bytes count as body a little early. */
+/* The client may send as much again, of what it sent: chunks' own bytes are not the window's. */
 static void note_taken(struct exchange *exchange, uint32_t count)
 {
 	struct http2_stream *stream = http2_stream_of(exchange);
 
 	stream->fresh_at -= count;
-	if (count > stream->owed || !stream->in)
-		count = stream->owed;
+	if (count > stream->batch)
+		count = stream->batch;
+	stream->batch -= count;
 	stream->owed -= count;
 	if (count)
 		nghttp2_session_consume(stream->http2->session, stream->id, count);
