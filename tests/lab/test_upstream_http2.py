@@ -130,8 +130,9 @@ def test_bodies_pass_whole_both_ways(edge, version, length):
     if version != "--http1.1" and not length:
         options = ["-H", "Content-Length:"]
     got = edge.lab.home / "got"
-    curl(edge, *options, "--data-binary", f"@{path}", "-o", got, f"http://127.0.0.1:{UPLOADS}/", version=version)
-    assert hashlib.md5(got.read_bytes()).digest() == hashlib.md5(path.read_bytes()).digest()
+    for _ in range(8):  # frames and windows fall differently each time
+        curl(edge, *options, "--data-binary", f"@{path}", "-o", got, f"http://127.0.0.1:{UPLOADS}/", version=version)
+        assert hashlib.md5(got.read_bytes()).digest() == hashlib.md5(path.read_bytes()).digest()
 
 
 def test_large_downloads_pass_whole(edge):

@@ -203,6 +203,8 @@ ssize_t session_stream_read(nghttp2_session *frames, int32_t id, uint8_t *data, 
 	(void)source;
 	if (!exchange)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (exchange->body_ready)
+		session_stream_wake(stream); /* there will be room for more of it */
 	do {
 		more = take_body(exchange, data + count, length - count);
 		count += more;
@@ -216,7 +218,6 @@ ssize_t session_stream_read(nghttp2_session *frames, int32_t id, uint8_t *data, 
 		stream->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
-	session_stream_wake(stream); /* there is room for more of it */
 	return (ssize_t)count;
 }
 
