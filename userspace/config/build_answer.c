@@ -25,6 +25,15 @@ static bool is_printable(const char *text)
 	return true;
 }
 
+/* "/$path" is "//…": a host that the client chose, and no path (RFC 3986 section 4.2). */
+static bool begins_with_two_slashes(const struct config_text *target)
+{
+	const struct config_piece *pieces = target->pieces;
+
+	return target->count > 1 && pieces[0].fact == FACT_NONE && pieces[0].length == 1 &&
+	       *pieces[0].bytes == '/' && pieces[1].fact == FACT_PATH;
+}
+
 static void build_redirect(const struct site *site, struct config_answer *answer)
 {
 	const unsigned int allowed =
@@ -42,8 +51,12 @@ static void build_redirect(const struct site *site, struct config_answer *answer
 	else if (build_text_most(&answer->location) > CONFIG_LINES_MAX ||
 		 strlen(to->text) > CONFIG_LINES_MAX)
 		site_complain(site, to->line, "to", "is longer than %d bytes", CONFIG_LINES_MAX);
-	else
-		build_text(site, to, "to", to->text, allowed, &answer->location);
+	else if (build_text(site, to, "to", to->text, allowed, &answer->location) &&
+		 begins_with_two_slashes(&answer->location))
+		site_complain(site, to->line, "to",
+			      "\"%s\" leads to a host that the client chooses: $path begins with a "
+			      "slash itself",
+			      to->text);
 }
 
 static void read_file(const struct site *site, const char *path, struct config_answer *answer)

@@ -99,7 +99,8 @@ static void test_faults_of_answers(void **state)
 			"route \"/c\" { respond { file = \"/nonexistent\" } }\n"
 			"route \"/d\" { redirect { } respond { } }\n"
 			"route \"/e\" { redirect { to = \"/a b\" } }\n"
-			"route \"/f\" { respond { type = \"a\\r\\nb\" status = 100 } }"),
+			"route \"/f\" { respond { type = \"a\\r\\nb\" status = 100 } }\n"
+			"route \"/g\" { redirect { to = \"/$path\" } }"),
 		"f:2: listener a: route /a: redirect.status: \"300\" is not 301, 302, 303, 307 or "
 		"308\n"
 		"f:2: listener a: route /a: redirect.to: \"$tls\" stands for nothing here; there "
@@ -113,7 +114,9 @@ static void test_faults_of_answers(void **state)
 		"f:6: listener a: route /e: redirect.to: \"/a b\" is no target: printable ASCII "
 		"without spaces\n"
 		"f:7: listener a: route /f: respond: status: 100 is below 200\n"
-		"f:7: listener a: route /f: respond.type: \"a\r\nb\" is no media type");
+		"f:7: listener a: route /f: respond.type: \"a\r\nb\" is no media type\n"
+		"f:8: listener a: route /g: redirect.to: \"/$path\" leads to a host that the "
+		"client chooses: $path begins with a slash itself");
 }
 
 #define BOTH(listener, route)                                                                      \

@@ -84,9 +84,10 @@ int exchange_write_refusal(const struct exchange *exchange, char *buffer, size_t
 
 enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 {
-	/* The answer may take its time to be taken: meanwhile it is nobody's turn. */
+	/* The answer may take its time to be taken: it is in nobody's way meanwhile. */
 	if (exchange->pool)
 		upstream_wait_no_more(exchange->pool, &exchange->waiter);
+	retry_end(exchange);
 	exchange->front->refuse(exchange, verdict);
 	return FLOW_OVER;
 }

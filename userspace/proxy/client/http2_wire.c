@@ -80,10 +80,15 @@ bool http2_field_may_trail(struct http_slice name)
 		"proxy-authorization",
 		"set-cookie",
 		"te",
+		"traceparent",
+		"tracestate",
 		"trailer",
+		"x-client-cert-fingerprint",
+		"x-client-cert-subject",
 		"x-forwarded-for",
 		"x-forwarded-host",
 		"x-forwarded-proto",
+		"x-request-id",
 		NULL,
 	};
 

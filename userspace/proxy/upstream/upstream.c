@@ -68,8 +68,16 @@ struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count)
 /* --- a link, taken and given back --------------------------------------------------------------
  */
 
-/* At the cap of the upstream: an idle link is used for whatever server it leads to, or makes room
- * for a new one where that would not do. */
+/* An idle link makes room for a new one. */
+static int take_instead(struct upstream_pool *pool, struct upstream_link *idle, uint32_t server,
+			struct upstream_link **link)
+{
+	link_close(idle);
+	return link_open(pool, server, link);
+}
+
+/* At the cap of the upstream: an idle link is used for whatever server it leads to, or has to go
+ * where that would not do. */
 static int take_at_cap(struct upstream_pool *pool, const struct upstream_wish *wish,
 		       uint32_t server, struct upstream_link **link)
 {
@@ -80,10 +88,16 @@ static int take_at_cap(struct upstream_pool *pool, const struct upstream_wish *w
 		return *link ? 0 : -EBUSY;
 	}
 	idle = idle_take_any(pool, 0);
-	if (!idle)
-		return -EBUSY;
-	link_close(idle);
-	return link_open(pool, server, link);
+	return idle ? take_instead(pool, idle, server, link) : -EBUSY;
+}
+
+/* The same at the cap of the server, for whom an idle link would not do. */
+static int take_at_servers_cap(struct upstream_pool *pool, const struct upstream_wish *wish,
+			       uint32_t server, struct upstream_link **link)
+{
+	struct upstream_link *idle = wish->fresh ? idle_take(pool, server) : NULL;
+
+	return idle ? take_instead(pool, idle, server, link) : -EUSERS;
 }
 
 static int take_from(struct upstream_pool *pool, const struct upstream_wish *wish, uint32_t server,
@@ -97,6 +111,8 @@ static int take_from(struct upstream_pool *pool, const struct upstream_wish *wis
 	if (*link)
 		return 0;
 	code = link_open(pool, server, link);
+	if (code == -EUSERS)
+		return take_at_servers_cap(pool, wish, server, link);
 	return code == -EBUSY ? take_at_cap(pool, wish, server, link) : code;
 }
 

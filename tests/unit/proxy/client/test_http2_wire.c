@@ -54,6 +54,9 @@ static void only_fields_of_one_reading_are_sound(void **state)
 	assert_true(http2_field_may_trail(slice("grpc-status")));
 	assert_false(http2_field_may_trail(slice("content-length")));
 	assert_false(http2_field_may_trail(slice("host")));
+	/* Nor what servers are told of a client by us alone. */
+	assert_false(http2_field_may_trail(slice("x-client-cert-subject")));
+	assert_false(http2_field_may_trail(slice("x-request-id")));
 }
 
 /* However a body comes, what it is made into reads as chunks, and as the same body. */

@@ -181,6 +181,26 @@ static void the_cap_holds(void **state)
 		upstream_close(link[i]);
 }
 
+/* Who needs a new one does not wait for an idle one that nobody uses. */
+static void an_idle_link_makes_room_at_the_cap_of_its_server(void **state)
+{
+	struct upstream_wish wish = {.tried = 6}; /* the first server only */
+	struct upstream_link *link;
+
+	(void)state;
+	servers[0].max_connections = 1;
+	upstream_give(take(&wish, 0));
+	assert_int_equal(upstream_idle(pool), 1);
+	wish = (struct upstream_wish){.tried = 6, .fresh = true};
+	link = take(&wish, 0);
+	assert_false(link->reused);
+	assert_int_equal(upstream_idle(pool), 0);
+	wish = (struct upstream_wish){.tried = 6, .fresh = true};
+	assert_null(take(&wish, -EBUSY));
+	upstream_close(link);
+	servers[0].max_connections = 0;
+}
+
 static void a_server_that_refused_is_passed_over_for_a_while(void **state)
 {
 	struct upstream_link *link = take_any();
@@ -225,6 +245,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_link_with_something_left_is_closed, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_that_speaks_is_not_lent, begin, end),
 		cmocka_unit_test_setup_teardown(the_cap_holds, begin, end),
+		cmocka_unit_test_setup_teardown(an_idle_link_makes_room_at_the_cap_of_its_server,
+						begin, end),
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),
