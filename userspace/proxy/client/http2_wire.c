@@ -119,14 +119,39 @@ size_t http2_fields_of(struct http_slice lines, nghttp2_nv *fields, size_t most)
 	return count;
 }
 
-size_t http2_trailer_fields(struct buffer *trailer, nghttp2_nv fields[HTTP2_TRAILER_MOST])
+static bool is_dropped(const nghttp2_nv *field, const struct http_slice *names, size_t count)
+{
+	const struct http_slice name = {(const char *)field->name, (uint32_t)field->namelen};
+
+	for (size_t i = 0; i < count; i++)
+		if (http_slice_equal(name, names[i]))
+			return true;
+	return false;
+}
+
+size_t http2_trailer_fields(struct buffer *trailer, const struct http_slice *dropped,
+			    size_t dropped_count, nghttp2_nv fields[HTTP2_TRAILER_MOST])
 {
 	struct http_slice lines = {NULL, buffer_length(trailer)};
+	size_t count, kept = 0;
 
 	if (!trailer)
 		return 0;
 	lines.at = buffer_start(trailer);
-	return http2_fields_of(lines, fields, HTTP2_TRAILER_MOST);
+	count = http2_fields_of(lines, fields, HTTP2_TRAILER_MOST);
+	for (size_t i = 0; i < count; i++)
+		if (!is_dropped(&fields[i], dropped, dropped_count))
+			fields[kept++] = fields[i];
+	return kept;
+}
+
+bool http2_submit_trailer(nghttp2_session *session, int32_t id, struct buffer *trailer,
+			  const struct http_slice *dropped, size_t dropped_count)
+{
+	nghttp2_nv fields[HTTP2_TRAILER_MOST];
+	size_t count = http2_trailer_fields(trailer, dropped, dropped_count, fields);
+
+	return count && nghttp2_submit_trailer(session, id, fields, count) == 0;
 }
 
 void http2_put_line(struct buffer *text, struct http_slice name, struct http_slice value)

@@ -58,9 +58,13 @@ static inline nghttp2_nv http2_field(struct http_slice name, struct http_slice v
 
 /* Field lines as fields, at most @most; 0: there is none, or too many. */
 size_t http2_fields_of(struct http_slice lines, nghttp2_nv *fields, size_t most);
-/* Those of a trailer; NULL: there is none. */
+/* Those of a trailer, but for names that are @dropped; NULL: there is none. */
 enum { HTTP2_TRAILER_MOST = 64 };
-size_t http2_trailer_fields(struct buffer *trailer, nghttp2_nv fields[HTTP2_TRAILER_MOST]);
+size_t http2_trailer_fields(struct buffer *trailer, const struct http_slice *dropped,
+			    size_t dropped_count, nghttp2_nv fields[HTTP2_TRAILER_MOST]);
+/* Sends it, behind the body of stream @id. False: there is nothing to send. */
+bool http2_submit_trailer(nghttp2_session *session, int32_t id, struct buffer *trailer,
+			  const struct http_slice *dropped, size_t dropped_count);
 
 /* Another line for such a field, ended by CRLF; what it takes is its lengths + HTTP2_LINE_EXTRA. */
 enum { HTTP2_LINE_EXTRA = 4 };

@@ -186,10 +186,10 @@ static uint32_t take_body(struct exchange *exchange, uint8_t *data, size_t most)
 static void send_trailer(nghttp2_session *frames, int32_t id, const struct exchange *exchange,
 			 uint32_t *flags)
 {
-	nghttp2_nv fields[HTTP2_TRAILER_MOST];
-	size_t count = http2_trailer_fields(exchange->request_trailer, fields);
+	const struct route_names *dropped = &exchange->route->request_drop;
 
-	if (count && nghttp2_submit_trailer(frames, id, fields, count) == 0)
+	if (http2_submit_trailer(frames, id, exchange->request_trailer, dropped->list,
+				 dropped->count))
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
@@ -213,7 +213,8 @@ ssize_t session_stream_read(nghttp2_session *frames, int32_t id, uint8_t *data, 
 		session_abuse_note_data(user);
 	if (request_is_done(exchange)) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
-		send_trailer(frames, id, exchange, flags);
+		if (exchange->request_trailer)
+			send_trailer(frames, id, exchange, flags);
 	} else if (!count) {
 		stream->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;

@@ -117,14 +117,14 @@ enum flow http2_response_send(struct exchange *exchange)
 	return FLOW_STUCK;
 }
 
-/* What the server has said behind the body. */
+/* What the server has said behind the body; so there is a route. */
 static void send_trailer(nghttp2_session *session, int32_t id, const struct exchange *exchange,
 			 uint32_t *flags)
 {
-	nghttp2_nv fields[HTTP2_TRAILER_MOST];
-	size_t count = http2_trailer_fields(exchange->response_trailer, fields);
+	const struct route_names *dropped = &exchange->route->response_drop;
 
-	if (count && nghttp2_submit_trailer(session, id, fields, count) == 0)
+	if (http2_submit_trailer(session, id, exchange->response_trailer, dropped->list,
+				 dropped->count))
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
@@ -149,7 +149,8 @@ ssize_t http2_response_read(nghttp2_session *session, int32_t id, uint8_t *data,
 		count = room;
 	if (count == exchange->answer_ready && exchange->response_body.done) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
-		send_trailer(session, id, exchange, flags);
+		if (exchange->response_trailer)
+			send_trailer(session, id, exchange, flags);
 	} else if (!count) {
 		stream->deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
