@@ -88,11 +88,27 @@ static enum fw_verdict make_room(struct listener *listener, const struct fw_addr
 	return displaced || worker->overload.measured < OVERLOAD_REFUSE ? FW_NONE : FW_OVERLOAD;
 }
 
+/* Under overload: who would be refused his handshake is refused now, for less. */
+static enum fw_verdict judge_handshakes(const struct listener *listener,
+					const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+
+	if (!listener->site || listener_stage(listener) < OVERLOAD_SHORTEN ||
+	    balancer_is_one(listener->config, source) ||
+	    !gate_is_shut(worker->shared->gate, &listener->live, listener->service, source,
+			  worker->loop.now_ns))
+		return FW_NONE;
+	return FW_SOURCE_HANDSHAKE_RATE;
+}
+
 /* Whether a connection may stay. Who has too many is not given the place of another. */
 static enum fw_verdict judge(struct listener *listener, const struct fw_addr *source, int *fd)
 {
 	enum fw_verdict verdict = judge_source(listener, source);
 
+	if (verdict == FW_NONE)
+		verdict = judge_handshakes(listener, source);
 	return verdict == FW_NONE ? make_room(listener, source, fd) : verdict;
 }
 

@@ -26,17 +26,39 @@ void gate_free(struct gate *gate)
 	free(gate);
 }
 
-enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t service,
-			   const struct fw_addr *source, uint64_t now_ns)
+static uint64_t part_of(uint64_t number)
 {
-	uint64_t each = live->value[FW_SET_SOURCE_HANDSHAKE_RATE];
+	return number > GATE_OVERLOAD_DIVISOR ? number / GATE_OVERLOAD_DIVISOR : 1;
+}
+
+/* Of a source that has one (rate not 0). */
+static struct pace pace_of_source(const struct live *live, bool overloaded)
+{
+	uint64_t rate = live->value[FW_SET_SOURCE_HANDSHAKE_RATE];
+	uint64_t burst = live->value[FW_SET_SOURCE_HANDSHAKE_BURST];
+
+	return overloaded ? pace_of(part_of(rate), part_of(burst)) : pace_of(rate, burst);
+}
+
+enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t service,
+			   const struct fw_addr *source, bool overloaded, uint64_t now_ns)
+{
 	uint64_t all = live->value[FW_SET_HANDSHAKE_RATE];
 
-	if (each && pacer_take(gate->sources, source, FW_LEVEL_SOURCE, service,
-			       pace_of(each, live->value[FW_SET_SOURCE_HANDSHAKE_BURST]), now_ns))
+	if (live->value[FW_SET_SOURCE_HANDSHAKE_RATE] &&
+	    pacer_take(gate->sources, source, FW_LEVEL_SOURCE, service,
+		       pace_of_source(live, overloaded), now_ns))
 		return FW_SOURCE_HANDSHAKE_RATE;
 	if (all && pacer_take_exactly(&gate->all[service],
 				      pace_of(all, live->value[FW_SET_HANDSHAKE_BURST]), now_ns))
 		return FW_HANDSHAKE_RATE;
 	return FW_NONE;
+}
+
+bool gate_is_shut(struct gate *gate, const struct live *live, uint32_t service,
+		  const struct fw_addr *source, uint64_t now_ns)
+{
+	return live->value[FW_SET_SOURCE_HANDSHAKE_RATE] &&
+	       pacer_wait(gate->sources, source, FW_LEVEL_SOURCE, service,
+			  pace_of_source(live, true), now_ns);
 }

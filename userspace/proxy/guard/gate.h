@@ -2,12 +2,18 @@
 /*
  * How fast TLS handshakes may begin, asked before they cost anything: of one source, and of all
  * together. All threads and listeners share it.
+ *
+ * Under overload a source has a part of its rate: connections that have to go come back, each with
+ * another handshake, and who comes back that often is not let in at all, nor in anybody's place.
  */
 #ifndef PROXY_GUARD_GATE_H
 #define PROXY_GUARD_GATE_H
 
+#include <stdbool.h>
 #include "floodwall.h"
 #include "proxy/guard/live.h"
+
+enum { GATE_OVERLOAD_DIVISOR = 16 };
 
 struct gate;
 
@@ -17,6 +23,9 @@ void gate_free(struct gate *gate); /* NULL is allowed */
 /* Charges a handshake of @source with @service, whose settings are @live. FW_NONE, or by which rate
  * it comes too early: then it is charged nothing. */
 enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t service,
-			   const struct fw_addr *source, uint64_t now_ns);
+			   const struct fw_addr *source, bool overloaded, uint64_t now_ns);
+/* Under overload: whether the source would be refused now. Nothing is charged. */
+bool gate_is_shut(struct gate *gate, const struct live *live, uint32_t service,
+		  const struct fw_addr *source, uint64_t now_ns);
 
 #endif

@@ -87,6 +87,11 @@ uint64_t pacer_take_exactly(_Atomic uint64_t *cell, struct pace pace, uint64_t n
 	return 0;
 }
 
+static _Atomic uint64_t *cell_of(struct pacer *pacer, uint64_t hash, int row)
+{
+	return &pacer->cell[row][hash >> row * COLUMN_BITS & (COLUMNS - 1)];
+}
+
 /* A source is as far ahead as the least of its cells: sharing one can only push it on. Threads may
  * race for a cell; then one attempt of theirs goes uncounted. */
 static uint64_t take(struct pacer *pacer, uint64_t hash, struct pace pace, uint64_t now_ns)
@@ -95,7 +100,7 @@ static uint64_t take(struct pacer *pacer, uint64_t hash, struct pace pace, uint6
 	uint64_t least = UINT64_MAX, each, due, early;
 
 	for (int row = 0; row < ROWS; row++) {
-		cell[row] = &pacer->cell[row][hash >> row * COLUMN_BITS & (COLUMNS - 1)];
+		cell[row] = cell_of(pacer, hash, row);
 		each = atomic_load_explicit(cell[row], memory_order_relaxed);
 		least = each < least ? each : least;
 	}
@@ -108,6 +113,19 @@ static uint64_t take(struct pacer *pacer, uint64_t hash, struct pace pace, uint6
 			retreat(cell[row], due);
 	}
 	return early;
+}
+
+uint64_t pacer_wait(struct pacer *pacer, const struct fw_addr *source, enum fw_level level,
+		    uint32_t what, struct pace pace, uint64_t now_ns)
+{
+	struct fw_addr masked = fw_addr_at_level(*source, level);
+	uint64_t hash = fw_hash(pacer->seed, &masked, what, level), least = UINT64_MAX, each;
+
+	for (int row = 0; row < ROWS; row++) {
+		each = atomic_load_explicit(cell_of(pacer, hash, row), memory_order_relaxed);
+		least = each < least ? each : least;
+	}
+	return early_ns(pace, effective(pace, least, now_ns), now_ns);
 }
 
 uint64_t pacer_take(struct pacer *pacer, const struct fw_addr *source, enum fw_level level,

@@ -30,7 +30,11 @@ void pacer_free(struct pacer *pacer); /* NULL is allowed */
 uint64_t pacer_take(struct pacer *pacer, const struct fw_addr *source, enum fw_level level,
 		    uint32_t what, struct pace pace, uint64_t now_ns);
 
-/* The same with a cell of its own, zero-initialised, of which nothing is lost. */
+/* What it would be told now; nothing is charged. */
+uint64_t pacer_wait(struct pacer *pacer, const struct fw_addr *source, enum fw_level level,
+		    uint32_t what, struct pace pace, uint64_t now_ns);
+
+/* As pacer_take() with a cell of its own, zero-initialised, of which nothing is lost. */
 uint64_t pacer_take_exactly(_Atomic uint64_t *cell, struct pace pace, uint64_t now_ns);
 
 #endif

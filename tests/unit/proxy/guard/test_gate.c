@@ -40,7 +40,7 @@ static int admitted(struct gate *gate, const struct live *live, uint32_t service
 	int passed = 0;
 
 	for (int i = 0; i < count; i++)
-		passed += gate_judge(gate, live, service, &source, now) == FW_NONE;
+		passed += gate_judge(gate, live, service, &source, false, now) == FW_NONE;
 	return passed;
 }
 
@@ -52,7 +52,8 @@ static void test_a_burst_then_the_rate(void **state)
 
 	(void)state;
 	assert_int_equal(admitted(gate, &live, WEB, source, 100, START), 20);
-	assert_int_equal(gate_judge(gate, &live, WEB, &source, START), FW_SOURCE_HANDSHAKE_RATE);
+	assert_int_equal(gate_judge(gate, &live, WEB, &source, false, START),
+			 FW_SOURCE_HANDSHAKE_RATE);
 	for (int second = 1; second < 5; second++)
 		assert_int_equal(admitted(gate, &live, WEB, source, 100,
 					  START + (uint64_t)second * CLOCK_SEC),
@@ -99,7 +100,7 @@ static void test_all_together_have_a_rate(void **state)
 	for (uint32_t i = 0; i < 500; i++)
 		passed += admitted(gate, &live, WEB, v4(i), 1, START);
 	assert_int_equal(passed, 50);
-	assert_int_equal(gate_judge(gate, &live, WEB, &source, START), FW_HANDSHAKE_RATE);
+	assert_int_equal(gate_judge(gate, &live, WEB, &source, false, START), FW_HANDSHAKE_RATE);
 	assert_int_equal(admitted(gate, &live, MAIL, source, 1, START), 1);
 	gate_free(gate);
 }
@@ -116,6 +117,37 @@ static void test_a_thousand_crowd_nobody_out(void **state)
 	for (uint32_t i = 100000; i < 101000; i++)
 		passed += admitted(gate, &live, WEB, v4(i), 1, START);
 	assert_true(passed > 995);
+	gate_free(gate);
+}
+
+/* Who comes back with a handshake every time that he had to go. */
+static void test_under_overload_a_source_has_a_part_of_its_rate(void **state)
+{
+	struct live live = limits(32, 160, 0, 1);
+	struct gate *gate = gate_create();
+	struct fw_addr source = v4(1), other = v4(2);
+	uint64_t later = START + CLOCK_SEC;
+	int passed = 0;
+
+	(void)state;
+	assert_false(gate_is_shut(gate, &live, WEB, &source, START));
+	for (int i = 0; i < 100; i++)
+		passed += gate_judge(gate, &live, WEB, &source, true, START) == FW_NONE;
+	assert_int_equal(passed, 10);
+	assert_true(gate_is_shut(gate, &live, WEB, &source, START));
+	assert_false(gate_is_shut(gate, &live, WEB, &other, START));
+	/* To ask charges nothing: the two of this second are there. */
+	assert_false(gate_is_shut(gate, &live, WEB, &source, later));
+	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later), FW_NONE);
+	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later), FW_NONE);
+	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later),
+			 FW_SOURCE_HANDSHAKE_RATE);
+	/* And when it is over it has its rate again. */
+	passed = 0;
+	for (uint64_t ms = 0; ms < 1000; ms++)
+		passed += gate_judge(gate, &live, WEB, &source, false, later + ms * CLOCK_MS) ==
+			  FW_NONE;
+	assert_in_range(passed, 30, 32);
 	gate_free(gate);
 }
 
@@ -142,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_an_ipv6_source_is_its_64),
 		cmocka_unit_test(test_all_together_have_a_rate),
 		cmocka_unit_test(test_a_thousand_crowd_nobody_out),
+		cmocka_unit_test(test_under_overload_a_source_has_a_part_of_its_rate),
 		cmocka_unit_test(test_an_edit_counts_at_once),
 	};
 
