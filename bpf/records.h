@@ -37,7 +37,6 @@ static __always_inline __u32 records_bit(__u64 network)
 static __always_inline __u32 records_of(__u64 network)
 {
 	__u32 bit = records_bit(network);
-
 	__u64 *word = records_word(meta.records, bit);
 
 	return likely(word) ? *(volatile __u64 *)word >> bit % 64 & 3

@@ -124,24 +124,23 @@ async def thoughtful(load, tally):
     await kept_alive(load, tally, pause=2)
 
 
-async def new_connection(load, tally):
-    reader, writer = await load.connect(WEB)
+async def one_request(load, tally, port, pause):
+    """On a connection of its own."""
+    reader, writer = await load.connect(port)
     try:
         await get(reader, writer, "Connection: close\r\n")
         tally.count()
     finally:
         close(writer)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(pause)
+
+
+async def new_connection(load, tally):
+    await one_request(load, tally, WEB, pause=0.02)
 
 
 async def new_handshake(load, tally):
-    reader, writer = await load.connect(SECURE)
-    try:
-        await get(reader, writer, "Connection: close\r\n")
-        tally.count()
-    finally:
-        close(writer)
-    await asyncio.sleep(0.1)
+    await one_request(load, tally, SECURE, pause=0.1)
 
 
 async def upload(load, tally):
