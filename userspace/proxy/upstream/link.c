@@ -99,7 +99,7 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 /* --- lent and returned -------------------------------------------------------------------------
  */
 
-void link_begin_request(struct upstream_link *link)
+static void begin_request(struct upstream_link *link)
 {
 	struct upstream_shared *shared = link->pool->shared;
 
@@ -107,6 +107,14 @@ void link_begin_request(struct upstream_link *link)
 	server_begin(link_server(link));
 	if (shared->config->max_active)
 		atomic_fetch_add(&shared->breaker.active, 1);
+}
+
+void link_begin_request(struct upstream_link *link)
+{
+	if (link->borrower)
+		link->borrower = NULL;
+	else
+		begin_request(link);
 }
 
 static void end_request(struct upstream_link *link)
@@ -133,7 +141,7 @@ void link_lend(struct upstream_link *link, void *borrower,
 {
 	link->borrower = borrower;
 	link->stream.source.handle = handle;
-	link_begin_request(link);
+	begin_request(link);
 }
 
 void link_return(struct upstream_link *link)

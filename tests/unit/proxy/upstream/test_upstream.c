@@ -201,6 +201,26 @@ static void an_idle_link_makes_room_at_the_cap_of_its_server(void **state)
 	servers[0].max_connections = 0;
 }
 
+/* As a connection of HTTP/2 begins: the request for which it was made is one of those on it. */
+static void the_first_of_several_requests_counts_once(void **state)
+{
+	struct upstream_wish wish = {.tried = 6, .borrower = &wish};
+	struct upstream_link *link = take(&wish, 0);
+	struct server *server = upstream_servers(shared, &(uint32_t){0});
+
+	(void)state;
+	link_begin_request(link);
+	assert_int_equal(server->requests, 1);
+	link_begin_request(link);
+	assert_int_equal(server->requests, 2);
+	assert_int_equal(link->requests, 2);
+	link_end_request(link);
+	link_end_request(link);
+	assert_int_equal(server->active, 0);
+	upstream_close(link);
+	assert_int_equal(server->active, 0);
+}
+
 static void a_server_that_refused_is_passed_over_for_a_while(void **state)
 {
 	struct upstream_link *link = take_any();
@@ -247,6 +267,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_cap_holds, begin, end),
 		cmocka_unit_test_setup_teardown(an_idle_link_makes_room_at_the_cap_of_its_server,
 						begin, end),
+		cmocka_unit_test_setup_teardown(the_first_of_several_requests_counts_once, begin,
+						end),
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),

@@ -18,8 +18,10 @@ bool session_stream_open(struct session *session, struct exchange *exchange)
 {
 	struct session_stream *stream = pool_take(&session->engine->streams);
 
-	if (!stream)
+	if (!stream) {
+		link_return(session->link);
 		return false;
+	}
 	*stream = (struct session_stream){.session = session, .exchange = exchange};
 	http_chunks_init(&stream->chunks, (struct http_chunk_limits){0});
 	list_append(&session->streams, &stream->node);

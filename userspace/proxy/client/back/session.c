@@ -126,10 +126,8 @@ struct session *session_open(struct session_engine *engine, struct upstream_link
 		release(session);
 		return NULL;
 	}
-	link_return(link);
 	link->session = session;
 	link->reused = true;
-	link->requests = 0;
 	link->stream.source.handle = handle;
 	loop_requeue(engine->loop, &link->stream.source);
 	tell_open(engine, 1);

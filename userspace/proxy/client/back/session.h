@@ -90,8 +90,8 @@ struct session_stream {
 /* --- session.c: a connection's life ------------------------------------------------------------
  */
 
-/* Takes over a link that is connecting or connected, and speaks HTTP/2 on it from now on. NULL: no
- * memory, and the link is as it was. */
+/* Takes over a link that is connecting or connected, and speaks HTTP/2 on it from now on; the
+ * request that it was lent for is to be its first. NULL: no memory, and the link is as it was. */
 struct session *session_open(struct session_engine *engine, struct upstream_link *link);
 /* A link to that server of @pool with room for one more request; NULL: there is none. */
 struct upstream_link *session_find(struct session_engine *engine, const struct upstream_pool *pool,
