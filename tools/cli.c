@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What verbs share: opening the wall, reading arguments, saying what is wrong. */
-#include <errno.h>
+/* What verbs share: opening the wall, finding settings and services, saying what is wrong. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,45 +76,6 @@ int cli_config(struct cli *cli, struct config **config)
 	if (config_load(path ? path : CONFIG_PATH_DEFAULT, config, &error) < 0)
 		return cli_fail(cli, "%s", error.text);
 	return STATUS_OK;
-}
-
-long cli_option_number(struct cli *cli, const char *name, long min, long max, long initial)
-{
-	const char *text = cli_option(cli, name);
-	char *end;
-	long number;
-
-	if (!text)
-		return initial;
-	errno = 0;
-	number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < min || number > max) {
-		cli_usage(cli, "%s%s: \"%s\" is not a number from %ld to %ld", name[1] ? "--" : "-",
-			  name, text, min, max);
-		return -1;
-	}
-	return number;
-}
-
-int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t initial)
-{
-	struct setting_row row = {
-		.name = name,
-		.unit = UNIT_MILLISECONDS,
-		.min = min,
-		.max = 10ULL * 365 * 24 * 3600 * 1000,
-	};
-	const char *text = cli_option(cli, name);
-	struct error error;
-	uint64_t value;
-
-	if (!text)
-		return initial;
-	if (setting_parse(&row, text, &value, &error) < 0) {
-		cli_usage(cli, "--%s", error.text);
-		return -1;
-	}
-	return (int64_t)value;
 }
 
 bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_setting setting)

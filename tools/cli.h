@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The command line: verbs are rows of one table (floodwall.c), and what every verb needs is here.
+ * The command line: verbs are rows of one table (verbs.def), and what every verb needs is here.
  *
  * A verb builds its answer as JSON first; the text is made from the same values. So the two can't
  * disagree, and --json is complete by construction.
@@ -54,6 +54,11 @@ struct cli {
 	struct wall *wall;               /* open once cli_wall() was called */
 };
 
+/* Takes the verb's options out of cli->argv, wherever they stand; after -- there are none. Returns
+ * enum status. */
+int options_take(struct cli *cli);
+/* Whether @word is among the arguments, in front of any --; it is taken out. */
+bool options_take_word(struct cli *cli, const char *word);
 /* Value of the verb's option, "" for one that takes none; NULL: not given. */
 const char *cli_option(const struct cli *cli, const char *name);
 /* The option as a number of @min to @max, or @initial; −1 after saying what is wrong. */
@@ -102,29 +107,8 @@ const char *output_time(uint64_t ns, char buffer[40]);
 extern const struct verb verbs[];
 const struct verb *verb_find(const char *name);
 
-int cmd_allow(struct cli *cli);
-int cmd_allows(struct cli *cli);
-int cmd_attach(struct cli *cli);
-int cmd_block(struct cli *cli);
-int cmd_blocks(struct cli *cli);
-int cmd_check(struct cli *cli);
-int cmd_completion(struct cli *cli);
-int cmd_detach(struct cli *cli);
-int cmd_diff(struct cli *cli);
-int cmd_events(struct cli *cli);
-int cmd_get(struct cli *cli);
-int cmd_list(struct cli *cli);
-int cmd_reasons(struct cli *cli);
-int cmd_rekey(struct cli *cli);
-int cmd_reload(struct cli *cli);
-int cmd_rule(struct cli *cli);
-int cmd_service(struct cli *cli);
-int cmd_set(struct cli *cli);
-int cmd_status(struct cli *cli);
-int cmd_top(struct cli *cli);
-int cmd_unallow(struct cli *cli);
-int cmd_unblock(struct cli *cli);
-int cmd_upgrade(struct cli *cli);
-int cmd_upstreams(struct cli *cli);
+#define FW_VERB(verb, ...) int cmd_##verb(struct cli *cli);
+#include "verbs.def"
+#undef FW_VERB
 
 #endif

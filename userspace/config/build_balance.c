@@ -7,11 +7,11 @@
 #include <string.h>
 #include "config/build.h"
 
-static const char *const policies[] = {[BALANCE_ROUND_ROBIN] = "round_robin",
-				       [BALANCE_LEAST] = "least_connections",
-				       [BALANCE_LATENCY] = "latency",
-				       [BALANCE_HASH] = "hash",
-				       NULL};
+static const char *const policies[] = {
+#define FW_BALANCE(id, word) [BALANCE_##id] = #word,
+#include "config/balance.def"
+#undef FW_BALANCE
+	NULL};
 
 /* What stands before the name of what is hashed. */
 static const char *const keys[] = {

@@ -53,7 +53,11 @@ struct config_server {
 };
 
 /* By what one of an upstream's servers is chosen. */
-enum config_balance_policy { BALANCE_ROUND_ROBIN, BALANCE_LEAST, BALANCE_LATENCY, BALANCE_HASH };
+enum config_balance_policy {
+#define FW_BALANCE(id, word) BALANCE_##id,
+#include "config/balance.def"
+#undef FW_BALANCE
+};
 
 /* What is hashed: requests that have the same in common go to the same server. */
 enum config_balance_key { KEY_SOURCE, KEY_HEADER, KEY_COOKIE };

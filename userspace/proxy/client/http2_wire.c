@@ -3,6 +3,40 @@
 #include "proxy/http/lines.h"
 #include "proxy/http/scan.h"
 
+enum {
+	ACKS_MOST = 64,     /* of PING and SETTINGS, that the peer has not taken */
+	SETTINGS_MOST = 16, /* in one frame */
+	CONTINUATIONS_MOST = 8,
+};
+
+/* Frames of types that we do not know are to be ignored (RFC 9113 section 5.5); asked to unpack
+ * them, we have at least seen them begin. */
+static int skip_unknown_frame(nghttp2_session *session, void **payload,
+			      const nghttp2_frame_hd *head, void *user)
+{
+	(void)session;
+	(void)payload;
+	(void)head;
+	(void)user;
+	return NGHTTP2_ERR_CANCEL;
+}
+
+bool http2_prepare(nghttp2_session_callbacks **callbacks, nghttp2_option **options)
+{
+	if (nghttp2_session_callbacks_new(callbacks) || nghttp2_option_new(options))
+		return false;
+	nghttp2_session_callbacks_set_unpack_extension_callback(*callbacks, skip_unknown_frame);
+	for (int type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+		nghttp2_option_set_user_recv_extension_type(*options, (uint8_t)type);
+	nghttp2_option_set_no_auto_window_update(*options, 1);
+	nghttp2_option_set_max_outbound_ack(*options, ACKS_MOST);
+	nghttp2_option_set_max_settings(*options, SETTINGS_MOST);
+	nghttp2_option_set_max_continuations(*options, CONTINUATIONS_MOST);
+	/* Resets are ours to count, with everything else. */
+	nghttp2_option_set_stream_reset_rate_limit(*options, UINT32_MAX, UINT32_MAX);
+	return true;
+}
+
 int http2_gather(nghttp2_session *session, struct http2_piece *piece, struct buffer *out)
 {
 	uint32_t count;

@@ -14,6 +14,13 @@
 /* http2_memory.c: where nghttp2 has its memory from. */
 nghttp2_mem http2_memory(struct account *account);
 
+/*
+ * What all connections of a thread are made with. The caller adds callbacks of its own. Frames of
+ * unknown types are seen and skipped, windows open as their bytes go on, and what the peer can make
+ * nghttp2 queue has a cap. False: no memory; both are to be deleted all the same, as NULL may be.
+ */
+bool http2_prepare(nghttp2_session_callbacks **callbacks, nghttp2_option **options);
+
 /* --- frames ------------------------------------------------------------------------------------
  */
 
@@ -30,6 +37,13 @@ int http2_gather(nghttp2_session *session, struct http2_piece *piece, struct buf
 
 /* --- fields ------------------------------------------------------------------------------------
  */
+
+static inline struct http_slice http2_slice_of(nghttp2_rcbuf *buffer)
+{
+	nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+
+	return (struct http_slice){(const char *)bytes.base, (uint32_t)bytes.len};
+}
 
 static inline bool http2_slice_is(struct http_slice slice, const char *text)
 {

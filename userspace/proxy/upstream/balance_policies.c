@@ -41,8 +41,8 @@ uint32_t balance_weight(const struct balance_plan *plan, uint32_t server, uint64
  * In turn, in proportion to weights, and as evenly mixed as they allow: every server's credit grows
  * by its weight; who has most is chosen, and pays what all were given. (A B A C A for 3, 1, 1.)
  */
-static uint32_t choose_in_turn(struct balance *balance, uint64_t candidates, uint64_t key,
-			       uint64_t now_ns)
+static uint32_t choose_round_robin(struct balance *balance, uint64_t candidates, uint64_t key,
+				   uint64_t now_ns)
 {
 	uint32_t best = first_of(candidates), server, weight;
 	int64_t given = 0;
@@ -68,8 +68,8 @@ static uint64_t load_with_one_more(const struct balance *balance, uint32_t serve
 }
 
 /* The one with the fewest requests for its weight; of equals, who is next in turn. */
-static uint32_t choose_least(struct balance *balance, uint64_t candidates, uint64_t key,
-			     uint64_t now_ns)
+static uint32_t choose_least_connections(struct balance *balance, uint64_t candidates, uint64_t key,
+					 uint64_t now_ns)
 {
 	uint64_t least = 0, equals = 0, load, ours, theirs;
 	uint32_t weight, least_weight = 1, server;
@@ -88,7 +88,8 @@ static uint32_t choose_least(struct balance *balance, uint64_t candidates, uint6
 		least = load;
 		least_weight = weight;
 	}
-	return rest_of(equals) ? choose_in_turn(balance, equals, key, now_ns) : first_of(equals);
+	return rest_of(equals) ? choose_round_robin(balance, equals, key, now_ns)
+			       : first_of(equals);
 }
 
 /* Marsaglia's xorshift; @below is small, so that what modulo favours is nothing. */
@@ -141,8 +142,8 @@ static bool is_sooner(const struct balance *balance, uint32_t a, uint32_t b, uin
  * Balancing", 2001): nearly as good as the best of all, and threads that know the same do not all
  * run to the same server.
  */
-static uint32_t choose_sooner(struct balance *balance, uint64_t candidates, uint64_t key,
-			      uint64_t now_ns)
+static uint32_t choose_latency(struct balance *balance, uint64_t candidates, uint64_t key,
+			       uint64_t now_ns)
 {
 	uint32_t chosen = pick(balance, candidates);
 	uint32_t other = pick(balance, candidates & ~(1ULL << chosen));
@@ -155,16 +156,15 @@ static uint32_t choose_sooner(struct balance *balance, uint64_t candidates, uint
 }
 
 /* Always the same for a key, as long as it is up. */
-static uint32_t choose_by_key(struct balance *balance, uint64_t candidates, uint64_t key,
-			      uint64_t now_ns)
+static uint32_t choose_hash(struct balance *balance, uint64_t candidates, uint64_t key,
+			    uint64_t now_ns)
 {
 	(void)now_ns;
 	return maglev_find(balance->plan->maglev, key, candidates);
 }
 
 balance_policy *const balance_policies[] = {
-	[BALANCE_ROUND_ROBIN] = choose_in_turn,
-	[BALANCE_LEAST] = choose_least,
-	[BALANCE_LATENCY] = choose_sooner,
-	[BALANCE_HASH] = choose_by_key,
+#define FW_BALANCE(id, word) [BALANCE_##id] = choose_##word,
+#include "config/balance.def"
+#undef FW_BALANCE
 };

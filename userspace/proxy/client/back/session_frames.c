@@ -8,9 +8,6 @@
 #include "proxy/client/worker.h"
 
 enum {
-	ACKS_MOST = 64,     /* of PING and SETTINGS, that the server has not taken */
-	SETTINGS_MOST = 16, /* in one frame */
-	CONTINUATIONS_MOST = 8,
 	SESSIONS_KEPT = 64,
 	STREAMS_KEPT = 1024,
 	MEMORY_MOST = 1 << 20, /* of a connection, without what its exchanges hold */
@@ -44,20 +41,13 @@ static int note_headers(nghttp2_session *frames, const nghttp2_frame *frame, voi
 	return 0;
 }
 
-static struct http_slice slice_of(nghttp2_rcbuf *buffer)
-{
-	nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-
-	return (struct http_slice){(const char *)bytes.base, (uint32_t)bytes.len};
-}
-
 static int note_field(nghttp2_session *frames, const nghttp2_frame *frame, nghttp2_rcbuf *name,
 		      nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
 	(void)frames;
 	(void)frame;
 	(void)flags;
-	session_block_add(user, slice_of(name), slice_of(value));
+	session_block_add(user, http2_slice_of(name), http2_slice_of(value));
 	return go_on(user);
 }
 
@@ -142,18 +132,6 @@ static int note_invalid_frame(nghttp2_session *frames, const nghttp2_frame *fram
 	return 0;
 }
 
-/* Frames of types that we do not know are to be ignored (RFC 9113 section 5.5); asked to unpack
- * them, we have at least seen them begin. */
-static int skip_unknown_frame(nghttp2_session *frames, void **payload, const nghttp2_frame_hd *head,
-			      void *user)
-{
-	(void)frames;
-	(void)payload;
-	(void)head;
-	(void)user;
-	return NGHTTP2_ERR_CANCEL;
-}
-
 /* --- what becomes of streams -------------------------------------------------------------------
  */
 
@@ -188,15 +166,9 @@ static int note_closed_stream(nghttp2_session *frames, int32_t id, uint32_t code
 /* --- what a thread's connections share ---------------------------------------------------------
  */
 
-static bool init_callbacks(struct session_engine *engine)
+static void set_callbacks(nghttp2_session_callbacks *to)
 {
-	nghttp2_session_callbacks *to;
-
-	if (nghttp2_session_callbacks_new(&to))
-		return false;
-	engine->callbacks = to;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(to, note_frame);
-	nghttp2_session_callbacks_set_unpack_extension_callback(to, skip_unknown_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(to, note_headers);
 	nghttp2_session_callbacks_set_on_header_callback2(to, note_field);
 	nghttp2_session_callbacks_set_on_invalid_header_callback2(to, note_bad_field);
@@ -205,7 +177,6 @@ static bool init_callbacks(struct session_engine *engine)
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(to, note_invalid_frame);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(to, note_unsent_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(to, note_closed_stream);
-	return true;
 }
 
 bool session_engine_init(struct session_engine *engine, struct loop *loop,
@@ -224,15 +195,9 @@ bool session_engine_init(struct session_engine *engine, struct loop *loop,
 	list_init(&engine->due);
 	pool_init(&engine->sessions, sizeof(struct session), SESSIONS_KEPT, budget);
 	pool_init(&engine->streams, sizeof(struct session_stream), STREAMS_KEPT, budget);
-	if (!init_callbacks(engine) || nghttp2_option_new(&engine->options))
+	if (!http2_prepare(&engine->callbacks, &engine->options))
 		return false;
-	for (int type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
-		nghttp2_option_set_user_recv_extension_type(engine->options, (uint8_t)type);
-	nghttp2_option_set_no_auto_window_update(engine->options, 1);
-	nghttp2_option_set_max_outbound_ack(engine->options, ACKS_MOST);
-	nghttp2_option_set_max_settings(engine->options, SETTINGS_MOST);
-	nghttp2_option_set_max_continuations(engine->options, CONTINUATIONS_MOST);
-	nghttp2_option_set_stream_reset_rate_limit(engine->options, UINT32_MAX, UINT32_MAX);
+	set_callbacks(engine->callbacks);
 	return true;
 }
 

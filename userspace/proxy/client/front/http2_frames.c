@@ -6,9 +6,6 @@
 #include "proxy/client/front/http2.h"
 
 enum {
-	ACKS_MOST = 64,     /* of PING and SETTINGS, that the client has not taken */
-	SETTINGS_MOST = 16, /* in one frame */
-	CONTINUATIONS_MOST = 8,
 	SESSIONS_KEPT = 256,
 	STREAMS_KEPT = 1024,
 };
@@ -51,20 +48,13 @@ static int note_headers(nghttp2_session *session, const nghttp2_frame *frame, vo
 	return 0;
 }
 
-static struct http_slice slice_of(nghttp2_rcbuf *buffer)
-{
-	nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-
-	return (struct http_slice){(const char *)bytes.base, (uint32_t)bytes.len};
-}
-
 static int note_field(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
 		      nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
 	(void)session;
 	(void)frame;
 	(void)flags;
-	http2_block_add(user, slice_of(name), slice_of(value));
+	http2_block_add(user, http2_slice_of(name), http2_slice_of(value));
 	return go_on(user);
 }
 
@@ -141,18 +131,6 @@ static int note_invalid_frame(nghttp2_session *session, const nghttp2_frame *fra
 	return 0;
 }
 
-/* Frames of types that we do not know are to be ignored (RFC 9113 section 5.5); asked to unpack
- * them, we have at least seen them begin. */
-static int skip_unknown_frame(nghttp2_session *session, void **payload,
-			      const nghttp2_frame_hd *head, void *user)
-{
-	(void)session;
-	(void)payload;
-	(void)head;
-	(void)user;
-	return NGHTTP2_ERR_CANCEL;
-}
-
 /* --- what the client is told -------------------------------------------------------------------
  */
 
@@ -206,13 +184,10 @@ bool http2_engine_init(struct http2_engine *engine, struct pool_budget *budget)
 	nghttp2_session_callbacks *to;
 
 	*engine = (struct http2_engine){0};
-	if (nghttp2_session_callbacks_new(&to))
+	if (!http2_prepare(&engine->callbacks, &engine->options))
 		return false;
-	engine->callbacks = to;
-	if (nghttp2_option_new(&engine->options))
-		return false;
+	to = engine->callbacks;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(to, note_frame);
-	nghttp2_session_callbacks_set_unpack_extension_callback(to, skip_unknown_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(to, note_headers);
 	nghttp2_session_callbacks_set_on_header_callback2(to, note_field);
 	nghttp2_session_callbacks_set_on_invalid_header_callback2(to, note_bad_field);
@@ -222,14 +197,6 @@ bool http2_engine_init(struct http2_engine *engine, struct pool_budget *budget)
 	nghttp2_session_callbacks_set_on_frame_send_callback(to, note_sent_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(to, note_closed_stream);
 	nghttp2_session_callbacks_set_send_data_callback(to, http2_response_put);
-	for (int type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
-		nghttp2_option_set_user_recv_extension_type(engine->options, (uint8_t)type);
-	nghttp2_option_set_no_auto_window_update(engine->options, 1);
-	nghttp2_option_set_max_outbound_ack(engine->options, ACKS_MOST);
-	nghttp2_option_set_max_settings(engine->options, SETTINGS_MOST);
-	nghttp2_option_set_max_continuations(engine->options, CONTINUATIONS_MOST);
-	/* Resets are ours to count, with everything else. */
-	nghttp2_option_set_stream_reset_rate_limit(engine->options, UINT32_MAX, UINT32_MAX);
 	pool_init(&engine->sessions, sizeof(struct http2), SESSIONS_KEPT, budget);
 	pool_init(&engine->streams, sizeof(struct http2_stream), STREAMS_KEPT, budget);
 	return true;
