@@ -196,17 +196,34 @@ def test_who_holds_a_server_and_is_slow_makes_room(edge, counted):
 
 
 def test_a_source_has_a_ceiling_of_its_own(edge, counted):
-    """One source may hold so much memory; what it does beyond is its own connections' end."""
+    """One source may hold so much memory; beyond that its own worst connection has to go, and neither
+    one of it that waits for a server, nor one that asks, nor anybody else's."""
     wait_calm(edge)
     counted.expect("evicted_slow", "evicted_new")
     before = edge.count("source_memory")
-    with edge.tuned(source__memory="64k"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
+    hold = threading.Event()
+
+    def answer(peer):
+        line, fields = peer.head()
+        if "hold" in line:
+            hold.wait(20)
+        peer.body(fields)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with edge.tuned(source__memory="96k"), Origin(8000, answer), contextlib.ExitStack() as stack:
+        served = [stack.enter_context(Client(WEB, source="127.9.9.9")) for _ in range(3)]
+        for client in served:
+            client.get("/hold")
         for _ in range(30):
             client = stack.enter_context(Client(WEB, source="127.9.9.9"))
             with contextlib.suppress(OSError):
                 client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
-        wait_until(lambda: edge.count("source_memory") > before + 10, "it is refused memory")
+        wait_until(lambda: edge.count("source_memory") > before + 10, "its worst have to go")
         assert serve(WEB, 20, source="127.9.8.8") == [200] * 20
+        time.sleep(0.1)
+        assert serve(WEB, 20, source="127.9.9.9") == [200] * 20
+        hold.set()
+        assert [client.response()[0] for client in served] == [200] * 3
     counted("evicted_slow", 0)
     counted("evicted_new", 0)
     assert edge.wait_logged(reason="source_memory", source="127.9.9.9")

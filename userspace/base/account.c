@@ -8,7 +8,7 @@ static bool refuse(struct ledger *ledger, enum shortage shortage)
 }
 
 /* As long as each thread's part is within its share, so is the sum: usually one look is enough. */
-static bool source_has_room(const struct account *account, size_t bytes)
+bool account_source_has(const struct account *account, size_t bytes)
 {
 	const struct ledger *ledger = account->ledger;
 	uint64_t most = ledger->source_most;
@@ -20,6 +20,14 @@ static bool source_has_room(const struct account *account, size_t bytes)
 	       tally_sum(ledger->tallies, ledger->threads, account->source) + bytes <= most;
 }
 
+/* Whether others give some back. */
+static bool is_relieved(struct account *account, enum shortage shortage, size_t bytes)
+{
+	const struct ledger *ledger = account->ledger;
+
+	return ledger->relieve && ledger->relieve(account, shortage, bytes);
+}
+
 /* Whether the connection and its source may have so much more. */
 static bool is_within_ceilings(struct account *account, size_t bytes)
 {
@@ -27,9 +35,11 @@ static bool is_within_ceilings(struct account *account, size_t bytes)
 
 	if (ledger->connection_most && account->held + bytes > ledger->connection_most)
 		return refuse(ledger, SHORTAGE_CONNECTION);
-	if (!source_has_room(account, bytes))
-		return refuse(ledger, SHORTAGE_SOURCE);
-	return true;
+	if (account_source_has(account, bytes))
+		return true;
+	if (is_relieved(account, SHORTAGE_SOURCE, bytes) && account_source_has(account, bytes))
+		return true;
+	return refuse(ledger, SHORTAGE_SOURCE);
 }
 
 static void tell_source(const struct account *account, uint32_t amount)
@@ -53,7 +63,7 @@ static bool budget_has_room(struct account *account, size_t bytes)
 
 	if (account_budget_has(ledger->budget, bytes))
 		return true;
-	if (ledger->relieve && ledger->relieve(account, bytes) &&
+	if (is_relieved(account, SHORTAGE_MEMORY, bytes) &&
 	    account_budget_has(ledger->budget, bytes))
 		return true;
 	return refuse(ledger, SHORTAGE_MEMORY);

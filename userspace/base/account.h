@@ -35,9 +35,9 @@ struct ledger {
 	uint32_t connection_most; /* bytes; 0: no ceiling */
 	uint32_t source_most;     /* the same */
 	enum shortage shortage;   /* why the last charge was refused */
-	/* Called when the budget lacks @bytes for @account: true if others gave some back, and it
-	 * is worth asking again. NULL: nobody does. */
-	bool (*relieve)(struct account *account, size_t bytes);
+	/* Called when @account's source, or all together, lack @bytes for it: true if others gave
+	 * some back, and it is worth asking again. NULL: nobody does. */
+	bool (*relieve)(struct account *account, enum shortage shortage, size_t bytes);
 };
 
 /* Of one connection, inside what it belongs to. */
@@ -53,6 +53,9 @@ static inline bool account_budget_has(const struct pool_budget *budget, size_t b
 {
 	return budget->used + bytes <= budget->limit - budget->limit / ACCOUNT_KEEPS_BACK;
 }
+
+/* Whether the account's source, with all threads, may have @bytes more. */
+bool account_source_has(const struct account *account, size_t bytes);
 
 /* @source_hash: keyed, of whoever the source is. */
 void account_open(struct account *account, struct ledger *ledger, uint64_t source_hash);

@@ -12,6 +12,7 @@
 #define BASE_TALLY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -38,6 +39,15 @@ static inline struct tally_place tally_place(uint64_t hash)
 	for (int row = 0; row < TALLY_ROWS; row++)
 		place.column[row] = (uint16_t)(hash >> row * TALLY_BITS & (TALLY_COLUMNS - 1));
 	return place;
+}
+
+/* Whether two are kept under the same cells. */
+static inline bool tally_is_same(struct tally_place one, struct tally_place other)
+{
+	for (int row = 0; row < TALLY_ROWS; row++)
+		if (one.column[row] != other.column[row])
+			return false;
+	return true;
 }
 
 /* Adds @amount, a negative one as its complement, to the calling thread's own table. */

@@ -23,11 +23,13 @@ static struct pool_budget budgets[THREADS];
 static struct ledger ledgers[THREADS];
 static struct account accounts[CONNECTIONS];
 static struct account *asked;
+static enum shortage lacked;
 static size_t given_back;
 
-static bool relieve(struct account *account, size_t bytes)
+static bool relieve(struct account *account, enum shortage shortage, size_t bytes)
 {
 	asked = account;
+	lacked = shortage;
 	if (!given_back)
 		return false;
 	assert_true(given_back >= bytes);
@@ -97,6 +99,29 @@ static void connections_of_a_source_share_its_ceiling(void **state)
 	assert_all_is_zero();
 }
 
+static void at_a_sources_ceiling_its_others_are_asked(void **state)
+{
+	(void)state;
+	account_open(&accounts[2], &ledgers[0], SOURCE(1));
+	account_open(&accounts[0], &ledgers[0], SOURCE(1));
+	assert_true(account_charge(&accounts[0], 2500));
+	assert_true(account_charge(&accounts[1], SOURCE_MOST - 2500));
+	assert_false(account_charge(&accounts[2], 100));
+	assert_ptr_equal(asked, &accounts[2]);
+	assert_int_equal(lacked, SHORTAGE_SOURCE);
+	assert_int_equal(ledgers[0].shortage, SHORTAGE_SOURCE);
+	given_back = 2500;
+	assert_true(account_charge(&accounts[2], 2500));
+	asked = NULL;
+	given_back = 0;
+	assert_true(account_charge(&accounts[3], 2500)); /* nobody else is asked, nor asks */
+	assert_null(asked);
+	account_discharge(&accounts[1], SOURCE_MOST - 2500);
+	account_discharge(&accounts[2], 2500);
+	account_discharge(&accounts[3], 2500);
+	assert_all_is_zero();
+}
+
 static void it_holds_for_all_threads_together(void **state)
 {
 	(void)state;
@@ -131,6 +156,7 @@ static void at_the_budgets_end_others_are_asked(void **state)
 	assert_true(account_charge(&accounts[5], 80));
 	assert_false(account_charge(&accounts[5], 100));
 	assert_ptr_equal(asked, &accounts[5]);
+	assert_int_equal(lacked, SHORTAGE_MEMORY);
 	assert_int_equal(ledgers[0].shortage, SHORTAGE_MEMORY);
 	given_back = 2500;
 	assert_true(account_charge(&accounts[5], 100));
@@ -180,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_connection_has_a_ceiling, begin),
 		cmocka_unit_test_setup(connections_of_a_source_share_its_ceiling, begin),
+		cmocka_unit_test_setup(at_a_sources_ceiling_its_others_are_asked, begin),
 		cmocka_unit_test_setup(it_holds_for_all_threads_together, begin),
 		cmocka_unit_test_setup(what_is_held_moves_to_another_source, begin),
 		cmocka_unit_test_setup(at_the_budgets_end_others_are_asked, begin),

@@ -62,6 +62,11 @@ static void count(const struct client *client, int change)
 		     client->listener->service, change);
 }
 
+static void join_kin(struct client *client)
+{
+	list_append(kin_of(&client_worker(client)->kin, client->account.source), &client->kin);
+}
+
 void client_assign(struct client *client, const struct fw_addr *source, uint16_t port)
 {
 	count(client, -1);
@@ -69,6 +74,8 @@ void client_assign(struct client *client, const struct fw_addr *source, uint16_t
 	count(client, 1);
 	account_assign(&client->account, crowd_source(client_worker(client)->shared->crowd, source,
 						      client->listener->service));
+	list_remove(&client->kin);
+	join_kin(client);
 }
 
 enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_addr *source,
@@ -97,6 +104,7 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	}
 	list_init(&client->node);
 	evict_place(client);
+	join_kin(client);
 	worker->clients_open++;
 	atomic_fetch_add(&worker->shared->connections, 1);
 	atomic_fetch_add(listener->connections, 1);
@@ -390,6 +398,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 	buffer_give(&client->out);
 	timer_cancel(&worker->loop.wheel, &client->deadline);
 	list_remove(&client->node);
+	list_remove(&client->kin);
 	worker->clients_open--;
 	atomic_fetch_sub(&worker->shared->connections, 1);
 	atomic_fetch_sub(client->listener->connections, 1);

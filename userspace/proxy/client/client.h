@@ -36,7 +36,8 @@ enum client_phase {
 struct client {
 	struct stream stream;
 	struct timer deadline;
-	struct list node;
+	struct list node; /* in its ward */
+	struct list kin;  /* among those of its source */
 	struct listener *listener;
 	struct account account;    /* what it and its requests hold */
 	struct exchange *exchange; /* the request in flight, incomplete ones included; else NULL */

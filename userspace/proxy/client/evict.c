@@ -236,6 +236,25 @@ static void look_at_busy(struct search *search, struct list *ward)
 	}
 }
 
+/* Of those who stand in the list whoever is of the source of the account that is asking. */
+static void look_at_kin(struct search *search, struct list *kin)
+{
+	const struct tally_place source = search->asking->source;
+	const struct list *last = kin->previous;
+
+	for (int i = 0; i < LOOKED_AT_MOST && !list_is_empty(kin); i++) {
+		struct list *node = kin->next;
+		struct client *client = container_of(node, struct client, kin);
+
+		if (tally_is_same(client->account.source, source))
+			look_at(search, client);
+		list_remove(node);
+		list_append(kin, node);
+		if (node == last)
+			break;
+	}
+}
+
 static void look_at_listener(struct search *search, struct listener *listener)
 {
 	look_at_ward(search, &listener->wards[WARD_NEW]);
@@ -254,15 +273,8 @@ static void look_at_worker(struct search *search, struct worker *worker)
 /* --- their end ---------------------------------------------------------------------------------
  */
 
-static void evict(struct client *client)
+static void end(struct client *client, enum fw_verdict reason)
 {
-	static const enum fw_verdict reasons[WARDS] = {
-		[WARD_NEW] = FW_EVICTED_NEW,
-		[WARD_IDLE] = FW_EVICTED_IDLE,
-		[WARD_BUSY] = FW_EVICTED_SLOW,
-	};
-	enum fw_verdict reason = reasons[client->ward];
-
 	/* The reason for which he lingers was told already. */
 	if (client->phase == CLIENT_LINGER)
 		board_count(client->listener->board, reason);
@@ -271,6 +283,17 @@ static void evict(struct client *client)
 		client_close(client, reason);
 	else
 		client_reset(client, reason);
+}
+
+static void evict(struct client *client)
+{
+	static const enum fw_verdict reasons[WARDS] = {
+		[WARD_NEW] = FW_EVICTED_NEW,
+		[WARD_IDLE] = FW_EVICTED_IDLE,
+		[WARD_BUSY] = FW_EVICTED_SLOW,
+	};
+
+	end(client, reasons[client->ward]);
 }
 
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
@@ -352,10 +375,38 @@ static bool free_memory(struct worker *worker, size_t wanted, const struct accou
 	return true;
 }
 
-bool evict_for_memory(struct account *account, size_t bytes)
+/* The same among those of the source of @asking, with this thread. */
+static bool free_memory_of_source(struct client *asking, size_t wanted)
+{
+	struct worker *worker = client_worker(asking);
+	uint64_t now_ns = worker->loop.now_ns;
+
+	if (worker->walking)
+		return false;
+	for (int i = 0; !account_source_has(&asking->account, wanted); i++) {
+		struct search search = {
+			.now_ns = now_ns,
+			.holds = HOLDS_ENOUGH,
+			.asking = &asking->account,
+			.score = evict_score(asking, now_ns),
+		};
+
+		if (i == EVICTIONS_PER_CHARGE)
+			return false;
+		look_at_kin(&search, kin_of(&worker->kin, asking->account.source));
+		if (!search.worst)
+			return false;
+		end(search.worst, FW_SOURCE_MEMORY);
+	}
+	return true;
+}
+
+bool evict_for_memory(struct account *account, enum shortage shortage, size_t bytes)
 {
 	struct client *asking = container_of(account, struct client, account);
 
+	if (shortage == SHORTAGE_SOURCE)
+		return free_memory_of_source(asking, bytes);
 	return free_memory(client_worker(asking), bytes, account,
 			   evict_score(asking, client_now(asking)), EVICTIONS_PER_CHARGE);
 }

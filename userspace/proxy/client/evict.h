@@ -44,8 +44,8 @@ bool evict_for_link(struct client *asking, const struct upstream_pool *pool);
 void evict_for_waiting(struct worker *worker, const struct upstream_pool *pool);
 
 /* A ledger's relieve(): evicts clients that hold memory and are worse than the account's, until
- * @bytes more are free. */
-bool evict_for_memory(struct account *account, size_t bytes);
+ * @bytes more are free. Where its source is short, of those only who are of the same source. */
+bool evict_for_memory(struct account *account, enum shortage shortage, size_t bytes);
 
 /* When memory runs short: evicts who holds much of it before somebody has to ask. */
 void evict_ahead(struct worker *worker);

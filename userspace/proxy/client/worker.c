@@ -318,6 +318,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
 	worker->budget.limit = SIZE_MAX; /* until settings say */
+	kin_init(&worker->kin);
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);
 	pool_init(&worker->exchanges, sizeof(struct exchange), EXCHANGES_KEPT, &worker->budget);
 	pool_init(&worker->relays, sizeof(struct relay), RELAYS_KEPT, &worker->budget);

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/random.h"
 #include "proxy/client/front/http2_engine.h"
+#include "proxy/client/kin.h"
 #include "proxy/client/pipes.h"
 #include "proxy/client/back/session_engine.h"
 #include "proxy/guard/access_log.h"
@@ -95,6 +96,7 @@ struct worker {
 	size_t listener_count;
 	struct acceptor *acceptors;
 	size_t acceptor_count;
+	struct kin kin;
 	uint32_t clients_open;
 	bool walking;             /* through the wards: nobody is moved or evicted meanwhile */
 	size_t evict_next;        /* listener whose turn it is to give one up */
