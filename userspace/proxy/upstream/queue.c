@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define ANY_SERVER UINT64_MAX
+
 /* Requests of the same few sources. */
 struct flow {
 	struct list waiters;
@@ -23,6 +25,7 @@ struct queue {
 
 	pthread_mutex_t lock;
 	atomic_uint length; /* in flows; written under the lock */
+	atomic_uint claims; /* those of them who are not stuck; the same */
 	struct list turns;
 	struct flow flows[QUEUE_FLOWS];
 	struct post posts[];
@@ -63,6 +66,11 @@ bool queue_is_awaited(const struct queue *queue)
 	return atomic_load(&queue->length) != 0;
 }
 
+bool queue_is_claimed(const struct queue *queue)
+{
+	return atomic_load(&queue->claims) != 0;
+}
+
 uint32_t queue_waiting(const struct queue *queue, uint32_t thread)
 {
 	return atomic_load_explicit(&queue->posts[thread].waiting, memory_order_relaxed);
@@ -91,6 +99,12 @@ static struct waiter *waiter_of(struct list *node)
 	return container_of(node, struct waiter, node);
 }
 
+/* What was free when he was called last is of servers that he has tried. */
+static bool is_stuck(const struct waiter *waiter)
+{
+	return waiter->again && waiter->tried;
+}
+
 static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
 {
 	struct flow *flow = flow_of(queue, waiter);
@@ -106,6 +120,7 @@ static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
 	}
 	flow->length++;
 	atomic_fetch_add(&queue->length, 1);
+	atomic_fetch_add(&queue->claims, !is_stuck(waiter));
 	set_state(waiter, WAITER_WAITS);
 }
 
@@ -118,6 +133,7 @@ static void leave_flow(struct queue *queue, struct waiter *waiter)
 	if (!flow->length)
 		list_remove(&flow->turn);
 	atomic_fetch_sub(&queue->length, 1);
+	atomic_fetch_sub(&queue->claims, !is_stuck(waiter));
 }
 
 /* He is to hear of it from his own thread, which is to be woken when the lock is free. */
@@ -172,7 +188,7 @@ enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool aga
 
 	pthread_mutex_lock(&queue->lock);
 	if (again || has_room(queue, waiter, &removed)) {
-		place = list_is_empty(&queue->turns) || again ? QUEUE_FIRST : QUEUE_BEHIND;
+		place = again || !queue_is_claimed(queue) ? QUEUE_FIRST : QUEUE_BEHIND;
 		if (removed) {
 			thread = removed->thread;
 			post(queue, removed, WAITER_REMOVED);
@@ -214,24 +230,60 @@ bool queue_leave(struct queue *queue, struct waiter *waiter)
 	return was == WAITER_CALLED || waiter->again;
 }
 
-void queue_call(struct queue *queue)
+/* The next who can use something of a server in @offer; NULL: none. Of any server, he is the first
+ * that is looked at. */
+static struct waiter *find_next(const struct queue *queue, uint64_t offer)
 {
-	struct waiter *next = NULL;
+	for (struct list *turn = queue->turns.next; turn != &queue->turns; turn = turn->next) {
+		struct list *waiters = &container_of(turn, struct flow, turn)->waiters;
+
+		for (struct list *node = waiters->next; node != waiters; node = node->next)
+			if (offer & ~waiter_of(node)->tried)
+				return waiter_of(node);
+	}
+	return NULL;
+}
+
+/* Under the lock. Returns who was called. */
+static struct waiter *call_next(struct queue *queue, uint64_t offer)
+{
+	struct waiter *next = find_next(queue, offer);
 	struct flow *flow;
+
+	if (!next)
+		return NULL;
+	flow = flow_of(queue, next);
+	list_remove(&flow->turn);
+	list_append(&queue->turns, &flow->turn);
+	next->offer = offer;
+	post(queue, next, WAITER_CALLED);
+	return next;
+}
+
+/* @before NULL: nobody was called for it. */
+static void call(struct queue *queue, const struct waiter *before)
+{
+	struct waiter *next;
 	uint32_t thread = 0;
 
 	pthread_mutex_lock(&queue->lock);
-	if (!list_is_empty(&queue->turns)) {
-		flow = container_of(queue->turns.next, struct flow, turn);
-		list_remove(&flow->turn);
-		list_append(&queue->turns, &flow->turn);
-		next = waiter_of(flow->waiters.next);
+	next = call_next(queue, before ? before->offer & before->tried : ANY_SERVER);
+	if (next)
 		thread = next->thread;
-		post(queue, next, WAITER_CALLED);
-	}
 	pthread_mutex_unlock(&queue->lock);
 	if (next)
 		queue->wake(queue->context, thread);
+}
+
+void queue_call(struct queue *queue)
+{
+	call(queue, NULL);
+}
+
+void queue_pass_on(struct queue *queue, const struct waiter *waiter)
+{
+	if (waiter->tried)
+		call(queue, waiter);
 }
 
 struct waiter *queue_next_called(struct queue *queue, uint32_t thread, bool *removed)

@@ -14,6 +14,10 @@
  * before the one who was just called, who is then the next again.
  * Who was called and leaves without asking is to be followed by another call.
  *
+ * What is free may be of no use to who is called: he has tried that server. He is the next again,
+ * the call goes on to the first who has not, and nobody who comes later waits for his sake. Each
+ * who passes it on leaves fewer servers of which it could speak, so that it ends.
+ *
  * The lock is taken by those who wait, and by who frees something while somebody does.
  */
 #ifndef PROXY_UPSTREAM_QUEUE_H
@@ -42,6 +46,8 @@ enum waiter_state {
 struct waiter {
 	struct list node; /* in its flow, or among the called of its thread */
 	uint64_t source;  /* keyed hash of whose request it is */
+	uint64_t tried;   /* servers that are of no use to him, a bit each */
+	uint64_t offer;   /* of which something may be free, as he was called; the same */
 	uint32_t thread;
 	_Atomic uint8_t state; /* enum waiter_state */
 	bool again; /* he was called before, and what he was called for was not for him */
@@ -58,12 +64,15 @@ void queue_free(struct queue *queue); /* NULL is allowed */
 /* Whether somebody waits who was not called. Sequentially consistent: who frees something and then
  * finds nobody waiting may be sure that whoever comes next finds what was freed. */
 bool queue_is_awaited(const struct queue *queue);
+/* Whether one of them is not to be overtaken: as far as is known he can use what is free. */
+bool queue_is_claimed(const struct queue *queue);
 /* How many of a thread's wait, those called included. */
 uint32_t queue_waiting(const struct queue *queue, uint32_t thread);
 
 enum queue_place {
 	QUEUE_FULL,   /* or his source's part of it: he is away */
-	QUEUE_FIRST,  /* nobody waited: what was freed just before may have gone unclaimed */
+	QUEUE_FIRST,  /* nobody did, to whom it mattered: what was freed just before may have gone
+			 unclaimed */
 	QUEUE_BEHIND, /* others, who will be called before */
 };
 
@@ -75,6 +84,8 @@ enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool aga
 bool queue_leave(struct queue *queue, struct waiter *waiter);
 /* Something was freed: it is the next one's turn, if anybody waits. */
 void queue_call(struct queue *queue);
+/* He was called, and waits again: it is the turn of the next one who has not tried what he has. */
+void queue_pass_on(struct queue *queue, const struct waiter *waiter);
 /* The next of a thread who was called or removed; he is away after this. NULL: none. */
 struct waiter *queue_next_called(struct queue *queue, uint32_t thread, bool *removed);
 

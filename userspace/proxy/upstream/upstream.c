@@ -177,7 +177,7 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 	if (!wish->tried && !wish->called)
 		retry_budget_earn(&pool->retries, pool->loop->now_ns);
 	/* Nobody overtakes those who wait. */
-	if (queue && !wish->called && queue_is_awaited(queue))
+	if (queue && !wish->called && queue_is_claimed(queue))
 		return -EBUSY;
 	code = take(pool, wish, link, failures);
 	pass_on_call(pool, wish, code);
@@ -197,6 +197,7 @@ int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct
 	if (!queue)
 		return -EBUSY;
 	waiter->thread = pool->index;
+	waiter->tried = wish->tried;
 	switch (queue_join(queue, waiter, wish->called)) {
 	case QUEUE_FULL:
 		return -ENOBUFS;
@@ -208,8 +209,11 @@ int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct
 	case QUEUE_BEHIND:
 		break;
 	}
-	if (code == -EBUSY)
+	if (code == -EBUSY) {
+		if (wish->called)
+			queue_pass_on(queue, waiter);
 		return -EINPROGRESS;
+	}
 	upstream_wait_no_more(pool, waiter);
 	pass_on_call(pool, wish, code);
 	return code;

@@ -44,13 +44,12 @@ static enum queue_place join(int i, uint64_t source)
 	return queue_join(queue, &waiters[i], false);
 }
 
-/* Index of who is called next; −1: nobody. */
-static int call(void)
+/* Index of who was called; −1: nobody. */
+static int next_called(void)
 {
 	struct waiter *waiter = NULL;
 	bool removed;
 
-	queue_call(queue);
 	for (uint32_t thread = 0; thread < THREADS && !waiter; thread++)
 		waiter = queue_next_called(queue, thread, &removed);
 	if (!waiter)
@@ -58,6 +57,13 @@ static int call(void)
 	assert_false(removed);
 	assert_int_equal(waiter->state, WAITER_AWAY);
 	return (int)(waiter - waiters);
+}
+
+/* The same, when something is freed. */
+static int call(void)
+{
+	queue_call(queue);
+	return next_called();
 }
 
 static void they_are_called_in_order(void **state)
@@ -174,6 +180,61 @@ static void who_found_nothing_is_next_again(void **state)
 	assert_int_equal(call(), 1);
 }
 
+/* What was free is of a server that he has tried: the next who has not is called for it, and once;
+ * who comes now may look for himself. */
+static void who_can_not_use_it_passes_it_on(void **state)
+{
+	(void)state;
+	join(0, 1);
+	join(1, 2);
+	join(2, 3);
+	waiters[0].tried = waiters[1].tried = 1;
+	assert_int_equal(call(), 0);
+	assert_int_equal(queue_join(queue, &waiters[0], true), QUEUE_FIRST);
+	assert_true(queue_is_claimed(queue));
+	queue_pass_on(queue, &waiters[0]);
+	assert_int_equal(next_called(), 2);
+	assert_int_equal(call(), 0);
+	assert_int_equal(call(), 1);
+}
+
+/* Two who tried a server each: what is free is of neither, so there is nothing. */
+static void a_call_that_nobody_can_use_ends(void **state)
+{
+	(void)state;
+	join(0, 1);
+	join(1, 2);
+	waiters[0].tried = 1;
+	waiters[1].tried = 2;
+	assert_int_equal(call(), 0);
+	queue_join(queue, &waiters[0], true);
+	queue_pass_on(queue, &waiters[0]);
+	assert_int_equal(next_called(), 1);
+	queue_join(queue, &waiters[1], true);
+	queue_pass_on(queue, &waiters[1]);
+	assert_int_equal(next_called(), -1);
+	/* Both wait, but for nothing that a newcomer would take from them. */
+	assert_true(queue_is_awaited(queue));
+	assert_false(queue_is_claimed(queue));
+	assert_int_equal(join(2, 3), QUEUE_FIRST);
+	assert_true(queue_is_claimed(queue));
+	assert_false(queue_leave(queue, &waiters[2]));
+	assert_false(queue_is_claimed(queue));
+}
+
+/* Who could have used anything found nothing because somebody was faster. */
+static void who_has_tried_nobody_passes_nothing_on(void **state)
+{
+	(void)state;
+	join(0, 1);
+	join(1, 2);
+	assert_int_equal(call(), 0);
+	queue_join(queue, &waiters[0], true);
+	queue_pass_on(queue, &waiters[0]);
+	assert_int_equal(next_called(), -1);
+	assert_int_equal(call(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +246,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_was_called_and_leaves_says_so, begin, end),
 		cmocka_unit_test_setup_teardown(who_found_nothing_is_next_again, begin, end),
 		cmocka_unit_test_setup_teardown(who_found_nothing_and_leaves_says_so, begin, end),
+		cmocka_unit_test_setup_teardown(who_can_not_use_it_passes_it_on, begin, end),
+		cmocka_unit_test_setup_teardown(a_call_that_nobody_can_use_ends, begin, end),
+		cmocka_unit_test_setup_teardown(who_has_tried_nobody_passes_nothing_on, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

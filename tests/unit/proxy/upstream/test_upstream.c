@@ -60,6 +60,17 @@ static int begin(void **state)
 	return 0;
 }
 
+/* As the configuration is now. */
+static void renew(void)
+{
+	upstream_pool_close(pool);
+	upstream_pool_free(pool);
+	upstream_shared_free(shared);
+	shared = upstream_shared_create(&config, NULL, 1);
+	pool = upstream_pool_create(shared, &loop, &budget, NULL);
+	assert_non_null(pool);
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -257,6 +268,71 @@ static void when_all_are_down_each_is_tried_once(void **state)
 	assert_null(take(&wish, -ECONNREFUSED));
 }
 
+static struct waiter *called;
+
+static void note_call(struct waiter *waiter, bool removed)
+{
+	assert_false(removed);
+	called = waiter;
+}
+
+static void wait_for(struct upstream_wish *wish, struct waiter *waiter)
+{
+	struct upstream_link *link = NULL;
+	uint32_t failures;
+
+	waiter->called = note_call;
+	assert_int_equal(upstream_wait(pool, wish, waiter, &link, &failures), -EINPROGRESS);
+}
+
+/* A retry can't use the server that it has tried: neither who waits behind it nor who comes waits
+ * for its sake. */
+static void a_retry_keeps_nobody_from_a_server_that_it_has_tried(void **state)
+{
+	struct upstream_wish retry = {.tried = 5}, other = {0}, newcomer = {0};
+	struct waiter retrying = {.source = 1}, waiting = {.source = 2};
+	struct upstream_link *link[SERVERS], *got;
+
+	(void)state;
+	config.queue = 16;
+	renew();
+	for (int i = 0; i < SERVERS; i++) {
+		servers[i].max_connections = 1;
+		link[i] = take_any();
+	}
+	assert_null(take(&retry, -EBUSY));
+	wait_for(&retry, &retrying);
+	wait_for(&other, &waiting);
+	upstream_close(link[0]);
+	upstream_heed_calls(pool);
+	assert_ptr_equal(called, &retrying);
+	retry.called = true;
+	assert_null(take(&retry, -EBUSY));
+	wait_for(&retry, &retrying);
+	upstream_heed_calls(pool);
+	assert_ptr_equal(called, &waiting);
+	other.called = true;
+	link[0] = take(&other, 0);
+	assert_int_equal(link[0]->server, 0);
+	/* Only the retry waits now, for the other one. */
+	upstream_close(link[2]);
+	upstream_heed_calls(pool);
+	assert_ptr_equal(called, &retrying);
+	assert_null(take(&retry, -EBUSY));
+	wait_for(&retry, &retrying);
+	got = take(&newcomer, 0);
+	assert_int_equal(got->server, 2);
+	upstream_close(link[1]);
+	upstream_heed_calls(pool);
+	link[1] = take(&retry, 0);
+	assert_int_equal(link[1]->server, 1);
+	upstream_close(got);
+	upstream_close(link[0]);
+	upstream_close(link[1]);
+	for (int i = 0; i < SERVERS; i++)
+		servers[i].max_connections = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +348,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_retry_keeps_nobody_from_a_server_that_it_has_tried, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
