@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include "cli.h"
 #include "contract/control.h"
@@ -13,23 +12,17 @@
 
 enum { TIMEOUT_DEFAULT = 120, TIMEOUT_MAX = 3600 }; /* seconds */
 
-/* A connection to floodwalld, or −errno. */
-static int connect_daemon(long timeout)
+/* Says why floodwalld can't be asked, and what to do. */
+static int fail_to_connect(struct cli *cli, int code)
 {
-	const struct timeval patience = {.tv_sec = timeout};
-	struct sockaddr_un address;
-	socklen_t length = control_address(&address);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), code;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    connect(fd, (struct sockaddr *)&address, length) < 0) {
-		code = -errno;
-		close(fd);
-		return code;
-	}
-	return fd;
+	if (code == -ENOENT)
+		return cli_fail(cli, "floodwalld does not run here (there is no " CONTROL_PATH
+				     "): start it with systemctl start floodwalld");
+	if (code == -ECONNREFUSED)
+		return cli_fail(cli, "floodwalld does not run here (" CONTROL_PATH
+				     " is left of one that was killed): start it with systemctl "
+				     "start floodwalld");
+	return cli_fail(cli, CONTROL_PATH ": %s", strerror(-code));
 }
 
 /* Asks, and reads to the end. NULL: no answer, and errno says why. */
@@ -91,13 +84,10 @@ int cmd_reload(struct cli *cli)
 		return cli_usage(cli, "unexpected \"%s\"", cli->argv[0]);
 	if (geteuid() != 0)
 		return cli_fail(cli, "this needs root: floodwalld listens to nobody else");
-	fd = connect_daemon(timeout);
+	fd = control_connect(CONTROL_PATH, timeout);
 	if (fd < 0)
-		return cli_fail(cli,
-				"floodwalld does not run here (%s): start it with systemctl "
-				"start floodwalld",
-				strerror(-fd));
-	if (control_is_root(fd))
+		return fail_to_connect(cli, fd);
+	if (control_is_root(fd, NULL))
 		answer = ask(fd, binary ? CONTROL_BINARY : CONTROL_RELOAD);
 	else
 		errno = EPERM;

@@ -24,7 +24,7 @@ BUILD = pathlib.Path(os.environ.get("FLOODWALL_BUILD", ROOT / "build")).resolve(
 # Nobody is there to ask for names: who asks is to hear that at once.
 HOLDER = """
 [ ! -e /etc/resolv.conf ] || mount --bind /dev/null /etc/resolv.conf
-mount -t bpf bpf /sys/fs/bpf && ip link set lo up && echo ready || exit 1
+mount -t bpf bpf /sys/fs/bpf && mount -t tmpfs run /run && ip link set lo up && echo ready || exit 1
 read -r _
 [ -n "$1" ] || exit 0
 echo 1 >"$1/cgroup.kill"

@@ -243,24 +243,6 @@ def test_a_server_says_how_many_requests_it_takes_at_once(edge):
         assert client.answers(*streams) == [(b"/ ", None)] * 5
 
 
-def served(edge, upstream):
-    """Requests of its server; all rows of an instant are written together."""
-    return edge._metric("upstream_server_requests_total", upstream=upstream)
-
-
-def test_each_request_counts_once(edge, counted):
-    """The one for which a connection was made, too."""
-    before, others = served(edge, "origin"), served(edge, "nginx")
-    with Origin(8000, in_order(echo)) as origin, Client(WEB) as client:
-        for _ in range(3):
-            client.get()
-            assert client.response()[0] == 200
-        assert origin.connections == 1
-    curl(edge, f"http://127.0.0.1:{NGINX}/")
-    wait_until(lambda: served(edge, "nginx") > others, "what came before is published")
-    assert served(edge, "origin") == before + 3
-
-
 def test_idle_connections_are_closed_in_good_order(edge, counted):
     seen = []
     with Origin(8000, in_order(echo, seen=seen)), Client(80) as client:

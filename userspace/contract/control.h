@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How floodwall reload speaks to floodwalld: over a socket in the abstract namespace, so that there
- * is no file to lie about, to be left behind or to be in the wrong mount. Each end looks who the
- * other one is (SO_PEERCRED) and hears nobody but root.
+ * How floodwall reload speaks to floodwalld: over a socket in a folder in which nobody but root can
+ * make, remove or reach anything. Each end looks who the other one is all the same (SO_PEERCRED)
+ * and hears nobody but root.
  *
  * One line asks; one JSON object answers when it is done, and the connection ends:
  *
@@ -12,33 +12,22 @@
 #ifndef CONTRACT_CONTROL_H
 #define CONTRACT_CONTROL_H
 
-#include <stddef.h>
-#include <string.h>
+#include <stdbool.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/types.h>
 
-#define CONTROL_NAME   "floodwalld/control"
+#define CONTROL_FOLDER "/run/floodwall"
+#define CONTROL_NAME   "control"
+#define CONTROL_PATH   CONTROL_FOLDER "/" CONTROL_NAME
 #define CONTROL_RELOAD "reload\n"
 #define CONTROL_BINARY "reload binary\n"
 
 enum { CONTROL_LINE_SIZE = 64 };
 
-/* Fills the address; returns its length. */
-static inline socklen_t control_address(struct sockaddr_un *address)
-{
-	/* Abstract: the path begins with a NUL byte, and ends with its length. */
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	memcpy(address->sun_path + 1, CONTROL_NAME, sizeof(CONTROL_NAME) - 1);
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(CONTROL_NAME));
-}
-
-/* Whether the other end is root's. */
-static inline int control_is_root(int fd)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
-}
+/* A connection to whoever listens at @path, which makes its caller wait for @seconds at most, now
+ * and later; 0: never. −errno; −EAGAIN: he has too many callers. */
+int control_connect(const char *path, long seconds);
+/* Whether the other end is root's; *@pid, unless NULL, is which process it is. */
+bool control_is_root(int fd, pid_t *pid);
 
 #endif

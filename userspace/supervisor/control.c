@@ -12,23 +12,24 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "contract/control.h"
+#include "supervisor/control_socket.h"
 
-enum { BACKLOG = 8 };
-
-int control_open(void)
+int control_keep(int control)
 {
-	struct sockaddr_un address;
-	socklen_t length = control_address(&address);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct error error;
+	int kept = control_socket_keep(CONTROL_FOLDER, control, &error);
 
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 &&
-	    listen(fd, BACKLOG) == 0)
-		return fd;
-	log_warning("control: @" CONTROL_NAME ": %s; floodwall reload will not be heard, SIGHUP is",
-		    strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (kept >= 0)
+		return kept;
+	log_warning("control: %s; floodwall reload will not be heard, SIGHUP is%s", error.text,
+		    kept == -EROFS ? " (a unit of systemd's needs RuntimeDirectory=floodwall)"
+				   : "");
+	return control;
+}
+
+void control_close(int control)
+{
+	control_socket_close(CONTROL_FOLDER, control);
 }
 
 static enum control_question read_question(int fd)
@@ -52,7 +53,7 @@ enum control_question control_accept(int control, int *asker)
 		return CONTROL_NONE;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	question = control_is_root(fd) ? read_question(fd) : CONTROL_NONE;
+	question = control_is_root(fd, NULL) ? read_question(fd) : CONTROL_NONE;
 	if (question == CONTROL_NONE)
 		close(fd);
 	else

@@ -7,8 +7,10 @@
 
 enum control_question { CONTROL_NONE, CONTROL_ASKS_RELOAD, CONTROL_ASKS_BINARY };
 
-/* A listening socket, or −1 after saying why there is none: signals do then. */
-int control_open(void);
+/* The listening socket that floodwall reload finds: @control (−1: none) if it still does, else a
+ * new one. What there was, after saying why there is no other: signals do then. */
+int control_keep(int control);
+void control_close(int control);
 /* Who asks, and what for. CONTROL_NONE: nobody who is to be heard; else *@asker is to be answered.
  */
 enum control_question control_accept(int control, int *asker);

@@ -96,6 +96,7 @@ static void change(struct supervisor *supervisor, bool binary)
 		become_new(supervisor, &outcome);
 	else
 		reload(supervisor, &outcome);
+	supervisor->control = control_keep(supervisor->control);
 	control_answer(&supervisor->asker, &outcome);
 }
 
@@ -212,12 +213,11 @@ static int begin(struct supervisor *supervisor, struct handover *before, struct 
 		adopt(supervisor, before);
 	else
 		generations_clear_board(supervisor, clock_now_ns());
-	if (supervisor->control < 0)
-		supervisor->control = control_open();
 	atomic_store(&supervisor->roster->process[ROSTER_SUPERVISOR].starts, 1);
 	reload_open_access_log(held);
 	if ((result = take_over(supervisor, before, error)) < 0)
 		return result;
+	supervisor->control = control_keep(supervisor->control);
 	attachment_report(held->wall, held->config);
 	log_info("running: %zu listeners, %u threads", held->config->listener_count,
 		 held->config->threads);
@@ -237,8 +237,7 @@ static int wait_ms(const struct supervisor *supervisor, uint64_t now_ns)
 
 static void run(struct supervisor *supervisor)
 {
-	struct pollfd ready[] = {{.fd = supervisor->signals, .events = POLLIN},
-				 {.fd = supervisor->control, .events = POLLIN}};
+	struct pollfd ready[] = {{.fd = supervisor->signals, .events = POLLIN}, {.events = POLLIN}};
 	uint64_t now_ns;
 
 	while (!supervisor->stopping || !generations_are_gone(supervisor) ||
@@ -247,6 +246,7 @@ static void run(struct supervisor *supervisor)
 		generations_attend(supervisor, now_ns);
 		attend_warden(supervisor, now_ns);
 		duties_attend(supervisor, now_ns);
+		ready[1].fd = supervisor->control; /* it may be another one after a reload */
 		if (poll(ready, 2, wait_ms(supervisor, now_ns)) <= 0)
 			continue;
 		if (ready[0].revents)
@@ -273,8 +273,10 @@ int supervisor_run(struct holdings *held, struct handover *before, struct error 
 	if (supervisor.roster == MAP_FAILED)
 		return error_set(error, -errno, "shared memory: %s", strerror(errno));
 	result = begin(&supervisor, before, error);
-	if (result == 0)
+	if (result == 0) {
 		run(&supervisor);
+		control_close(supervisor.control);
+	}
 	munmap(supervisor.roster, sizeof(*supervisor.roster));
 	return result;
 }

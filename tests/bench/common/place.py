@@ -17,6 +17,7 @@ def furnish():
     (WORK / "cgroup").mkdir()
     command("mount", "-t", "cgroup2", "none", WORK / "cgroup")
     command("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    command("mount", "-t", "tmpfs", "tmpfs", "/run")
     command("ip", "link", "set", "lo", "up")
     pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65535")
     pathlib.Path("/proc/sys/net/core/somaxconn").write_text("4096")

@@ -39,8 +39,8 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 void link_close(struct upstream_link *link);
 void link_reset(struct upstream_link *link);
 
-/* A request is given to its server, and is over: for one of several on a link. The one that the link
- * was lent for is the first of them, and is not counted again. */
+/* A request is given to its server, and is over: for one of several on a link. The one that the
+ * link was lent for is the first of them, and is not counted again. */
 void link_begin_request(struct upstream_link *link);
 void link_end_request(struct upstream_link *link);
 /* Lends it for one request, until it is returned, closed or reset. */
