@@ -14,7 +14,8 @@ import pytest
 
 from edge import Counted, answer_simply
 from http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GET, HEADERS, PAGE, PING,
-                   PRIORITY, RST_STREAM, SETTINGS, WEB, WINDOW_UPDATE, Client2, Http2Edge, block, frame)
+                   PRIORITY, RST_STREAM, SETTINGS, WEB, WINDOW_UPDATE, Client2, Http2Edge, block, frame, literal,
+                   number)
 from lab import Lab, wait_until
 from origin import Origin, inside
 
@@ -151,6 +152,46 @@ def test_a_connection_holds_no_more_than_it_may(edge):
             wait_until(lambda: edge.count("connection_memory") > refused, "the cap was met")
             time.sleep(0.3)
             assert memory(edge) - before < 2 * most
+
+
+def swollen(size):
+    """A field that decodes to 8/5 of what is said: Huffman's shortest code again and again."""
+    return b"\x00" + literal("x") + number(size, 7, 0x80) + bytes(size)
+
+
+KEPT = frame(HEADERS, OPEN | END_STREAM, 1, block(GET) + block([("x", "y" * 3900)], True))
+SWELLING = {  # how much of it is for each request, however small
+    "long heads": (8500, lambda s: frame(HEADERS, OPEN | END_STREAM, s, block(GET) + swollen(3000))),
+    "trailers": (8500, lambda s: request(s, POST, OPEN) + frame(HEADERS, OPEN | END_STREAM, s, swollen(2600))),
+    "answers that have no window": (13000, request),
+    "names of what is in the table": (13000, lambda s: frame(HEADERS, OPEN | END_STREAM, s, block(GET) + b"\xbe")),
+}
+
+
+@pytest.mark.parametrize("what", SWELLING)
+def test_less_than_four_bytes_are_held_for_one_that_is_said(edge, what):
+    """Besides what the connection takes, and each request, of which there are at most a hundred."""
+    of_each, make = SWELLING[what]
+    said = KEPT + each_stream(100, make)[len(make(1)):]
+    release = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if "GET" in line and "window" in what:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000)
+        release.wait(20)
+
+    def held():
+        return edge.metric("proxy_memory_used_bytes", "host")
+
+    wait_until(lambda: held() < 100_000, "nothing is left of earlier stories")
+    with Origin(8000, answer, backlog=200), Client2(settings=SMALL_WINDOWS) as client:
+        before = edge.metric("proxy_requests_total")
+        client.send(said)
+        wait_until(lambda: edge.metric("proxy_requests_total") >= before + 100, "all of it has come")
+        time.sleep(0.6)
+        assert 300_000 < held() < 50_000 + 100 * of_each + 4 * len(said)
+        release.set()
 
 
 def test_windows_that_open_by_a_byte_buy_no_time(edge):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/buffer.h"
 
-static const size_t class_sizes[BUFFER_CLASSES] = {4096, 17408, 69632};
-static const size_t class_keep[BUFFER_CLASSES] = {1024, 256, 8};
+static const size_t class_sizes[BUFFER_CLASSES] = {4096, 8704, 17408, 34816, 69632};
+static const size_t class_keep[BUFFER_CLASSES] = {1024, 64, 256, 8, 8};
 
 void buffers_init(struct buffers *buffers, struct pool_budget *budget)
 {
@@ -43,18 +43,36 @@ size_t buffer_most(void)
 	return class_sizes[BUFFER_LARGE] - sizeof(struct buffer);
 }
 
-bool buffer_grow(struct buffer **buffer)
+/* Takes the place of *@buffer with all that is in it. */
+static bool succeed(struct buffer **buffer, struct buffer *to)
 {
-	struct buffer *from = *buffer, *to;
-	const struct buffers *buffers = from->account->ledger->buffers;
-
-	if (from->home == &buffers->pool[BUFFER_CLASSES - 1])
-		return false;
-	to = buffer_take(from->account, (enum buffer_class)(from->home - buffers->pool) + 1);
 	if (!to)
 		return false;
-	buffer_append(to, buffer_start(from), buffer_length(from));
+	buffer_append(to, buffer_start(*buffer), buffer_length(*buffer));
 	buffer_give(buffer);
 	*buffer = to;
 	return true;
+}
+
+bool buffer_grow(struct buffer **buffer)
+{
+	const struct buffers *buffers = (*buffer)->account->ledger->buffers;
+	int kind = (int)((*buffer)->home - buffers->pool);
+
+	if (kind == BUFFER_CLASSES - 1)
+		return false;
+	kind = kind + 2 < BUFFER_CLASSES ? kind + 2 : BUFFER_CLASSES - 1;
+	return succeed(buffer, buffer_take((*buffer)->account, (enum buffer_class)kind));
+}
+
+bool buffer_fit(struct buffer **buffer, struct account *account, uint32_t more)
+{
+	if (!*buffer) {
+		*buffer = buffer_take_for(account, more);
+		return *buffer;
+	}
+	if (buffer_room(*buffer) < more)
+		buffer_compact(*buffer);
+	return buffer_room(*buffer) >= more ||
+	       succeed(buffer, buffer_take_for(account, (size_t)buffer_length(*buffer) + more));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bytes on their way: filled at the end, emptied at the start, of a fixed capacity. Buffers come in
- * three sizes from one thread's pools, on a connection's account, and know both.
+ * a few sizes from one thread's pools, on a connection's account, and know both.
  *
  * Whoever empties a buffer gives it back: a connection that has nothing to say holds none.
  */
@@ -15,8 +15,10 @@
 
 enum buffer_class {
 	BUFFER_SMALL,  /* 4 KiB with its own bookkeeping: heads */
+	BUFFER_HALF,   /* of the next: in between, so that little is taken for a little more */
 	BUFFER_MEDIUM, /* 17 KiB: bodies, and the largest TLS record */
-	BUFFER_LARGE,  /* 68 KiB: the largest head, and what a rewritten one may need beyond */
+	BUFFER_DOUBLE,
+	BUFFER_LARGE, /* 68 KiB: the largest head, and what a rewritten one may need beyond */
 	BUFFER_CLASSES,
 };
 
@@ -39,8 +41,12 @@ struct buffer *buffer_take(struct account *account, enum buffer_class class);
 /* The smallest that holds @size bytes; NULL also: more than buffer_most(). */
 struct buffer *buffer_take_for(struct account *account, size_t size);
 size_t buffer_most(void);
-/* Moves the content of *@buffer to one of the next class. False: there is none, or no memory. */
+/* Moves the content of *@buffer to one several times as large. False: there is none, or no memory.
+ */
 bool buffer_grow(struct buffer **buffer);
+/* Makes room for @more bytes behind the content of *@buffer, if need be in the smallest one that
+ * has it; NULL becomes one. False: there is none, or no memory, and *@buffer is what it was. */
+bool buffer_fit(struct buffer **buffer, struct account *account, uint32_t more);
 
 /* Gives *@buffer back and forgets it; NULL is allowed. */
 static inline void buffer_give(struct buffer **buffer)

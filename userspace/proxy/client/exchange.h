@@ -55,6 +55,9 @@ struct front {
 	enum flow (*send)(struct exchange *exchange);
 	/* The response is complete and was taken. The exchange ends with it. */
 	void (*finish)(struct exchange *exchange);
+	/* Whether the client takes nothing of a body now, having said so: then little is read
+	 * ahead for it. NULL: it can't say. */
+	bool (*is_shut)(const struct exchange *exchange);
 	/* Turns the request away, as the verdict's row says and as far as it still can be told. */
 	void (*refuse)(struct exchange *exchange, enum fw_verdict verdict);
 	/* Something came from the server: client_run() is to run this exchange. NULL: the client

@@ -201,16 +201,7 @@ void http2_put_line(struct buffer *text, struct http_slice name, struct http_sli
 
 bool http2_make_room(struct buffer **buffer, struct account *account, uint32_t size)
 {
-	bool room = true;
-
-	size += HTTP2_CHUNK_EXTRA;
-	if (!*buffer)
-		*buffer = buffer_take_for(account, size);
-	if (*buffer && buffer_room(*buffer) < size)
-		buffer_compact(*buffer);
-	while (*buffer && room && buffer_room(*buffer) < size)
-		room = buffer_grow(buffer);
-	return *buffer && room;
+	return buffer_fit(buffer, account, size + HTTP2_CHUNK_EXTRA);
 }
 
 void http2_close_chunk(struct buffer *buffer, uint32_t size)

@@ -40,10 +40,18 @@ static enum flow send_ready(struct exchange *exchange)
 	return FLOW_MOVED;
 }
 
+/* What the client lets wait is let wait by the server. */
+static enum buffer_class room_for(const struct exchange *exchange)
+{
+	const struct front *front = exchange->front;
+
+	return front->is_shut && front->is_shut(exchange) ? BUFFER_SMALL : BUFFER_MEDIUM;
+}
+
 static bool make_room(struct exchange *exchange)
 {
 	if (!exchange->from_server)
-		exchange->from_server = buffer_take(&exchange->client->account, BUFFER_MEDIUM);
+		exchange->from_server = buffer_take(&exchange->client->account, room_for(exchange));
 	else if (!buffer_room(exchange->from_server))
 		return buffer_grow(&exchange->from_server);
 	return exchange->from_server != NULL;

@@ -149,6 +149,8 @@ static inline struct http2_stream *http2_stream_of(const struct exchange *exchan
 bool http2_response_write_head(struct exchange *exchange, uint32_t length);
 void http2_response_send_continue(struct exchange *exchange);
 enum flow http2_response_send(struct exchange *exchange);
+/* The client holds its windows shut. */
+bool http2_response_is_shut(const struct exchange *exchange);
 /* Ours to a refusal, in the server's place: from here on the exchange is one whose response is
  * complete. False: it can't be answered any more, or there is no memory. */
 bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict);

@@ -20,8 +20,8 @@ enum {
 	AUTHORITY_MOST = 512,
 	LINE_EXTRA = 32,         /* " HTTP/1.1", "Host: ", line ends */
 	FIELD_OVERHEAD = 32,     /* RFC 9113 section 6.5.2 */
-	BOMB_FREE = 4096 + 1024, /* the dynamic table, and the static one, once */
-	BOMB_FACTOR = 3,
+	BOMB_FREE = 4096 + 2048, /* the dynamic table, and the static one, once */
+	BOMB_FACTOR = 2,
 };
 
 static void refuse(struct http2_block *block, enum fw_verdict verdict)
@@ -57,14 +57,7 @@ void http2_block_drop(struct http2 *http2)
 
 static bool make_room(struct http2 *http2, uint32_t size)
 {
-	struct buffer **text = &http2->block.text;
-
-	if (!*text)
-		*text = buffer_take_for(&http2->client->account, size);
-	while (*text && buffer_room(*text) < size)
-		if (!buffer_grow(text))
-			return false;
-	return *text != NULL;
+	return buffer_fit(&http2->block.text, &http2->client->account, size);
 }
 
 static void put(struct http2_block *block, const char *data, uint32_t length)

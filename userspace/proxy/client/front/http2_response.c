@@ -160,6 +160,15 @@ ssize_t http2_response_read(nghttp2_session *session, int32_t id, uint8_t *data,
 	return (ssize_t)count;
 }
 
+bool http2_response_is_shut(const struct exchange *exchange)
+{
+	const struct http2_stream *stream = http2_stream_of(exchange);
+	nghttp2_session *session = stream->http2->session;
+
+	return nghttp2_session_get_remote_window_size(session) <= 0 ||
+	       nghttp2_session_get_stream_remote_window_size(session, stream->id) <= 0;
+}
+
 int http2_response_put(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
 		       size_t length, nghttp2_data_source *source, void *user)
 {

@@ -351,6 +351,7 @@ const struct front http2_front = {
 	.write_head = http2_response_write_head,
 	.send = http2_response_send,
 	.finish = finish,
+	.is_shut = http2_response_is_shut,
 	.refuse = refuse,
 	.wake = wake,
 	.waits_for_client = waits_for_client,
