@@ -40,6 +40,7 @@ static const struct number retry_numbers[] = {
 	{COUNT(budget, 20, 100), AT(retry.budget)},
 	{COUNT(minimum, 10, 1000000), AT(retry.minimum)},
 	{COUNT(concurrent, 64, 1000000), AT(retry.concurrent)},
+	{TIME(hedge_after, 0, 0), AT(retry.hedge_ms)},
 };
 static const struct number server_numbers[] = {
 	{COUNT(max_connections, 0, 1000000), offsetof(struct config_server, max_connections)},

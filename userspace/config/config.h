@@ -113,6 +113,7 @@ struct config_ejection {
 /* After which failures a request is sent to another server, besides that of a connection. A bit
  * each. */
 enum config_retry_on {
+	RETRY_NEVER = 0,
 	RETRY_BROKEN = 1 << 0, /* it broke off before a byte of the response */
 	RETRY_502 = 1 << 1,
 	RETRY_503 = 1 << 2,
@@ -125,6 +126,7 @@ struct config_retry {
 	uint32_t budget;     /* retries, in percent of the last ten seconds' requests. Default 20 */
 	uint32_t minimum;    /* a second that are always allowed. Default 10 */
 	uint32_t concurrent; /* at once; 0: no cap. Default 64 */
+	uint64_t hedge_ms;   /* without an answer, until another is asked too; 0 (default): never */
 };
 
 /* In what form servers are told whose connection it is. */

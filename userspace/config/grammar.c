@@ -46,8 +46,8 @@ static const char *const upstream_options[] = {
 	"balance",         "hash",       "slow_start",   "failover_below", NULL};
 static const char *const server_options[] = {
 	"address", "addresses", "max_connections", "weight", "priority", "backup", NULL};
-static const char *const retry_options[] = {"attempts", "on[]",       "budget",
-					    "minimum",  "concurrent", NULL};
+static const char *const retry_options[] = {"attempts",   "on[]",        "budget", "minimum",
+					    "concurrent", "hedge_after", NULL};
 static const char *const upstream_tls_options[] = {"verify", "ca",     "name",        "certificate",
 						   "key",    "resume", "min_version", NULL};
 static const char *const health_options[] = {"check",    "path", "host",     "body",

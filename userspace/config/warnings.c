@@ -183,6 +183,10 @@ static void warn_upstreams(struct warnings *warnings, const struct config *confi
 				used |= config->services[j].routes[k].upstream == upstream;
 		if (!used)
 			warn(warnings, "upstream %s: no listener leads to it", upstream->name);
+		if (upstream->retry.hedge_ms && upstream->server_count < 2)
+			warn(warnings,
+			     "upstream %s: retry.hedge_after: there is no other server to ask",
+			     upstream->name);
 		if (upstream->tls.enabled && !upstream->tls.verify)
 			warn(warnings,
 			     "upstream %s: tls.verify is off: whoever answers in a server's place "

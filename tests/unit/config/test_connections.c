@@ -23,6 +23,7 @@ static void nothing_said(void **state)
 	assert_int_equal(app->retry.budget, 20);
 	assert_int_equal(app->retry.minimum, 10);
 	assert_int_equal(app->retry.concurrent, 64);
+	assert_int_equal(app->retry.hedge_ms, 0);
 	config_free(config);
 }
 
@@ -35,7 +36,8 @@ static void everything_said(void **state)
 		" retry { attempts = 1 on = {\"503\", \"504\"} budget = 5 minimum = 0 concurrent = "
 		"0 } "
 		"}\n"
-		"upstream b { server { address = \"10.0.0.1:1\" } retry { budget = 50 } }\n");
+		"upstream b { server { address = \"10.0.0.1:1\" }"
+		" retry { budget = 50 hedge_after = \"150ms\" } }\n");
 	const struct config_upstream *a = &config->upstreams[0], *b = &config->upstreams[1];
 
 	(void)state;
@@ -56,6 +58,7 @@ static void everything_said(void **state)
 	assert_int_equal(b->retry.budget, 50);
 	assert_int_equal(b->retry.on, RETRY_BROKEN);
 	assert_int_equal(b->retry.attempts, 3);
+	assert_int_equal(b->retry.hedge_ms, 150);
 	config_free(config);
 }
 

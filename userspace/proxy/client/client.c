@@ -7,6 +7,7 @@
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/handshake.h"
+#include "proxy/client/hedge.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
@@ -226,8 +227,10 @@ static void expire(struct timer *timer)
 		http2_expire(client);
 		return;
 	}
-	if (client->exchange)
+	if (client->exchange) {
 		deadline_look(client->exchange, now_ns);
+		hedge_look(client->exchange, now_ns);
+	}
 	if (client->relay)
 		relay_look(client->relay, now_ns);
 	verdict = deadline_judge(client, now_ns, &next_ns);

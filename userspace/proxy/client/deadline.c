@@ -2,6 +2,7 @@
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/hedge.h"
 #include "proxy/client/relay.h"
 
 #define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */
@@ -82,7 +83,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 	const struct listener *listener = exchange->client->listener;
 	const struct live *live = &listener->live;
 	bool connecting = exchange->back && exchange->connecting;
-	uint64_t request_ns = timeout_ns(exchange, FW_SET_TIMEOUT_REQUEST);
+	uint64_t request_ns = timeout_ns(exchange, FW_SET_TIMEOUT_REQUEST), hedge_ns;
 
 	if (!exchange->request_body.done) {
 		if (live->value[FW_SET_TIMEOUT_BODY])
@@ -109,6 +110,10 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 		consider(judgement,
 			 exchange->touched_ns + granted_ns(listener, FW_SET_TIMEOUT_IDLE),
 			 FW_IDLE_TIMEOUT);
+	hedge_ns = hedge_due_ns(exchange);
+	/* No verdict, but something to do. */
+	if (hedge_ns < judgement->next_ns)
+		judgement->next_ns = hedge_ns;
 }
 
 static void consider_relay(struct judgement *judgement, const struct relay *relay)

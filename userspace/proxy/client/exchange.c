@@ -6,6 +6,7 @@
 #include "proxy/client/route/route_limit.h"
 #include "proxy/client/source_limit.h"
 #include "proxy/guard/quota.h"
+#include "proxy/client/hedge.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/retry.h"
 #include "proxy/client/back/session.h"
@@ -42,6 +43,7 @@ void exchange_free(struct exchange *exchange)
 {
 	if (!exchange)
 		return;
+	hedge_drop(exchange);
 	exchange_drop_server(exchange);
 	route_limit_leave(exchange);
 	source_limit_leave(exchange);
@@ -87,6 +89,7 @@ enum flow exchange_refuse(struct exchange *exchange, enum fw_verdict verdict)
 	/* The answer may take its time to be taken: it is in nobody's way meanwhile. */
 	if (exchange->pool)
 		upstream_wait_no_more(exchange->pool, &exchange->waiter);
+	hedge_drop(exchange);
 	retry_end(exchange);
 	exchange->front->refuse(exchange, verdict);
 	return FLOW_OVER;
@@ -168,14 +171,13 @@ static enum flow ask(struct exchange *exchange, bool called)
 		.key = exchange->key,
 		.fresh = exchange->fresh,
 		.called = called,
+		.spare = exchange->lead != NULL,
 		.borrower = exchange,
 		.handle = handle_server,
 		.join = may_be_http2(exchange) ? find_session : NULL,
 	};
 	enum fw_verdict verdict;
 
-	exchange->link = NULL;
-	exchange->back = NULL;
 	exchange->waiter.called = hear_call;
 	verdict = reach_server(client, exchange->pool, &wish, &exchange->waiter,
 			       (enum fw_verdict)exchange->nobody, &exchange->link);
@@ -189,11 +191,16 @@ static enum flow ask(struct exchange *exchange, bool called)
 	return begin_back(exchange) ? FLOW_MOVED : exchange_refuse(exchange, FW_MEMORY);
 }
 
-/* From the beginning; @nobody is the verdict when no server is left to ask. */
+/* From the beginning, without a server; @nobody is the verdict when none is left to ask. */
 static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_verdict nobody)
 {
 	exchange->fresh = fresh;
 	exchange->nobody = (uint8_t)nobody;
+	exchange->link = NULL;
+	exchange->back = NULL;
+	/* One is asked already. */
+	if (exchange->hedge)
+		return hedge_take_over(exchange);
 	exchange->head_sent = 0;
 	exchange->request_cut = false;
 	exchange->undone = UNDONE_NOT;
@@ -209,6 +216,9 @@ enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 {
 	if (exchange->back)
 		exchange->back->fail(exchange);
+	exchange->back = NULL;
+	if (exchange->lead) /* one is enough */
+		return exchange_refuse(exchange, verdict);
 	return connect_anew(exchange, false, verdict);
 }
 
@@ -278,7 +288,10 @@ bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum f
 enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 {
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	return exchange_refuse(exchange, verdict);
+	if (!exchange->hedge)
+		return exchange_refuse(exchange, verdict);
+	exchange_drop_server(exchange);
+	return hedge_take_over(exchange);
 }
 
 /* The link is connected, or is not. Who answers before anything is asked answers something else. */
@@ -382,6 +395,8 @@ enum flow exchange_run(struct exchange *exchange)
 		client_close(exchange->client, FW_CLIENT_CLOSED);
 		return FLOW_OVER;
 	}
+	if (exchange->hedge)
+		flow = hedge_run(exchange);
 	for (int i = 0; i < STEPS_PER_TURN && flow == FLOW_MOVED; i++)
 		flow = step(exchange);
 	return flow;

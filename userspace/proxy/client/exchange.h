@@ -101,6 +101,8 @@ struct exchange {
 	uint64_t tried;                /* servers, a bit each */
 	uint64_t key;                  /* affinity_key() */
 	struct waiter waiter;          /* for an upstream at its cap */
+	struct exchange *hedge;        /* that asks another server the same; NULL: none does */
+	struct exchange *lead;         /* whose hedge it is; NULL: it is a client's request */
 
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */
@@ -145,6 +147,7 @@ struct exchange {
 	bool connecting;         /* to the server */
 	bool retrying;           /* it counts among the upstream's retries */
 	bool resent;             /* once, because a kept connection had been closed */
+	bool hedged;             /* it was, or could not be: it is not thought of again */
 	bool fresh;              /* no kept connection for it any more */
 	bool expects_continue;
 	bool request_cut;   /* the server takes no more of it */
@@ -243,6 +246,8 @@ bool request_is_done(const struct exchange *exchange);
 
 /* response.c: what the server says; one step of it towards the client. */
 enum flow response_forward(struct exchange *exchange);
+/* What is in from_server, if it is something, is the beginning of a response. */
+enum flow response_begin(struct exchange *exchange);
 /* What is in from_server, a whole response of our own, goes the way of a server's. False: no
  * memory. */
 bool response_give(struct exchange *exchange);

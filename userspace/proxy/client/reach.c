@@ -15,7 +15,7 @@ static int take_or_wait(struct client *client, struct upstream_pool *pool,
 	bool awaited = upstream_is_awaited(pool);
 	int code = upstream_take(pool, wish, link, failures);
 
-	if (code != -EBUSY)
+	if (code != -EBUSY || wish->spare)
 		return code;
 	/* Where others wait already, tick() sees to those who are worse. */
 	if (!awaited && evict_for_link(client, pool))

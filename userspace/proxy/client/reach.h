@@ -10,7 +10,8 @@
 #include "proxy/client/client.h"
 
 /* Asks @pool for what @wish says. FW_NONE and *@link; or FW_NONE and NULL: @waiter, with `called`
- * set, waits for its turn; or why there is none: @nobody, if no server is left to ask. */
+ * set, waits for its turn, unless the wish is spare; or why there is none: @nobody, if no server is
+ * left to ask. */
 enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 			     struct upstream_wish *wish, struct waiter *waiter,
 			     enum fw_verdict nobody, struct upstream_link **link);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/hedge.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 #include "proxy/client/retry.h"
@@ -32,6 +33,7 @@ static enum flow pass_interim(struct exchange *exchange, uint32_t length)
 
 	if (++exchange->interims > INTERIMS_MAX)
 		return blame(exchange);
+	hedge_drop(exchange);
 	if (status != 100 && exchange->minor > 0 && !exchange->front->write_head(exchange, length))
 		return refuse(exchange);
 	buffer_consume(exchange->from_server, length);
@@ -119,6 +121,7 @@ static enum flow begin_response(struct exchange *exchange, uint32_t length)
 		exchange->latency_ns = client_now(exchange->client) - exchange->asked_ns;
 	if (exchange_tries_elsewhere(exchange, status, &flow))
 		return flow;
+	hedge_drop(exchange);
 	retry_end(exchange);
 	return tell_client(exchange, length) ? FLOW_MOVED : refuse(exchange);
 }
@@ -140,6 +143,11 @@ static enum flow read_head(struct exchange *exchange)
 	if (response->status < 200)
 		return pass_interim(exchange, (uint32_t)length);
 	return begin_response(exchange, (uint32_t)length);
+}
+
+enum flow response_begin(struct exchange *exchange)
+{
+	return buffer_length(exchange->from_server) ? read_head(exchange) : FLOW_MOVED;
 }
 
 bool response_give(struct exchange *exchange)

@@ -33,11 +33,17 @@ static bool is_repeatable(const struct exchange *exchange)
 	return is_whole(exchange) && (is_idempotent(exchange->method) || !exchange->head_sent);
 }
 
+bool retry_is_harmless(const struct exchange *exchange)
+{
+	return is_whole(exchange) && is_idempotent(exchange->method) &&
+	       exchange->request_body.done && !exchange->body_ready && !exchange->asked_protocol;
+}
+
 bool retry_resends(struct exchange *exchange)
 {
 	bool resends;
 
-	if (!is_whole(exchange) || buffer_length(exchange->from_server))
+	if (!is_whole(exchange) || buffer_length(exchange->from_server) || exchange->hedge)
 		return false;
 	if (exchange->undone) {
 		exchange->resends += exchange->undone;
@@ -71,24 +77,41 @@ static bool begin(struct exchange *exchange)
 	return exchange->retrying;
 }
 
+static bool begins(struct exchange *exchange, enum config_retry_on reason)
+{
+	return exchange->hedge || (may_try(exchange, reason) && begin(exchange));
+}
+
 bool retry_begins_for_break(struct exchange *exchange)
 {
-	return !buffer_length(exchange->from_server) && may_try(exchange, RETRY_BROKEN) &&
-	       begin(exchange);
+	return (exchange->hedge || !buffer_length(exchange->from_server)) &&
+	       begins(exchange, RETRY_BROKEN);
+}
+
+static enum config_retry_on reason_of(uint16_t status)
+{
+	switch (status) {
+	case 502:
+		return RETRY_502;
+	case 503:
+		return RETRY_503;
+	case 504:
+		return RETRY_504;
+	default:
+		return RETRY_NEVER;
+	}
+}
+
+bool retry_passes_over(const struct exchange *exchange, uint16_t status)
+{
+	enum config_retry_on reason = reason_of(status);
+
+	return reason && upstream_retry_policy(exchange->pool)->on & reason;
 }
 
 bool retry_begins_for_status(struct exchange *exchange, uint16_t status)
 {
-	switch (status) {
-	case 502:
-		return may_try(exchange, RETRY_502) && begin(exchange);
-	case 503:
-		return may_try(exchange, RETRY_503) && begin(exchange);
-	case 504:
-		return may_try(exchange, RETRY_504) && begin(exchange);
-	default:
-		return false;
-	}
+	return retry_passes_over(exchange, status) && begins(exchange, reason_of(status));
 }
 
 void retry_end(struct exchange *exchange)

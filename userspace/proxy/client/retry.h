@@ -8,7 +8,8 @@
  * its way just then is sent once more, over a new one, as a matter of course; so is, a few times,
  * one that a server of HTTP/2 says it did nothing with. Anything else is a retry: it goes to a
  * server that was not tried, for the reasons, the number of times and the share of traffic that the
- * upstream's `retry { }` says.
+ * upstream's `retry { }` says. If another server is being asked the same already (hedge.h), that is
+ * the retry.
  *
  * A server that does not even accept a connection was asked nothing: the next one is, always. That
  * is exchange.c's.
@@ -18,12 +19,16 @@
 
 #include "proxy/client/exchange.h"
 
+/* Whether it could be sent as it is, and a second time: another server may be asked the same. */
+bool retry_is_harmless(const struct exchange *exchange);
 /* Its connection broke: whether it is sent again as a matter of course, which is counted. */
 bool retry_resends(struct exchange *exchange);
 /* Else: whether it is sent to another server, which is counted, and lasts until retry_end(). */
 bool retry_begins_for_break(struct exchange *exchange);
 /* The same for a response with that status, of which nothing has been passed on. */
 bool retry_begins_for_status(struct exchange *exchange, uint16_t status);
+/* Whether such responses are passed over, while there is something else to hope for. */
+bool retry_passes_over(const struct exchange *exchange, uint16_t status);
 /* No effect on a request that is none. */
 void retry_end(struct exchange *exchange);
 

@@ -86,6 +86,14 @@ static inline void server_note_result(struct server *server, enum server_outcome
 		health_decide(server, outcome, now_ns);
 }
 
+/* A request was taken from it after that time, since another server had answered: neither a success
+ * nor a failure, but who has not answered for longer than it usually takes is slow. */
+static inline void server_note_abandoned(struct server *server, uint64_t waited_ns)
+{
+	if (waited_ns > atomic_load_explicit(&server->latency_ns, memory_order_relaxed))
+		health_note_latency(server, waited_ns);
+}
+
 /* It is about to have another address: what was known of it was of somebody else. */
 void health_arrive(struct server *server, uint64_t now_ns);
 

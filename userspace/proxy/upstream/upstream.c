@@ -126,7 +126,7 @@ static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,
 	while ((server = balance_choose(&pool->balance, wish->tried | full, wish->key, now_ns)) >=
 	       0) {
 		/* Better to wait for one that is well than to ask one that is not. */
-		if (full && !server_is_up(&servers[server], now_ns))
+		if ((full || wish->spare) && !server_is_up(&servers[server], now_ns))
 			break;
 		code = take_from(pool, wish, (uint32_t)server, link);
 		if (code == 0 || code == -EBUSY || code == -ENOMEM)

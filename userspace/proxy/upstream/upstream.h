@@ -51,6 +51,7 @@ struct upstream_wish {
 	uint64_t key;   /* for policies that keep to a server (balance.h); 0: none */
 	bool called;    /* it waited, and it is its turn */
 	bool fresh;     /* no used link: one has just failed this request */
+	bool spare;     /* it can do without: no server that is not well, and nobody waits for it */
 	void *borrower;
 	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
 	/* A link to @server that carries many requests at once, with room for this one; NULL: there

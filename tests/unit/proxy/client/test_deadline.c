@@ -17,6 +17,28 @@ static struct client client;
 static struct exchange exchange;
 static struct relay relay;
 static struct upstream_link link;
+static struct config_server server = {.address = (char *)"192.0.2.1:80", .port = 80};
+static struct config_upstream upstream = {
+	.name = (char *)"app", .servers = &server, .server_count = 1};
+static struct pool_budget budget = {.limit = 1 << 20};
+static struct upstream_shared *shared;
+static struct upstream_pool *pool;
+
+static int begin_all(void **state)
+{
+	(void)state;
+	shared = upstream_shared_create(&upstream, NULL, 1);
+	pool = upstream_pool_create(shared, &worker.loop, &budget, NULL);
+	return pool ? 0 : -1;
+}
+
+static int end_all(void **state)
+{
+	(void)state;
+	upstream_pool_free(pool);
+	upstream_shared_free(shared);
+	return 0;
+}
 
 static int begin(void **state)
 {
@@ -34,6 +56,8 @@ static int begin(void **state)
 	exchange.client = &client;
 	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
 	exchange.back = &http1_back;
+	exchange.pool = pool;
+	upstream.retry.hedge_ms = 0;
 	exchange.request_body.done = true;
 	relay.client = &client;
 	relay.begun_ns = relay.asked_ns = relay.touched_ns = BEGUN;
@@ -136,6 +160,43 @@ static void an_exchange_waits_for_one_after_the_other(void **state)
 	assert_due(1000, FW_REQUEST_TIMEOUT);
 }
 
+/* When somebody is to look at it next; it is no verdict. */
+static uint64_t looked_at_ms(void)
+{
+	uint64_t next_ns;
+
+	assert_int_equal(deadline_judge(&client, BEGUN, &next_ns), FW_NONE);
+	return (next_ns - BEGUN) / CLOCK_MS;
+}
+
+static void only_what_may_be_sent_twice_is_thought_of_for_a_hedge(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.method = HTTP_GET;
+	assert_int_equal(looked_at_ms(), 60000);
+	upstream.retry.hedge_ms = 200;
+	assert_int_equal(looked_at_ms(), 200);
+	exchange.connecting = true;
+	assert_int_equal(looked_at_ms(), 200);
+	exchange.connecting = false;
+	exchange.method = HTTP_POST;
+	assert_int_equal(looked_at_ms(), 60000);
+	exchange.method = HTTP_GET;
+	exchange.body_sent = true;
+	assert_int_equal(looked_at_ms(), 60000);
+	exchange.body_sent = false;
+	exchange.asked_protocol = 9;
+	assert_int_equal(looked_at_ms(), 60000);
+	exchange.asked_protocol = 0;
+	exchange.interims = 1;
+	assert_int_equal(looked_at_ms(), 60000);
+	exchange.interims = 0;
+	exchange.hedged = true; /* once */
+	assert_int_equal(looked_at_ms(), 60000);
+}
+
 /* A reader that takes nothing: too slow after the grace, unless no rate is asked; then stopped. */
 static void a_reader_is_slow_before_it_has_stopped(void **state)
 {
@@ -187,8 +248,10 @@ int main(void)
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),
 		cmocka_unit_test_setup(a_relay_has_its_deadlines, begin),
+		cmocka_unit_test_setup(only_what_may_be_sent_twice_is_thought_of_for_a_hedge,
+				       begin),
 		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, begin_all, end_all);
 }

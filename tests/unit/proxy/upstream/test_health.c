@@ -363,6 +363,24 @@ static void an_average_follows(void **state)
 	assert_in_range(atomic_load(&servers[0].latency_ns), 159 * CLOCK_MS, 160 * CLOCK_MS);
 }
 
+/* A request that was taken from it is no success and no failure; but it was not answered so fast.
+ */
+static void who_was_not_waited_for_is_slow_at_least_so_far(void **state)
+{
+	(void)state;
+	respond(0, 80, 1);
+	note(&servers[0], SERVER_FAILED, AT(0));
+	server_note_abandoned(&servers[0], 40 * CLOCK_MS);
+	assert_int_equal(atomic_load(&servers[0].latency_ns), 80 * CLOCK_MS);
+	server_note_abandoned(&servers[0], 160 * CLOCK_MS);
+	assert_int_equal(atomic_load(&servers[0].latency_ns), 90 * CLOCK_MS);
+	assert_int_equal(atomic_load(&servers[0].failed), 1);
+	for (int i = 0; i < 100; i++)
+		server_note_abandoned(&servers[1], CLOCK_SEC);
+	assert_int_equal(atomic_load(&servers[1].failed), 0);
+	assert_int_equal(up(AT(0)), SERVERS);
+}
+
 /* --- active checks -----------------------------------------------------------------------------
  */
 
@@ -422,6 +440,7 @@ int main(void)
 		TEST(few_responses_or_few_peers_prove_nothing),
 		TEST(what_harms_nobody_is_not_slow),
 		TEST(an_average_follows),
+		TEST(who_was_not_waited_for_is_slow_at_least_so_far),
 		TEST(checks_in_a_row_decide),
 		TEST(the_first_check_decides_alone),
 	};

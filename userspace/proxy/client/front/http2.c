@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "proxy/client/deadline.h"
+#include "proxy/client/hedge.h"
 #include "proxy/client/report.h"
 
 enum {
@@ -395,6 +396,7 @@ void http2_expire(struct client *client)
 			continue;
 		}
 		deadline_look(exchange, now_ns);
+		hedge_look(exchange, now_ns);
 		deadline_note_waits(exchange, now_ns);
 		verdict = deadline_judge_exchange(exchange, now_ns, &next_ns);
 		if (verdict == FW_NONE) {
