@@ -41,12 +41,22 @@ struct answer {
 	__u64 sum; /* of the words that were written, for a checksum */
 };
 
+static __always_inline bool answer_has_room(const struct answer *answer, __u32 bytes)
+{
+	return (void *)answer->at + bytes <= answer->end;
+}
+
+/* Where there is room. The headers' is looked at once, each option's by itself. */
 static __always_inline void answer_put(struct answer *answer, __be32 word)
 {
-	if ((void *)(answer->at + 1) > answer->end)
-		return;
 	*answer->at++ = word;
 	answer->sum += word;
+}
+
+static __always_inline void answer_put_option(struct answer *answer, __u32 word)
+{
+	if (answer_has_room(answer, sizeof(word)))
+		answer_put(answer, bpf_htonl(word));
 }
 
 /* The Internet checksum (RFC 1071) of what was added; the order of bytes doesn't matter to it. */
@@ -70,17 +80,17 @@ static __always_inline void answer_put_options(struct answer *answer,
 	const struct cookie_options *options = &challenge->segment.options;
 
 	if (options->mss)
-		answer_put(answer, bpf_htonl(COOKIE_WORD_MSS << 16 | challenge->mss));
+		answer_put_option(answer, COOKIE_WORD_MSS << 16 | challenge->mss);
 	if (options->timestamps) {
-		answer_put(answer, options->sack ? bpf_htonl(COOKIE_WORD_SACK_STAMPS)
-						 : bpf_htonl(COOKIE_WORD_STAMPS));
-		answer_put(answer, bpf_htonl(challenge->cookie.tsval));
-		answer_put(answer, bpf_htonl(options->tsval));
+		answer_put_option(answer,
+				  options->sack ? COOKIE_WORD_SACK_STAMPS : COOKIE_WORD_STAMPS);
+		answer_put_option(answer, challenge->cookie.tsval);
+		answer_put_option(answer, options->tsval);
 	} else if (options->sack) {
-		answer_put(answer, bpf_htonl(COOKIE_WORD_SACK));
+		answer_put_option(answer, COOKIE_WORD_SACK);
 	}
 	if (answer_scales(options))
-		answer_put(answer, bpf_htonl(COOKIE_WORD_SCALE << 8 | challenge->window_scale));
+		answer_put_option(answer, COOKIE_WORD_SCALE << 8 | challenge->window_scale);
 }
 
 /* Bytes of the TCP header with these options. */
@@ -100,8 +110,6 @@ static __always_inline void answer_put_tcp(struct answer *answer, const struct p
 	__u32 flags = ANSWER_SYN_ACK | (options->ecn ? ANSWER_ECE : 0);
 	struct tcphdr *tcp = (void *)answer->at;
 
-	if ((void *)(tcp + 1) > answer->end)
-		return;
 	answer->sum += bpf_htonl(IPPROTO_TCP << 16 | length);
 	answer_put(answer, packet->destination.port | (__be32)packet->source_port << 16);
 	answer_put(answer, bpf_htonl(challenge->cookie.isn));
@@ -122,6 +130,8 @@ static __always_inline void answer_put_v4(struct answer *answer, const struct pa
 	__be32 hops = bpf_htonl(ANSWER_HOPS << 24 | IPPROTO_TCP << 16);
 	__u64 sum = (__u64)length + fragment + hops + from + to;
 
+	if (!answer_has_room(answer, sizeof(struct iphdr) + sizeof(struct tcphdr)))
+		return;
 	answer_put(answer, length);
 	answer_put(answer, fragment);
 	answer_put(answer, hops | (__be32)answer_checksum(sum) << 16);
@@ -136,6 +146,8 @@ static __always_inline void answer_put_v6(struct answer *answer, const struct pa
 {
 	int i;
 
+	if (!answer_has_room(answer, sizeof(struct ipv6hdr) + sizeof(struct tcphdr)))
+		return;
 	answer_put(answer, bpf_htonl(6u << 28));
 	answer_put(answer, bpf_htonl(tcp_length << 16 | IPPROTO_TCP << 8 | ANSWER_HOPS));
 	answer->sum = 0;
@@ -152,9 +164,8 @@ static __always_inline void answer_put_v6(struct answer *answer, const struct pa
 static __always_inline __u32 answer_length(const struct packet *packet,
 					   const struct challenge *challenge)
 {
-	return answer_tcp_length(&challenge->segment.options) + (fw_addr_is_v4(&packet->source.addr)
-									 ? sizeof(struct iphdr)
-									 : sizeof(struct ipv6hdr));
+	return answer_tcp_length(&challenge->segment.options) +
+	       (packet->is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
 /* Writes the answer to @at, where there is room for it before @end. */
@@ -164,7 +175,7 @@ static __always_inline void answer_write(void *at, void *end, const struct packe
 	struct answer answer = {.at = at, .end = end};
 	__u32 tcp_length = answer_tcp_length(&challenge->segment.options);
 
-	if (fw_addr_is_v4(&packet->source.addr))
+	if (packet->is_v4)
 		answer_put_v4(&answer, packet, challenge, tcp_length);
 	else
 		answer_put_v6(&answer, packet, challenge, tcp_length);

@@ -31,13 +31,18 @@ const volatile __u32 fw_tier = FW_TIER_DROP;
 /* The length of an Ethernet header with a VLAN tag, and with two. */
 enum { CHALLENGE_TAGGED = ETH_HLEN + 4, CHALLENGE_TAGGED_TWICE = ETH_HLEN + 8 };
 
-static __always_inline void challenge_swap_ethernet(struct ethhdr *ethernet)
-{
-	__u8 host[ETH_ALEN];
+/* An Ethernet address in as few words as it has. */
+struct challenge_host {
+	__be32 upper;
+	__be16 lower;
+} __attribute__((packed, aligned(2)));
 
-	__builtin_memcpy(host, ethernet->h_dest, sizeof(host));
-	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, sizeof(host));
-	__builtin_memcpy(ethernet->h_source, host, sizeof(host));
+static __always_inline void challenge_swap_ethernet(void *ethernet)
+{
+	struct challenge_host *to = ethernet, *from = to + 1, host = *to;
+
+	*to = *from;
+	*from = host;
 }
 
 /* Where the IP header is, behind up to two VLAN tags; 0: the packet is for a group of hosts, or
@@ -59,25 +64,32 @@ static __always_inline __u32 challenge_ip_offset(struct xdp_md *ctx, bool is_v4)
 	return *tagged_twice == expected ? CHALLENGE_TAGGED_TWICE : 0;
 }
 
-/* A header of a size that is known, or options, which are some words. */
+/* Options of most stacks' SYNs. */
+enum { CHALLENGE_USUAL_OPTIONS = 20 };
+
+/* What segment.h loads with: a header, whose size is known, or options, which are some words. */
 static __always_inline long challenge_load(void *ctx, __u32 offset, void *to, __u32 size)
 {
 	struct xdp_md *xdp = ctx;
-	void *from = (void *)(long)xdp->data + offset, *end = (void *)(long)xdp->data_end;
-	__be32 *word = to;
-	__u32 i;
+	void *end = (void *)(long)xdp->data_end;
+	__be32 *from = (void *)(long)xdp->data + offset, *word = to;
 
 	if (__builtin_constant_p(size)) {
-		if (from + size > end)
+		if ((void *)from + size > end)
 			return -1;
 		__builtin_memcpy(to, from, size);
 		return 0;
 	}
-	for (i = 0; i < COOKIE_OPTIONS_SIZE / 4 && i < size / 4; i++) {
-		if (from + 4 > end)
+	if (size >= CHALLENGE_USUAL_OPTIONS && (void *)from + CHALLENGE_USUAL_OPTIONS <= end) {
+		__builtin_memcpy(word, from, CHALLENGE_USUAL_OPTIONS);
+		from += CHALLENGE_USUAL_OPTIONS / 4;
+		word += CHALLENGE_USUAL_OPTIONS / 4;
+		size -= CHALLENGE_USUAL_OPTIONS;
+	}
+	for (; size >= 4; size -= 4) {
+		if ((void *)(from + 1) > end)
 			return -1;
-		word[i] = *(__be32 *)from;
-		from += 4;
+		*word++ = *from++;
 	}
 	return 0;
 }
@@ -95,7 +107,7 @@ __noinline int challenge_read(struct xdp_md *ctx, const struct packet *packet,
 
 	if (!packet || !segment)
 		return 0;
-	is_v4 = fw_addr_is_v4(&packet->source.addr);
+	is_v4 = packet->is_v4;
 	offset = challenge_ip_offset(ctx, is_v4);
 	if (!offset || !segment_read(ctx, challenge_load, offset, is_v4, &headers, segment))
 		return 0;
@@ -213,7 +225,7 @@ enum challenge_found {
 static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct packet *packet,
 						struct bpf_sock *sk)
 {
-	bool is_v4 = fw_addr_is_v4(&packet->source.addr);
+	bool is_v4 = packet->is_v4;
 	__u32 offset = challenge_ip_offset(ctx, is_v4);
 	void *end = (void *)(long)ctx->data_end, *ip;
 

@@ -61,7 +61,7 @@ struct cookie_options {
 	__u32 tsval, tsecr; /* of the segment at hand, if it has timestamps */
 	__u16 mss;          /* of the client; 0: not said */
 	__u8 window_scale;  /* of the client; COOKIE_NO_SCALE: neither side scales */
-	__u8 sack;
+	__u8 sack;          /* this and the next: 0 or 1 */
 	__u8 ecn;
 	__u8 timestamps;
 	__u8 is_signed; /* MD5 or AO: an answer would have to be, too */
@@ -224,9 +224,9 @@ static __always_inline void cookie_negotiate(struct cookie_options *options, __u
 {
 	if (!(offers & FW_OFFER_WINDOW_SCALE))
 		options->window_scale = COOKIE_NO_SCALE;
-	options->sack = options->sack && offers & FW_OFFER_SACK;
-	options->timestamps = options->timestamps && offers & FW_OFFER_TIMESTAMPS;
-	options->ecn = options->ecn && offers & FW_OFFER_ECN;
+	options->sack &= (offers & FW_OFFER_SACK) != 0;
+	options->timestamps &= (offers & FW_OFFER_TIMESTAMPS) != 0;
+	options->ecn &= (offers & FW_OFFER_ECN) != 0;
 }
 
 static __always_inline __u32 cookie_choices(const struct cookie_options *options)

@@ -7,7 +7,8 @@
  * A cell that was never used, or long ago, lies in the past and means "idle": nothing ever needs
  * refilling or clearing.
  *
- * Pure: no map, no clock. No stage, but what rate.h and sketch.h reckon with.
+ * Pure: no map, no clock. No stage, but what rate.h and sketch.h reckon with. Limits are handed on
+ * by address: of a copy the compiler forgets the alignment, and reads it byte by byte.
  */
 #ifndef FLOODWALL_LIMIT_H
 #define FLOODWALL_LIMIT_H
@@ -36,17 +37,17 @@ static __always_inline struct limit limit_of(__u64 rate, __u64 burst)
  * The TAT that counts at @now: an idle cell's is now, and none lies further ahead than a full burst
  * would put it. (One that does was written under a slower limit, before an edit.)
  */
-static __always_inline __u64 limit_effective(struct limit limit, __u64 tat, __u64 now)
+static __always_inline __u64 limit_effective(const struct limit *limit, __u64 tat, __u64 now)
 {
-	__u64 furthest = now + limit.tolerance_ns + limit.interval_ns;
+	__u64 furthest = now + limit->tolerance_ns + limit->interval_ns;
 
 	return tat < now ? now : tat > furthest ? furthest : tat;
 }
 
 /* Whether an attempt at @now comes too early. @tat as limit_effective() gives it. */
-static __always_inline bool limit_refuses(struct limit limit, __u64 tat, __u64 now)
+static __always_inline bool limit_refuses(const struct limit *limit, __u64 tat, __u64 now)
 {
-	return tat > now + limit.tolerance_ns;
+	return tat > now + limit->tolerance_ns;
 }
 
 #endif

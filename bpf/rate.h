@@ -21,7 +21,7 @@ static __always_inline bool rate_is_used_up(const __u64 *cell, struct limit limi
 {
 	__u64 tat = *(const volatile __u64 *)cell;
 
-	return limit.interval_ns && limit_refuses(limit, limit_effective(limit, tat, now), now);
+	return limit.interval_ns && limit_refuses(&limit, limit_effective(&limit, tat, now), now);
 }
 
 /* Charges one attempt to @cell; false if it comes too early, and then it costs nothing. */
@@ -34,8 +34,8 @@ static __always_inline bool rate_take(__u64 *cell, struct limit limit, __u64 now
 		return true;
 	for (i = 0; i < RATE_RETRIES; i++) {
 		tat = *(volatile __u64 *)cell;
-		effective = limit_effective(limit, tat, now);
-		if (limit_refuses(limit, effective, now)) {
+		effective = limit_effective(&limit, tat, now);
+		if (limit_refuses(&limit, effective, now)) {
 			if (effective < tat) /* left by a slower limit */
 				__sync_val_compare_and_swap(cell, tat, effective);
 			return false;

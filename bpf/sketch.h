@@ -101,7 +101,7 @@ static __always_inline struct sketch_pick sketch_pick(struct fw_sketch_line *lin
 	struct sketch_pick pick = {.cell = &line->cell[slot]};
 
 	pick.word = *(volatile __u64 *)pick.cell;
-	pick.effective = limit_effective(rate->limit, sketch_tat(pick.word), now);
+	pick.effective = limit_effective(&rate->limit, sketch_tat(pick.word), now);
 	pick.raced = sketch_rank(pick.word, slot, rate->hash) != best;
 	return pick;
 }
@@ -115,7 +115,7 @@ static __always_inline enum sketch_outcome sketch_settle(const struct sketch_pic
 
 	if (pick->raced)
 		return SKETCH_RACED;
-	if (limit_refuses(rate->limit, pick->effective, now)) {
+	if (limit_refuses(&rate->limit, pick->effective, now)) {
 		if (pick->effective < sketch_tat(word)) /* left by a slower limit */
 			__sync_val_compare_and_swap(pick->cell, word,
 						    sketch_cell(word, pick->effective));
