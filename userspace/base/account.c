@@ -28,12 +28,19 @@ static bool is_relieved(struct account *account, enum shortage shortage, size_t 
 	return ledger->relieve && ledger->relieve(account, shortage, bytes);
 }
 
+static bool connection_has(const struct account *account, size_t bytes)
+{
+	uint32_t most = account->ledger->connection_most;
+
+	return !most || account->held + bytes <= most;
+}
+
 /* Whether the connection and its source may have so much more. */
 static bool is_within_ceilings(struct account *account, size_t bytes)
 {
 	struct ledger *ledger = account->ledger;
 
-	if (ledger->connection_most && account->held + bytes > ledger->connection_most)
+	if (!connection_has(account, bytes))
 		return refuse(ledger, SHORTAGE_CONNECTION);
 	if (account_source_has(account, bytes))
 		return true;
@@ -81,13 +88,25 @@ void account_assign(struct account *account, uint64_t source_hash)
 	tell_source(account, account->held);
 }
 
-bool account_charge(struct account *account, size_t bytes)
+static bool charge(struct account *account, size_t bytes)
 {
-	if (!is_within_ceilings(account, bytes) || !budget_has_room(account, bytes))
-		return false;
 	account->ledger->budget->used += bytes;
 	add(account, (uint32_t)bytes);
 	return true;
+}
+
+bool account_charge(struct account *account, size_t bytes)
+{
+	return is_within_ceilings(account, bytes) && budget_has_room(account, bytes) &&
+	       charge(account, bytes);
+}
+
+bool account_charge_spare(struct account *account, size_t bytes)
+{
+	const struct pool_budget *budget = account->ledger->budget;
+
+	return connection_has(account, bytes) && account_source_has(account, bytes) &&
+	       budget->used + bytes <= budget->limit / ACCOUNT_PLENTY && charge(account, bytes);
 }
 
 void account_discharge(struct account *account, size_t bytes)

@@ -22,7 +22,10 @@ enum shortage {
 	SHORTAGE_MEMORY,     /* all together do, or the machine has no more */
 };
 
-enum { ACCOUNT_KEEPS_BACK = 64 }; /* one part in so many */
+enum {
+	ACCOUNT_KEEPS_BACK = 64, /* one part in so many */
+	ACCOUNT_PLENTY = 2,      /* as long as no more than one part in so many is used */
+};
 
 struct account;
 
@@ -64,6 +67,8 @@ void account_assign(struct account *account, uint64_t source_hash);
 
 /* Charges all three, or nobody, and then the ledger says why. */
 bool account_charge(struct account *account, size_t bytes);
+/* The same for what can be done without: only out of plenty, and nobody makes room for it. */
+bool account_charge_spare(struct account *account, size_t bytes);
 /* No more than was charged. */
 void account_discharge(struct account *account, size_t bytes);
 

@@ -228,7 +228,7 @@ static int copy_in(struct relay *relay, struct way *way)
 static int splice_in(struct relay *relay, struct way *way)
 {
 	struct worker *worker = client_worker(relay->client);
-	ssize_t count = stream_splice_in(way->from, way->pipe->in, PIPE_SIZE);
+	ssize_t count = stream_splice_in(way->from, way->pipe->in, way->pipe->size);
 
 	if (count <= 0) {
 		pipes_give(&worker->pipes, &way->pipe);
@@ -252,7 +252,8 @@ static int take(struct relay *relay, struct way *way)
 	if (!stream_is(way->from, STREAM_READABLE))
 		return 0;
 	if (may_splice(way))
-		way->pipe = pipes_take(&worker->pipes, live[FW_SET_HOST_DESCRIPTOR_RESERVE]);
+		way->pipe = pipes_take(&worker->pipes, &relay->client->account,
+				       live[FW_SET_HOST_DESCRIPTOR_RESERVE]);
 	return way->pipe ? splice_in(relay, way) : copy_in(relay, way);
 }
 

@@ -210,7 +210,8 @@ static enum flow splice_in(struct exchange *exchange)
 {
 	struct pipes *pipes = &client_worker(exchange->client)->pipes;
 	struct body *body = &exchange->response_body;
-	size_t most = body->left < PIPE_SIZE ? (size_t)body->left : PIPE_SIZE;
+	size_t size = exchange->pipe->size;
+	size_t most = body->left < size ? (size_t)body->left : size;
 	ssize_t count = stream_splice_in(&exchange->link->stream, exchange->pipe->in, most);
 
 	if (count <= 0) {
@@ -256,7 +257,7 @@ static enum flow read_on(struct exchange *exchange)
 	uint64_t kept = client->listener->live.value[FW_SET_HOST_DESCRIPTOR_RESERVE];
 
 	if (may_splice(exchange) && stream_is(&exchange->link->stream, STREAM_READABLE))
-		exchange->pipe = pipes_take(&client_worker(client)->pipes, kept);
+		exchange->pipe = pipes_take(&client_worker(client)->pipes, &client->account, kept);
 	return exchange->pipe ? splice_in(exchange) : read_server(exchange);
 }
 

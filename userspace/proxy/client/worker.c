@@ -289,7 +289,7 @@ static int allocate(struct worker *worker)
 			return code;
 	}
 	code = reserve_init(&worker->reserve);
-	pipes_init(&worker->pipes, &worker->reserve, config->threads);
+	pipes_init(&worker->pipes, &worker->reserve, &worker->budget, config->threads);
 	return code < 0 ? code : access_log_init(&worker->log, options->access_log);
 }
 
@@ -363,6 +363,7 @@ void worker_free(struct worker *worker)
 	loop_destroy(&worker->loop);
 	for (size_t i = 0; worker->pools && i < upstreams; i++)
 		upstream_pool_free(worker->pools[i]);
+	pipes_destroy(&worker->pipes);
 	if (worker->budget.used)
 		log_error("thread %u: %zu bytes were never given back", worker->index,
 			  worker->budget.used);
@@ -372,7 +373,6 @@ void worker_free(struct worker *worker)
 	session_engine_destroy(&worker->sessions);
 	http2_engine_destroy(&worker->http2);
 	tls_engine_free(worker->tls);
-	pipes_destroy(&worker->pipes);
 	reserve_destroy(&worker->reserve);
 	buffers_destroy(&worker->buffers);
 	pool_destroy(&worker->relays);
