@@ -105,22 +105,21 @@ static int attach(struct cli *cli, const struct config *config, struct wall_inte
 		  size_t count, struct wish *wish)
 {
 	const char *cgroup = cli_option(cli, "cgroup");
-	struct wall_sizes sizes = {0};
+	const struct config_sizes usual = {0}, *sizes = &usual;
 	struct error error;
 	bool is_new;
 	int result;
 
 	if (config) {
 		cgroup = cgroup ? cgroup : config->filter.cgroup;
-		sizes = (struct wall_sizes){config->filter.connections, config->filter.sources,
-					    config->filter.blocks, config->filter.questions};
+		sizes = &config->filter.sizes;
 	}
 	result = wall_open(&cli->wall, &error);
 	is_new = result == -ENOENT;
 	wall_close(cli->wall);
 	cli->wall = NULL;
 	if (result == 0 || is_new)
-		result = wall_open_or_create(&cli->wall, &sizes, cgroup, &error);
+		result = wall_open_or_create(&cli->wall, sizes, cgroup, &error);
 	if (result == 0 && config)
 		result = wall_apply(cli->wall, config, cli_option(cli, "keep") != NULL, &error);
 	if (result == 0 && config)

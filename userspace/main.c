@@ -130,17 +130,6 @@ static int check(const char *path)
 	return status;
 }
 
-static int open_wall(const struct config *config, struct wall **wall, struct error *error)
-{
-	const struct wall_sizes sizes = {
-		.connections = config->filter.connections,
-		.sources = config->filter.sources,
-		.blocks = config->filter.blocks,
-	};
-
-	return wall_open_or_create(wall, &sizes, config->filter.cgroup, error);
-}
-
 /* As the supervisor before this one had them, or new. */
 static int open_keys(struct holdings *held, struct handover *before, struct error *error)
 {
@@ -179,7 +168,9 @@ static int start(struct holdings *held, struct handover *before, struct error *e
 		return result;
 	if (*expiring.text)
 		log_lines(LOG_LEVEL_WARNING, "configuration", expiring.text);
-	if ((result = open_wall(config, &held->wall, error)) < 0)
+	result = wall_open_or_create(&held->wall, &config->filter.sizes, config->filter.cgroup,
+				     error);
+	if (result < 0)
 		return result;
 	result = held->lock = before ? before->lock : lock_take(wall_pin_path("meta"), error);
 	if (result < 0 || (result = open_sockets(held, before, error)) < 0)

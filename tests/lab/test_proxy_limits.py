@@ -180,6 +180,15 @@ def test_the_cap_of_a_source_is_exact(edge, counted):
     assert edge.wait_logged(reason="source_connections")["source"] == "127.0.0.1"
 
 
+def test_sources_of_one_network_share_a_cap(edge, counted):
+    edge.wait_alone()
+    counted.expect("prefix_connections")
+    with edge.tuned(prefix__connections="5"), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(WEB, source=f"127.0.0.{number}")) for number in range(2, 8)]
+        counted("prefix_connections", 1)
+        assert sum(client.refused or bool(select.select([client.socket], [], [], 0)[0]) for client in clients) == 1
+
+
 @pytest.mark.parametrize("exempted, restored", [
     (("allow", "127.0.0.1"), ("unallow", "127.0.0.1")),
     (("rule", "source_connections", "monitor"), ("rule", "source_connections", "enforce")),

@@ -290,6 +290,12 @@ def test_what_a_trusted_peer_says_wrongly_is_said_anew(edge, origin):
     assert "x-forwarded-proto: http" in got and not [line for line in got if line.startswith("tracestate")]
     assert any(re.fullmatch("x-request-id: [0-9a-f]{32}", line) for line in got)
     assert any(re.fullmatch("traceparent: 00-(?!0{32})[0-9a-f]{32}-[0-9a-f]{16}-01", line) for line in got)
+    # What is said twice is said wrongly.
+    twice = "X-Request-Id: one\r\nX-Request-Id: two\r\n" + 2 * f"traceparent: {TRACE}\r\n"
+    got = about(ask(TOLD, "/", twice, source="127.0.0.2")[3])
+    assert len(got) == len({line.split(":")[0] for line in got})
+    assert any(re.fullmatch("x-request-id: [0-9a-f]{32}", line) for line in got)
+    assert f"traceparent: {TRACE}" not in got
 
 
 def test_by_default_nobody_is_believed(edge, origin):

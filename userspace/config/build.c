@@ -278,10 +278,10 @@ static void build_filter(const struct site *site, struct config_filter *filter)
 	filter->tier = build_copy(tiers[site_choice(site, "tier", tiers, 0)]);
 	filter->cgroup = site_text(site, "cgroup");
 	filter->cookie_secret = site_path(site, "cookie_secret", NULL);
-	site_number(site, &filter_connections, &filter->connections);
-	site_number(site, &filter_sources, &filter->sources);
-	site_number(site, &filter_questions, &filter->questions);
-	site_number(site, &filter_blocks, &filter->blocks);
+	site_number(site, &filter_connections, &filter->sizes.connections);
+	site_number(site, &filter_sources, &filter->sizes.sources);
+	site_number(site, &filter_questions, &filter->sizes.questions);
+	site_number(site, &filter_blocks, &filter->sizes.blocks);
 }
 
 static uint32_t usable_cpus(void)

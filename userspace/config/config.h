@@ -19,6 +19,15 @@
 
 #define CONFIG_PATH_DEFAULT "/etc/floodwall/floodwall.conf"
 
+/* How large the filter's tables are made; 0: default of maps.h. */
+struct config_sizes {
+	uint32_t connections; /* sources and prefixes tracked at once; rounded up to a power of two
+			       */
+	uint32_t sources;     /* verified sources */
+	uint32_t blocks;      /* entries of the block list, hosts and wider each */
+	uint32_t questions;   /* of this host's that wait for their answers */
+};
+
 struct config_filter {
 	char **interfaces; /* to attach to; may be none: the proxy alone */
 	size_t interface_count;
@@ -27,7 +36,7 @@ struct config_filter {
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
 	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
 			      */
-	uint32_t connections, sources, blocks, questions; /* table sizes; 0: default of maps.h */
+	struct config_sizes sizes;
 	bool monitored[FW_VERDICTS_MAX]; /* monitor = {"land", …}: rules in monitor mode */
 };
 

@@ -102,7 +102,7 @@ int wall_map_dump(struct wall *wall, enum wall_map map, size_t key_size, size_t 
 
 /* Makes, fills and pins the maps, all at once or not at all; −EEXIST: there are some (wall/maps.c).
  */
-int wall_maps_make(const struct wall_sizes *sizes, struct error *error);
+int wall_maps_make(const struct config_sizes *sizes, struct error *error);
 /* Lets an object that is not loaded yet use the wall's maps instead of making its own. 0 or −errno.
  */
 struct bpf_object;

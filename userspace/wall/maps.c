@@ -53,7 +53,7 @@ static uint32_t connection_buckets(uint32_t connections)
 	return buckets;
 }
 
-static int size_maps(struct filter_bpf *skeleton, const struct wall_sizes *sizes,
+static int size_maps(struct filter_bpf *skeleton, const struct config_sizes *sizes,
 		     struct error *error)
 {
 	uint32_t most = CONNECTIONS_MAX;
@@ -156,7 +156,7 @@ static void discard(const char *directory)
 	rmdir(directory);
 }
 
-static int make_in(const char *directory, const struct wall_sizes *sizes, struct error *error)
+static int make_in(const char *directory, const struct config_sizes *sizes, struct error *error)
 {
 	struct filter_bpf *skeleton = filter_bpf__open();
 	struct bpf_program *program;
@@ -180,7 +180,7 @@ static int make_in(const char *directory, const struct wall_sizes *sizes, struct
 	return result;
 }
 
-int wall_maps_make(const struct wall_sizes *sizes, struct error *error)
+int wall_maps_make(const struct config_sizes *sizes, struct error *error)
 {
 	char directory[64];
 	int result = mount_bpffs(error);

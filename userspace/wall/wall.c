@@ -201,7 +201,7 @@ int wall_open(struct wall **wall, struct error *error)
 	return 0;
 }
 
-int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, const char *cgroup,
+int wall_open_or_create(struct wall **wall, const struct config_sizes *sizes, const char *cgroup,
 			struct error *error)
 {
 	int made = wall_maps_make(sizes, error), result;

@@ -24,15 +24,6 @@ struct wall;
 
 enum wall_mode { WALL_AUTO, WALL_NATIVE, WALL_GENERIC };
 
-/* What a wall is made with; zero means the default of maps.h. */
-struct wall_sizes {
-	uint32_t connections; /* sources and prefixes tracked at once; rounded up to a power of two
-			       */
-	uint32_t sources;     /* verified sources */
-	uint32_t blocks;      /* entries of the block list, hosts and wider each */
-	uint32_t questions;   /* of this host's that wait for their answers */
-};
-
 /* Opens the pinned maps. −ENOENT: there are none (says how to attach); −EPROTO: another layout. */
 int wall_open(struct wall **wall, struct error *error);
 /*
@@ -40,7 +31,7 @@ int wall_open(struct wall **wall, struct error *error);
  * tracking runs already its program is replaced. @cgroup NULL: where it runs, or else the root of
  * the cgroup-v2 mount.
  */
-int wall_open_or_create(struct wall **wall, const struct wall_sizes *sizes, const char *cgroup,
+int wall_open_or_create(struct wall **wall, const struct config_sizes *sizes, const char *cgroup,
 			struct error *error);
 void wall_close(struct wall *wall); /* NULL is allowed */
 

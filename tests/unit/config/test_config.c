@@ -129,61 +129,12 @@ static void test_daemon_blocks(void **state)
 	assert_string_equal(config->filter.tier, "kernel");
 	assert_true(config->filter.monitored[FW_LAND]);
 	assert_false(config->filter.monitored[FW_MARTIAN]);
-	assert_int_equal(config->filter.blocks, 4096);
+	assert_int_equal(config->filter.sizes.blocks, 4096);
 	assert_int_equal(config->threads, 3);
 	assert_string_equal(config->access_log, "-");
 	assert_string_equal(config->admin, "[::1]:9180");
 	assert_string_equal(config->log_level, "debug");
 	config_free(config);
-}
-
-static void test_the_packaged_file_is_valid(void **state)
-{
-	struct config *config = NULL;
-	struct error error = {""};
-
-	(void)state;
-	if (config_load("packaging/floodwall.conf", &config, &error) < 0)
-		fail_msg("%s", error.text);
-	assert_int_equal(config->service_count, 2);
-	assert_int_equal(config_service_find(config, "web")->settings[FW_SET_SOURCE_SYN_RATE], 50);
-	config_free(config);
-}
-
-/* Every default that the packaged file shows in a comment is the default. */
-static void test_the_packaged_files_comments_are_the_defaults(void **state)
-{
-	FILE *file = fopen("packaging/floodwall.conf", "re");
-	char line[256], group[32] = "", block[32] = "", name[64], value[64], full[128];
-	int checked = 0;
-
-	(void)state;
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file)) {
-		uint64_t got;
-		int found;
-
-		if (sscanf(line, "%31[a-z] %*[^\n]", block) == 1)
-			*group = '\0';
-		else if (sscanf(line, "\t%31[a-z_] {", group) == 1 && strchr(line, '{'))
-			continue;
-		if (sscanf(line, "%*[\t]# %63[a-z_] = %63[^ \t\n]", name, value) != 2)
-			continue;
-		snprintf(full, sizeof(full), "%s%s%s", strncmp(line, "\t\t", 2) ? "" : group,
-			 strncmp(line, "\t\t", 2) ? "" : ".", name);
-		found = setting_find(full, !strcmp(block, "host"));
-		if (found < 0 || (strcmp(block, "host") && strcmp(block, "listener")))
-			continue;
-		if (*value == '"') {
-			memmove(value, value + 1, strlen(value));
-			value[strcspn(value, "\"")] = '\0';
-		}
-		assert_int_equal(setting_parse(&setting_rows[found], value, &got, NULL), 0);
-		assert_int_equal(got, setting_rows[found].initial);
-		checked++;
-	}
-	fclose(file);
-	assert_true(checked >= 25);
 }
 
 /* --- what is refused ------------------------------------------------------------------------- */
@@ -467,8 +418,6 @@ int main(void)
 		cmocka_unit_test(test_values_may_be_numbers_or_text_with_units),
 		cmocka_unit_test(test_listeners_come_first_and_routes_longest_first),
 		cmocka_unit_test(test_daemon_blocks),
-		cmocka_unit_test(test_the_packaged_file_is_valid),
-		cmocka_unit_test(test_the_packaged_files_comments_are_the_defaults),
 		cmocka_unit_test(test_unknown_names_are_all_reported_with_the_nearest),
 		cmocka_unit_test(test_values_out_of_range_are_all_reported),
 		cmocka_unit_test(test_bindings),

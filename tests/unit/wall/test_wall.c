@@ -23,7 +23,7 @@ static void without_maps_open_says_how_to_make_them(void **state)
 
 static void opening_again_finds_the_same_maps(void **state)
 {
-	const struct wall_sizes others = {.connections = 100000};
+	const struct config_sizes others = {.connections = 100000};
 	struct wall *wall = wall_of(state), *again;
 
 	must(wall_set(wall, 3, FW_SET_SOURCE_SYN_RATE, 7, &error));

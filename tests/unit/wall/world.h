@@ -25,7 +25,7 @@
 
 static char cgroup[300];
 static struct error error;
-static const struct wall_sizes sizes = {.connections = 128, .sources = 1024, .blocks = 64};
+static const struct config_sizes sizes = {.connections = 128, .sources = 1024, .blocks = 64};
 
 static inline void must(int result)
 {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/front/http2.h"
 #include "proxy/client/relay.h"
 
 #define BEGUN (100 * CLOCK_SEC)
@@ -16,6 +17,7 @@ static struct listener listener;
 static struct client client;
 static struct exchange exchange;
 static struct relay relay;
+static struct http2 http2;
 static struct upstream_link link;
 static struct config_server server = {.address = (char *)"192.0.2.1:80", .port = 80};
 static struct config_upstream upstream = {
@@ -47,6 +49,7 @@ static int begin(void **state)
 	memset(&exchange, 0, sizeof(exchange));
 	memset(&relay, 0, sizeof(relay));
 	memset(&link, 0, sizeof(link));
+	memset(&http2, 0, sizeof(http2));
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
 	worker.draining = false;
@@ -62,6 +65,7 @@ static int begin(void **state)
 	relay.client = &client;
 	relay.begun_ns = relay.asked_ns = relay.touched_ns = BEGUN;
 	relay.link = &link;
+	http2.client = &client;
 	return 0;
 }
 
@@ -237,6 +241,28 @@ static void a_relay_has_its_deadlines(void **state)
 	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_RELAY_RATE);
 	relay.down.sent = 1;
 	assert_int_equal(deadline_judge(&client, BEGUN + 6 * CLOCK_SEC, &next_ns), FW_NONE);
+	/* The server has as long as a client to take the last words of one that is gone. */
+	client.stream.state |= STREAM_BROKEN;
+	listener.live.value[FW_SET_MIN_RATE_RELAY] = 0;
+	assert_due(30000, FW_DONE);
+}
+
+/* A connection's own: what it asks for has those of each exchange. */
+static void http2_has_its_deadlines(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_HTTP2;
+	client.http2 = &http2;
+	assert_due(10000, FW_HEADER_TIMEOUT);
+	client.requests = 1;
+	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
+	http2.stream_count = 1;
+	http2.block.begun_ns = BEGUN + 3 * CLOCK_SEC; /* of a request beside those under way */
+	assert_due(13000, FW_HEADER_TIMEOUT);
+	http2.block.begun_ns = 0;
+	uptake_begin(&http2.send, 0, BEGUN);
+	listener.live.value[FW_SET_MIN_RATE_SEND] = 0;
+	assert_due(30000, FW_WRITE_TIMEOUT);
 }
 
 int main(void)
@@ -250,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup(a_relay_has_its_deadlines, begin),
 		cmocka_unit_test_setup(only_what_may_be_sent_twice_is_thought_of_for_a_hedge,
 				       begin),
+		cmocka_unit_test_setup(http2_has_its_deadlines, begin),
 		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),
 	};
 

@@ -107,6 +107,11 @@ static void an_exceeded_prefix_cuts_nobody_off(void **state)
 	for (uint32_t i = 1; i < 1000; i++)
 		assert_int_equal(ask(WEB, 0x0a000000 + i % 200, START + i * CLOCK_MS / 2),
 				 FW_PREFIX_REQUEST_RATE);
+	/* Nor is its own excess, where nothing is said of sources. */
+	live.value[FW_SET_SOURCE_REQUEST_RATE] = 0;
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(ask(WEB, 0x0a000001, START + CLOCK_SEC / 2),
+				 FW_PREFIX_REQUEST_RATE);
 }
 
 static void a_quota_says_what_the_rate_allows(void **state)

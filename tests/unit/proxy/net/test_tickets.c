@@ -66,6 +66,29 @@ static void test_old_keys_open_for_two_more_periods(void **state)
 	tickets_drop(keys);
 }
 
+/* Whoever reads the memory later finds no key that opens what was said before. */
+static void test_a_retired_key_is_gone(void **state)
+{
+	struct ticket_keys *keys = made();
+	struct ticket_key first = current(keys);
+	int fd = tickets_descriptor(keys);
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint8_t *memory = malloc((size_t)size);
+	uint64_t now = START;
+
+	(void)state;
+	assert_non_null(memory);
+	for (int period = 0; period <= TICKET_KEYS_OPEN; period++) {
+		assert_int_equal(pread(fd, memory, (size_t)size, 0), size);
+		assert_int_equal(memmem(memory, (size_t)size, first.cipher, sizeof(first.cipher)) !=
+					 NULL,
+				 period < TICKET_KEYS_OPEN);
+		assert_true(tickets_rotate(keys, now += TICKET_PERIOD_NS));
+	}
+	free(memory);
+	tickets_drop(keys);
+}
+
 static void test_nobody_has_the_names_of_no_key(void **state)
 {
 	static const uint8_t zero[TICKET_NAME_SIZE];
@@ -112,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_key_stays_for_its_period),
 		cmocka_unit_test(test_old_keys_open_for_two_more_periods),
+		cmocka_unit_test(test_a_retired_key_is_gone),
 		cmocka_unit_test(test_nobody_has_the_names_of_no_key),
 		cmocka_unit_test(test_a_child_sees_what_its_parent_makes),
 	};
