@@ -3,6 +3,7 @@
 #include "proxy/client/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/hedge.h"
+#include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
 
 #define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */
@@ -191,7 +192,7 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		break;
 	case CLIENT_HANDSHAKE:
 		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HANDSHAKE),
-			 FW_HANDSHAKE_TIMEOUT);
+			 handshake_waits(client) ? FW_OVERLOAD : FW_HANDSHAKE_TIMEOUT);
 		break;
 	case CLIENT_HEAD:
 		consider_drain(&judgement, client);

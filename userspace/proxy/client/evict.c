@@ -3,6 +3,7 @@
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
 
 enum {
@@ -83,6 +84,9 @@ static uint64_t weighed_ms(const struct client *client, uint64_t now_ns)
 	switch ((enum client_phase)client->phase) {
 	case CLIENT_PROXY_HEADER:
 	case CLIENT_HANDSHAKE:
+		if (handshake_waits(client))
+			return waited_ms * WEIGHT_IDLE; /* for us */
+							/* fallthrough */
 	case CLIENT_HEAD:
 		return waited_ms * (client->requests ? WEIGHT_SLOW : WEIGHT_NEW);
 	case CLIENT_IDLE:

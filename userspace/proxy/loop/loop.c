@@ -6,7 +6,12 @@
 #include <unistd.h>
 #include "base/clock.h"
 
-enum { EVENTS_PER_TURN = 512 };
+enum {
+	EVENTS_PER_TURN = 512,
+	EACH_LEVELS_TURN = 4, /* one call in so many begins at another level than the first */
+};
+
+#define DEFERRED_NS (2 * CLOCK_MS) /* that a turn has for what was put off, however short it is */
 
 int loop_init(struct loop *loop)
 {
@@ -17,6 +22,8 @@ int loop_init(struct loop *loop)
 	wheel_init(&loop->wheel, loop->now_ns);
 	list_init(&loop->ready);
 	list_init(&loop->closed);
+	for (int level = 0; level < LOOP_LEVELS; level++)
+		list_init(&loop->deferred[level]);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop->waker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (loop->epoll >= 0 && loop->waker >= 0 &&
@@ -90,6 +97,15 @@ void loop_requeue(struct loop *loop, struct source *source)
 		list_append(&loop->ready, &source->node);
 }
 
+void loop_defer(struct loop *loop, struct source *source, unsigned int level)
+{
+	if (list_is_linked(&source->node))
+		return;
+	level = level < LOOP_LEVELS ? level : LOOP_LEVELS - 1;
+	list_append(&loop->deferred[level], &source->node);
+	loop->deferring = true;
+}
+
 void loop_abandon(struct loop *loop, struct source *source)
 {
 	source->fd = -1;
@@ -107,7 +123,7 @@ static int timeout_ms(const struct loop *loop, uint64_t now_ns)
 {
 	uint64_t next_ns = wheel_next_ns(&loop->wheel), wait_ms;
 
-	if (!list_is_empty(&loop->ready) || next_ns <= now_ns)
+	if (!list_is_empty(&loop->ready) || loop->deferring || next_ns <= now_ns)
 		return 0;
 	if (next_ns == WHEEL_NEVER)
 		return -1;
@@ -149,6 +165,41 @@ static void run_ready(struct loop *loop)
 	}
 }
 
+/* The first level goes first, but no other is left to starve. NULL: nothing is put off. */
+static struct list *next_deferred(struct loop *loop)
+{
+	unsigned int call = loop->deferrals++;
+	unsigned int from = call % EACH_LEVELS_TURN ? 0 : call / EACH_LEVELS_TURN;
+
+	for (unsigned int i = 0; i < LOOP_LEVELS; i++) {
+		struct list *level = &loop->deferred[(from + i) % LOOP_LEVELS];
+
+		if (!list_is_empty(level))
+			return level->next;
+	}
+	return NULL;
+}
+
+/* For as long as all else has taken in this turn: so neither can crowd out the other. */
+static void run_deferred(struct loop *loop)
+{
+	uint64_t begin_ns = clock_now_ns(), end_ns = begin_ns + (begin_ns - loop->now_ns);
+	struct list *node;
+
+	if (end_ns < begin_ns + DEFERRED_NS)
+		end_ns = begin_ns + DEFERRED_NS;
+	do {
+		node = next_deferred(loop);
+		loop->deferring = node;
+		if (node) {
+			struct source *source = container_of(node, struct source, node);
+
+			list_remove(node);
+			source->handle(source, 0);
+		}
+	} while (node && clock_now_ns() < end_ns);
+}
+
 int loop_run(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
@@ -163,6 +214,8 @@ int loop_run(struct loop *loop)
 		loop->now_ns = clock_now_ns();
 		dispatch(loop, events, count);
 		run_ready(loop);
+		if (loop->deferring)
+			run_deferred(loop);
 		wheel_advance(&loop->wheel, loop->now_ns);
 		if (loop->turned)
 			loop->turned(loop);

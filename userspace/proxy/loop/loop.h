@@ -6,6 +6,9 @@
  * on the ready list because they stopped before they were done, then the timers. A handler does a
  * bounded amount of work, so that nobody starves anybody. The time is read once a turn.
  *
+ * What takes longer than usual work is put off (loop_defer()) and done in the time that is left for
+ * such, by levels: so nobody has to wait for the long work of all those who came before.
+ *
  * A handler may close any source. What it closes stays in memory until the turn is over, because
  * later events of the same batch may still point to it.
  */
@@ -18,9 +21,11 @@
 #include "base/list.h"
 #include "proxy/loop/wheel.h"
 
+enum { LOOP_LEVELS = 8 };
+
 /* Embedded in whatever owns a descriptor. `fd` is −1 once closed. */
 struct source {
-	struct list node; /* on the ready list, or among the closed */
+	struct list node; /* on the ready list, or put off, or among the closed */
 	int fd;
 	/* @events: of epoll; 0: called from the ready list. */
 	void (*handle)(struct source *source, uint32_t events);
@@ -36,6 +41,9 @@ struct loop {
 	uint64_t turns, busy_ns, longest_ns;
 	struct wheel wheel;
 	struct list ready, closed;
+	struct list deferred[LOOP_LEVELS];
+	bool deferring;         /* something may be put off */
+	unsigned int deferrals; /* that were called */
 	/* Called within the loop's thread after loop_wake(). */
 	void (*woken)(struct loop *loop);
 	/* Called at the end of every turn, before it waits; NULL is allowed. */
@@ -60,6 +68,17 @@ int loop_watch(struct loop *loop, struct source *source, uint32_t events);
 int loop_rewatch(struct loop *loop, struct source *source, uint32_t events);
 /* Calls the handler again in the next turn, even if nothing happens to the descriptor. */
 void loop_requeue(struct loop *loop, struct source *source);
+/*
+ * Calls the handler once, without events, when what is long may be done; until then
+ * loop_is_deferred() holds. A lower @level comes first, except for one call in four, which lets
+ * each level have its turn. One that waits for its next turn already (loop_requeue()) is called in
+ * that.
+ */
+void loop_defer(struct loop *loop, struct source *source, unsigned int level);
+static inline bool loop_is_deferred(const struct source *source)
+{
+	return list_is_linked(&source->node);
+}
 /* No more events. Needed only before closing a descriptor that another process holds too: epoll
  * watches the open file, and would go on doing so. */
 void loop_unwatch(struct loop *loop, struct source *source);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "proxy/loop/loop.h"
@@ -149,6 +150,106 @@ static void closed_sources_leave_the_ready_list(void **state)
 	close(pipes[1]);
 }
 
+/* --- what is put off ------------------------------------------------------------------------- */
+
+enum { MANY = 8 };
+
+static char order[MANY + 2]; /* in which sources were called, by their letters */
+
+struct lettered {
+	struct source source;
+	char letter;
+	unsigned int requeues;
+	uint64_t takes_ns; /* to be called */
+};
+
+static void sign(struct source *source, uint32_t events)
+{
+	struct lettered *lettered = container_of(source, struct lettered, source);
+	uint64_t until_ns = clock_now_ns() + lettered->takes_ns;
+
+	assert_int_equal(events, 0);
+	assert_false(loop_is_deferred(source));
+	order[strlen(order)] = lettered->letter;
+	if (lettered->requeues > 0) {
+		lettered->requeues--;
+		loop_requeue(&loop, source);
+	}
+	while (clock_now_ns() < until_ns)
+		;
+}
+
+static void prepare(struct lettered *lettered, char letter)
+{
+	lettered->letter = letter;
+	lettered->source.handle = sign;
+	list_init(&lettered->source.node);
+}
+
+static void put_off(struct lettered *lettered, char letter, unsigned int level)
+{
+	prepare(lettered, letter);
+	loop_defer(&loop, &lettered->source, level);
+	assert_true(loop_is_deferred(&lettered->source));
+}
+
+/* Who comes later at a lower level is called earlier; but one call in four is for others. */
+static void lower_levels_come_first_but_for_one_call_in_four(void **state)
+{
+	struct lettered low[MANY] = {0}, high = {0}, highest = {0};
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	put_off(&highest, 'z', LOOP_LEVELS + 1); /* as high as there is */
+	put_off(&high, 'y', 3);
+	for (int i = 0; i < MANY; i++)
+		put_off(&low[i], (char)('a' + i), 0);
+	loop_defer(&loop, &low[0].source, 0); /* twice is once */
+	run_for(20);
+	assert_string_equal(order, "abcdyefgzh");
+	loop_destroy(&loop);
+}
+
+/* Long work is spread over turns, in each of which others are served. */
+static void what_is_put_off_does_not_fill_a_turn(void **state)
+{
+	struct lettered late[3] = {0}, other = {0};
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	prepare(&other, 'o');
+	other.requeues = 2;
+	loop_requeue(&loop, &other.source);
+	for (int i = 0; i < 3; i++) {
+		late[i].takes_ns = 10 * CLOCK_MS;
+		put_off(&late[i], (char)('a' + i), 0);
+	}
+	run_for(50);
+	assert_string_equal(order, "oaoboc");
+	loop_destroy(&loop);
+}
+
+/* Closed while it is put off: it is not called any more, and the loop sleeps. */
+static void closed_sources_are_put_off_no_more(void **state)
+{
+	struct counted one = {0};
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	watch_full_pipe(&one, pipes);
+	loop_defer(&loop, &one.source, 0);
+	loop_close(&loop, &one.source);
+	run_for(30);
+	assert_int_equal(one.called, 0);
+	assert_int_equal(one.released, 1);
+	assert_true(loop.turns < 8);
+	loop_destroy(&loop);
+	close(pipes[1]);
+}
+
 static unsigned int woken;
 
 static void note_wake(struct loop *which)
@@ -188,6 +289,9 @@ int main(void)
 		cmocka_unit_test(requeued_sources_take_turns),
 		cmocka_unit_test(closed_sources_hear_nothing_more),
 		cmocka_unit_test(closed_sources_leave_the_ready_list),
+		cmocka_unit_test(lower_levels_come_first_but_for_one_call_in_four),
+		cmocka_unit_test(what_is_put_off_does_not_fill_a_turn),
+		cmocka_unit_test(closed_sources_are_put_off_no_more),
 		cmocka_unit_test(another_thread_wakes_it),
 	};
 
