@@ -53,9 +53,11 @@ static int begin(void **state)
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
 	worker.draining = false;
+	list_init(&worker.loop.deferred[0]);
 	listener.worker = &worker;
 	client.listener = &listener;
 	client.since_ns = BEGUN;
+	list_init(&client.stream.source.node);
 	exchange.client = &client;
 	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
 	exchange.back = &http1_back;
@@ -84,6 +86,9 @@ static void each_phase_has_its_own(void **state)
 	(void)state;
 	client.phase = CLIENT_HANDSHAKE;
 	assert_due(5000, FW_HANDSHAKE_TIMEOUT);
+	list_append(&worker.loop.deferred[0], &client.stream.source.node);
+	assert_due(5000, FW_OVERLOAD); /* it is we who are late */
+	list_remove(&client.stream.source.node);
 	client.phase = CLIENT_HEAD;
 	assert_due(10000, FW_HEADER_TIMEOUT);
 	client.phase = CLIENT_IDLE;

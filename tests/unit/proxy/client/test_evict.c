@@ -33,6 +33,7 @@ static int begin(void **state)
 	shared.crowd = crowd_create(1);
 	worker.shared = &shared;
 	worker.loop.now_ns = NOW;
+	list_init(&worker.loop.deferred[0]);
 	listener.worker = &worker;
 	for (int ward = 0; ward < WARDS; ward++)
 		list_init(&listener.wards[ward]);
@@ -43,6 +44,7 @@ static int begin(void **state)
 		clients[i].source.word[2] = htobe32(0xffff);
 		clients[i].source.word[3] = htobe32(0x0a000000 + (i << 16)); /* a prefix each */
 		list_init(&clients[i].node);
+		list_init(&clients[i].stream.source.node);
 		crowd_change(shared.crowd, 0, &clients[i].source, 0, 1);
 	}
 	return shared.crowd ? 0 : -1;
@@ -83,6 +85,8 @@ static void who_never_asked_is_worse_than_who_is_idle(void **state)
 		assert_order(&clients[i], &clients[i + 1]);
 	assert_int_equal(evict_score(make(0, CLIENT_HANDSHAKE, 0, 1000), NOW),
 			 evict_score(&clients[2], NOW));
+	list_append(&worker.loop.deferred[0], &clients[0].stream.source.node); /* waits for us */
+	assert_order(&clients[0], &clients[1]);
 }
 
 static void longer_is_worse(void **state)
