@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A server that is slow to answer: the request is asked of another one as well, and one of the two answers is taken, whole."""
+"""A server that is slow to answer: the request is asked of another one as well, and one of the two answers is taken,
+whole. And what each server that is asked is told of the time that is left."""
 import contextlib
 import random
 import ssl
@@ -16,7 +17,7 @@ from origin import Client, Origin, Peer, inside
 from origin2 import in_order
 
 SLOW, OTHER = 8010, 8011
-(PLAIN, TLS, HTTP2, OFF, ODD, THRIFTY, CAPPED, QUICK) = range(80, 88)
+(PLAIN, TLS, HTTP2, OFF, ODD, THRIFTY, CAPPED, QUICK, TOLD, TRUSTING) = range(80, 90)
 
 # The first server is asked first, the other one only if that does not do.
 SERVERS = f'server {{{{ address = "127.0.0.1:{SLOW}" }}}} server {{{{ address = "127.0.0.1:{OTHER}" backup = on }}}} '
@@ -30,10 +31,17 @@ UPSTREAMS = {
     "thrifty": (THRIFTY, 'retry {{ hedge_after = "20ms" budget = 20 minimum = 0 concurrent = 0 }}'),
     "capped": (CAPPED, f'retry {{{{ hedge_after = "50ms" {FREELY} }}}} max_active = 1'),
     "quick": (QUICK, f'retry {{{{ hedge_after = "5ms" {FREELY} }}}}'),
+    "told": (TOLD, f'retry {{{{ hedge_after = "500ms" on = {{{{"503"}}}} {FREELY} }}}}'),
+    "trusting": (TRUSTING, 'http2 = "on"'),
+}
+LISTENERS = {
+    "told": 'forwarding {{ deadline = "X-Time-Left" }} timeouts {{ request = "9s" }}',
+    "trusting": 'forwarding {{ deadline = "X-Time-Left" trust = {{"127.0.0.0/8"}} }}',
 }
 CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\n' + "".join(f"""
 listener {name} {{{{ bind = "127.0.0.1:{port}" upstream = "{name}" http2 {{{{ cleartext = on }}}}
-	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}} }}}}
+	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}}
+	{LISTENERS.get(name, "")} }}}}
 upstream {name} {{{{ {SERVERS} {options} ejection {{{{ max_ejected = 0 }}}} }}}}
 """ for name, (port, options) in UPSTREAMS.items()) + """
 proxy {{ threads = 1 access_log = "{log}" }}
@@ -45,7 +53,7 @@ admin {{ address = "127.0.0.1:9180" }}
 def edge():
     with Lab() as made, inside(made.edge):
         authority = Authority(made.home)
-        found = Edge(made, text=CONFIG.replace("@ca@", str(authority.pem)), ports=range(PLAIN, QUICK + 1))
+        found = Edge(made, text=CONFIG.replace("@ca@", str(authority.pem)), ports=range(PLAIN, TRUSTING + 1))
         found.app = authority.issue("app", ["app.test"])
         yield found
 
@@ -75,14 +83,15 @@ class Server(Origin):
 
     def __init__(self, port, name, delay=None, context=None, http2=False, status=200, early=b""):
         self.name, self.delay, self.status, self.early = name, delay, status, early
-        self.asked, self.cut, self.go, self.context = [], [], threading.Event(), context
+        self.asked, self.fields, self.cut, self.go, self.context = [], [], [], threading.Event(), context
         super().__init__(port, in_order(self._answer2) if http2 else self._answer)
 
     def __exit__(self, *arguments):
         self.go.set()
         super().__exit__(*arguments)
 
-    def _text(self, target):
+    def _text(self, target, fields):
+        self.fields.append(fields)
         self.asked.append(target)
         return f"{self.name} {target}".encode()
 
@@ -107,9 +116,9 @@ class Server(Origin):
         if self.context:
             peer = Peer(self.context.wrap_socket(peer.socket, server_side=True), self)
         while True:
-            line, _ = peer.head()
+            line, fields = peer.head()
             target = line.split()[1]
-            text = self._text(target)
+            text = self._text(target, fields)
             if self.early:
                 peer.send(self.early)
             if self._is_cut(peer.socket):
@@ -119,7 +128,7 @@ class Server(Origin):
 
     def _answer2(self, server, stream, fields, _body, _trailer):
         target = fields[":path"]
-        text = self._text(target)
+        text = self._text(target, fields)
 
         def is_cut():
             return any(found == stream for found, _ in server.resets)
@@ -342,3 +351,51 @@ def test_at_its_cap_an_upstream_is_asked_no_more(edge):
         assert ask(CAPPED) == (200, b"slow /")
         assert other.asked == []
     figures.come_to(hedges_denied=1)
+
+
+# --- how much time is left ------------------------------------------------------------------------
+
+def left(server):
+    """What it was told, each time."""
+    return [int(fields["x-time-left"]) for fields in server.fields]
+
+
+def test_no_server_hears_what_a_client_says_of_its_time(edge):
+    """Nor in a name that some servers would take for the same."""
+    slow, _ = pair(edge, "told", slow={"delay": lambda: 0})
+    with slow:
+        ask(TOLD, extra="X-Time-Left: 99999\r\nx_time.left: 7\r\nx-time-left: 3\r\n")
+        assert 1000 < left(slow)[0] <= 9000
+        assert not {"x_time.left", "x_time_left"} & set(slow.fields[0])
+
+
+def test_a_hedge_is_told_what_is_left_by_then(edge):
+    slow, other = pair(edge, "told")
+    with slow, other:
+        assert ask(TOLD) == (200, b"other /")
+        assert left(other)[0] <= left(slow)[0] - 450
+
+
+def test_so_is_who_a_request_is_sent_to_again(edge):
+    slow, other = pair(edge, "told", slow={"delay": lambda: 0.3, "status": 503})
+    with slow, other:
+        assert ask(TOLD) == (200, b"other /")
+        assert left(other)[0] <= left(slow)[0] - 250
+
+
+@pytest.mark.parametrize("said, most", [("X-Time-Left: 700\r\n", 700), ("X-Time-Left: 7x\r\n", 60000), ("", 60000),
+                                        ("X-Time-Left: 7\r\n" * 2, 60000), ("X-Time-Left: 123456789\r\n", 60000)])
+def test_what_a_trusted_peer_says_is_passed_down(edge, said, most):
+    """To a server of HTTP/2, too. If it is no number, or said twice, ours alone counts."""
+    with Server(SLOW, "slow", http2=True) as slow:
+        slow.go.set()
+        assert ask(TRUSTING, extra=said) == (200, b"slow /")
+        assert most * 0.01 < left(slow)[0] <= most
+
+
+def test_and_kept_to(edge):
+    with Server(SLOW, "slow", http2=True) as slow:
+        begun = time.monotonic()
+        status, _ = ask(TRUSTING, extra="X-Time-Left: 700\r\n")
+        assert status == 408 and 0.7 <= time.monotonic() - begun < 10
+        wait_until(lambda: slow.cut == ["/"], "the server's request is cut off")

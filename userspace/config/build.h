@@ -87,6 +87,8 @@ bool build_answer(const struct site *route, struct config_answer *answer);
 /* config/build_rules.c: request_headers and response_headers of a listener and its route. */
 void build_rules(const struct site *listener, const struct site *route,
 		 const struct config_service *service, struct config_route *result);
+/* Whether a request may have a field of that name written; false: it was complained about. */
+bool build_check_field(const struct site *site, int line, const char *option, const char *name);
 /* config/build_text.c: what @written says, of the facts in the set @allowed (bit per enum
  * config_fact); false: it was complained about. */
 bool build_text(const struct site *site, const struct grammar_value *written, const char *option,

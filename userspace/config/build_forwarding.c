@@ -55,6 +55,19 @@ static void build_trusted(const struct site *site, struct config_forwarding *for
 	}
 }
 
+static void build_deadline(const struct site *site, struct config_forwarding *forwarding)
+{
+	const struct grammar_value *written = grammar_value(site->section, "deadline", 0);
+
+	if (!written)
+		return;
+	if (strlen(written->text) > CONFIG_DEADLINE_NAME_MAX)
+		site_complain(site, written->line, "deadline", "a name has %d characters at most",
+			      CONFIG_DEADLINE_NAME_MAX);
+	else if (build_check_field(site, written->line, "deadline", written->text))
+		forwarding->deadline = build_copy(written->text);
+}
+
 void build_forwarding(const struct site *listener, struct config_service *service)
 {
 	struct config_forwarding *forwarding = &service->forwarding;
@@ -73,5 +86,6 @@ void build_forwarding(const struct site *listener, struct config_service *servic
 		forwarding->tell[i] = (enum config_telling)site_choice(
 			&site, told[i].option, told[i].words, (int)told[i].initial);
 	site_number(&site, &trace_sample, &forwarding->trace_sample);
+	build_deadline(&site, forwarding);
 	build_trusted(&site, forwarding);
 }

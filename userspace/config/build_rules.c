@@ -52,6 +52,7 @@ static const struct direction responses = {"response_headers", response_own,
 struct rules {
 	const struct direction *direction;
 	struct config_rules *result;
+	const char *deadline; /* the field that forwarding has for it; NULL: none */
 	bool has_request_id;
 };
 
@@ -92,6 +93,22 @@ static bool check_name(const struct site *site, int line, const char *option, co
 		site_complain(site, line, option, "%s is what the block forwarding is for", name);
 	else
 		return true;
+	return false;
+}
+
+bool build_check_field(const struct site *site, int line, const char *option, const char *name)
+{
+	return check_name(site, line, option, name, &requests);
+}
+
+/* The same of what a rule names. */
+static bool check_rule(const struct site *site, int line, const char *option, const char *name,
+		       const struct rules *rules)
+{
+	if (rules->direction == &requests && rules->deadline && !strcasecmp(name, rules->deadline))
+		site_complain(site, line, option, "%s is what forwarding.deadline is for", name);
+	else
+		return check_name(site, line, option, name, rules->direction);
 	return false;
 }
 
@@ -171,7 +188,7 @@ static void build_line(const struct site *site, const struct grammar_value *writ
 
 	if (!split(site, written, option, &line.name, &value))
 		return;
-	if (check_name(site, written->line, option, line.name, rules->direction) &&
+	if (check_rule(site, written->line, option, line.name, rules) &&
 	    check_value(site, written->line, option, value) &&
 	    build_text(site, written, option, value, rules->direction->allowed, &line.value)) {
 		if (uses(&line.value, FACT_REQUEST_ID) && !rules->has_request_id)
@@ -219,7 +236,7 @@ static void build_block(const struct site *outer, const struct rules *rules)
 	for (size_t i = 0; i < removes; i++) {
 		const struct grammar_value *written = grammar_value(site.section, "remove", i);
 
-		if (check_name(&site, written->line, "remove", written->text, direction))
+		if (check_rule(&site, written->line, "remove", written->text, rules))
 			drop(result, written->text);
 	}
 	for (size_t i = 0; i < sets; i++)
@@ -239,10 +256,17 @@ void build_rules(const struct site *listener, const struct site *route,
 		 const struct config_service *service, struct config_route *result)
 {
 	enum config_telling id = service->forwarding.tell[TOLD_REQUEST_ID];
-	struct rules rules = {.has_request_id = id == TELL_REPLACE || id == TELL_KEEP};
+	struct rules rules = {
+		.deadline = service->forwarding.deadline,
+		.has_request_id = id == TELL_REPLACE || id == TELL_KEEP,
+	};
 
 	rules.direction = &requests;
 	rules.result = &result->request;
+	if (rules.deadline) { /* what a client says of it is nobody's to believe */
+		result->request.drop = build_alloc(1, sizeof(*result->request.drop));
+		drop(&result->request, rules.deadline);
+	}
 	build_block(listener, &rules);
 	build_block(route, &rules);
 	rules.direction = &responses;

@@ -92,6 +92,7 @@ static void free_service(struct config_service *service)
 	for (size_t i = 0; i < service->route_count; i++)
 		config_route_free(&service->routes[i]);
 	free(service->forwarding.trusted);
+	free(service->forwarding.deadline);
 	free(service->routes);
 	free_files(&service->tls.certificates);
 	free_files(&service->tls.keys);

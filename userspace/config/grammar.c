@@ -37,9 +37,8 @@ static const char *const route_limit_options[] = {
 	"request_rate", "request_burst", "source_rate", "source_burst", "active", "body", NULL};
 static const char *const route_timeout_options[] = {"request", "first_byte", NULL};
 static const char *const forwarding_options[] = {
-	"trust[]",          "x_forwarded_for", "x_forwarded_proto",
-	"x_forwarded_host", "forwarded",       "x_request_id",
-	"traceparent",      "trace_sample",    NULL};
+	"trust[]",      "x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "forwarded",
+	"x_request_id", "traceparent",     "trace_sample",      "deadline",         NULL};
 static const char *const upstream_options[] = {
 	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
 	"prewarm",         "max_age",    "max_requests", "http2",          "proxy_protocol",

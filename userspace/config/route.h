@@ -121,8 +121,11 @@ enum config_telling {
 	TELL_KEEP,    /* what a trusted peer says stays, or is continued; else ours alone */
 };
 
+enum { CONFIG_DEADLINE_NAME_MAX = 64 };
+
 struct config_forwarding {
 	enum config_telling tell[TOLD_COUNT];
+	char *deadline;        /* a field for how much time a request has; NULL: none */
 	uint32_t trace_sample; /* percent of the traces that begin here */
 	struct fw_prefix *trusted;
 	size_t trusted_count;

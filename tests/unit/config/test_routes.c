@@ -224,7 +224,21 @@ static void test_forwarding(void **state)
 	assert_int_equal(forwarding->tell[TOLD_REQUEST_ID], TELL_OFF);
 	assert_int_equal(forwarding->tell[TOLD_TRACE], TELL_OFF);
 	assert_int_equal(forwarding->trusted_count, 0);
+	assert_null(forwarding->deadline);
 	config_free(config);
+	/* Nobody else's word about it goes on, of any route. */
+	config = parsed(LISTENER("upstream = app forwarding { deadline = X-Time }"));
+	assert_string_equal(config->services[0].forwarding.deadline, "X-Time");
+	assert_int_equal(config->services[0].routes[0].request.drop_count, 1);
+	assert_string_equal(config->services[0].routes[0].request.drop[0], "X-Time");
+	config_free(config);
+	assert_refused(LISTENER("upstream = app forwarding { deadline = Host }"),
+		       "f:2: listener a: forwarding.deadline: Host frames a message or concerns "
+		       "one connection: it is the proxy's own to say");
+	assert_refused(LISTENER("upstream = app forwarding { deadline = X-Time } "
+				"request_headers { add = \"x-time: 1\" }"),
+		       "f:2: listener a: request_headers.add: x-time is what "
+		       "forwarding.deadline is for");
 	assert_refused(
 		LISTENER("upstream = app forwarding { trust = {\"0.0.0.0/0\"} forwarded = keep }"),
 		"f:2: listener a: forwarding.forwarded: \"keep\" is not off, remove, "

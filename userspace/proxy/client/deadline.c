@@ -79,12 +79,21 @@ static uint64_t timeout_ns(const struct exchange *exchange, enum fw_setting sett
 	return own_ms ? own_ms * CLOCK_MS : live_ns(&exchange->client->listener->live, setting);
 }
 
+/* From its head to the end of the response, as we have it or who sent it to us; 0: any time. */
+static uint64_t whole_ns(const struct exchange *exchange)
+{
+	uint64_t own_ns = timeout_ns(exchange, FW_SET_TIMEOUT_REQUEST);
+	uint64_t granted_ns = exchange->granted_ms * CLOCK_MS;
+
+	return granted_ns && (!own_ns || granted_ns < own_ns) ? granted_ns : own_ns;
+}
+
 static void consider_exchange(struct judgement *judgement, const struct exchange *exchange)
 {
 	const struct listener *listener = exchange->client->listener;
 	const struct live *live = &listener->live;
 	bool connecting = exchange->back && exchange->connecting;
-	uint64_t request_ns = timeout_ns(exchange, FW_SET_TIMEOUT_REQUEST), hedge_ns;
+	uint64_t request_ns = whole_ns(exchange), hedge_ns;
 
 	if (!exchange->request_body.done) {
 		if (live->value[FW_SET_TIMEOUT_BODY])
@@ -223,6 +232,18 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 	}
 	*next_ns = judgement.next_ns;
 	return judgement.verdict;
+}
+
+uint32_t deadline_left_ms(const struct exchange *exchange, uint64_t now_ns)
+{
+	/* A hedge has what is left of its lead's. */
+	const struct exchange *whose = exchange->lead ? exchange->lead : exchange;
+	uint64_t from_ns = exchange->lead ? whose->asked_ns : now_ns, whole = whole_ns(whose);
+	uint64_t end_ns = from_ns + timeout_ns(whose, FW_SET_TIMEOUT_FIRST_BYTE);
+
+	if (whole && whose->head_ns + whole < end_ns)
+		end_ns = whose->head_ns + whole;
+	return end_ns < now_ns + CLOCK_MS ? 1 : (uint32_t)((end_ns - now_ns) / CLOCK_MS);
 }
 
 void deadline_look(struct exchange *exchange, uint64_t now_ns)

@@ -16,6 +16,9 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 enum fw_verdict deadline_judge_exchange(const struct exchange *exchange, uint64_t now_ns,
 					uint64_t *next_ns);
 
+/* Milliseconds, at least one, that a server which is asked now has to begin its answer. */
+uint32_t deadline_left_ms(const struct exchange *exchange, uint64_t now_ns);
+
 /* Looks how much of the response the client has taken. */
 void deadline_look(struct exchange *exchange, uint64_t now_ns);
 

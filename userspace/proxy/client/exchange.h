@@ -140,6 +140,7 @@ struct exchange {
 	uint8_t resends;           /* points of all that did nothing with it */
 	uint8_t retries;           /* times that it was sent to another one */
 	uint8_t nobody;            /* enum fw_verdict, if no server is left to ask */
+	uint32_t granted_ms;       /* what a trusted peer says that it has; 0: it has not said */
 	uint32_t wait_s;           /* after which it might have been taken, if it came too fast */
 	uint32_t target_at, id_at; /* in to_server: what was asked for, and what it is called */
 	uint16_t target_length, id_length;

@@ -158,7 +158,7 @@ static bool is_dropped(const nghttp2_nv *field, const struct http_slice *names, 
 	const struct http_slice name = {(const char *)field->name, (uint32_t)field->namelen};
 
 	for (size_t i = 0; i < count; i++)
-		if (http_slice_equal(name, names[i]))
+		if (http_name_passes_for(name, names[i]))
 			return true;
 	return false;
 }

@@ -10,6 +10,7 @@
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_answer.h"
 #include "proxy/client/route/route_limit.h"
+#include "proxy/client/route/time_left.h"
 #include "proxy/client/source_limit.h"
 
 /* --- the head ----------------------------------------------------------------------------------
@@ -146,8 +147,11 @@ enum flow request_forward(struct exchange *exchange)
 {
 	if (!exchange->back || exchange->connecting || exchange->request_cut)
 		return FLOW_STUCK;
-	if (exchange->body_ready || exchange->head_sent < buffer_length(exchange->to_server))
+	if (exchange->body_ready || exchange->head_sent < buffer_length(exchange->to_server)) {
+		if (!exchange->head_sent && !exchange->route->plain)
+			time_left_tell(exchange);
 		return exchange->back->send(exchange);
+	}
 	if (exchange->request_body.done)
 		return FLOW_STUCK;
 	/* There is a server to go on to now. */

@@ -279,12 +279,23 @@ uint32_t http_head_count_cookies(const struct http_head *head, const char *data,
 	return count;
 }
 
+bool http_name_passes_for(struct http_slice name, struct http_slice known)
+{
+	if (name.length != known.length)
+		return false;
+	for (uint32_t i = 0; i < name.length; i++)
+		if (lower(name.at[i]) != lower(known.at[i]) &&
+		    (known.at[i] != '-' || is_alphanumeric(name.at[i])))
+			return false;
+	return true;
+}
+
 void http_head_drop(struct http_head *head, const char *data, const struct http_slice *names,
 		    size_t count)
 {
 	for (uint32_t i = 0; i < head->count; i++)
 		for (size_t j = 0; j < count; j++)
-			if (http_slice_equal(http_slice(data, head->field[i].name), names[j]))
+			if (http_name_passes_for(http_slice(data, head->field[i].name), names[j]))
 				head->field[i].kind = HTTP_HOP;
 }
 

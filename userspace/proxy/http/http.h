@@ -236,7 +236,10 @@ void http_put_hex(char *out, const uint8_t *bytes, size_t count);
  * Each writes to out[0..capacity) and returns how many bytes, or −ENOSPC (contents then undefined).
  */
 
-/* Takes every field of these names out of what is written of the head; @names in lower case. */
+/* Whether some server may take a field of that name for @known: it has other marks for '-', as
+ * CGI's variables have '_', or is the same. */
+bool http_name_passes_for(struct http_slice name, struct http_slice known);
+/* Takes every field that passes for one of these names out of what is written of the head. */
 void http_head_drop(struct http_head *head, const char *data, const struct http_slice *names,
 		    size_t count);
 

@@ -206,6 +206,39 @@ static void only_what_may_be_sent_twice_is_thought_of_for_a_hedge(void **state)
 	assert_int_equal(looked_at_ms(), 60000);
 }
 
+/* The first that will be missed; a hedge's begins with its lead's. */
+static void a_server_is_told_the_nearest_deadline(void **state)
+{
+	static struct exchange hedge;
+
+	(void)state;
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN), 60000);
+	listener.live.value[FW_SET_TIMEOUT_REQUEST] = 50000;
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN), 50000);
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN + 20 * CLOCK_SEC), 30000);
+	exchange.granted_ms = 25000;
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN + 20 * CLOCK_SEC), 5000);
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN + 25 * CLOCK_SEC), 1);
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN + 30 * CLOCK_SEC), 1);
+	hedge = (struct exchange){.client = &client, .lead = &exchange};
+	assert_int_equal(deadline_left_ms(&hedge, BEGUN + 20 * CLOCK_SEC), 5000);
+	exchange.granted_ms = 0;
+	listener.live.value[FW_SET_TIMEOUT_FIRST_BYTE] = 30000;
+	assert_int_equal(deadline_left_ms(&exchange, BEGUN + 10 * CLOCK_SEC), 30000);
+	assert_int_equal(deadline_left_ms(&hedge, BEGUN + 10 * CLOCK_SEC), 20000);
+}
+
+static void what_a_trusted_peer_grants_is_kept_to(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.granted_ms = 700;
+	assert_due(700, FW_REQUEST_TIMEOUT);
+	listener.live.value[FW_SET_TIMEOUT_REQUEST] = 500;
+	assert_due(500, FW_REQUEST_TIMEOUT);
+}
+
 /* A reader that takes nothing: too slow after the grace, unless no rate is asked; then stopped. */
 static void a_reader_is_slow_before_it_has_stopped(void **state)
 {
@@ -279,6 +312,8 @@ int main(void)
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),
 		cmocka_unit_test_setup(a_relay_has_its_deadlines, begin),
+		cmocka_unit_test_setup(a_server_is_told_the_nearest_deadline, begin),
+		cmocka_unit_test_setup(what_a_trusted_peer_grants_is_kept_to, begin),
 		cmocka_unit_test_setup(only_what_may_be_sent_twice_is_thought_of_for_a_hedge,
 				       begin),
 		cmocka_unit_test_setup(http2_has_its_deadlines, begin),

@@ -195,7 +195,8 @@ static void request_routes(void **state)
 {
 	static const struct http_slice names[] = {{"cookie", 6}, {"x-b", 3}};
 	static const char text[] =
-		"GET /api/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nCookie: c\r\nx-B: 2\r\n\r\n";
+		"GET /api/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nCookie: c\r\nx-B: 2\r\n"
+		"X_b: 3\r\nX.B: 4\r\nXab: 5\r\n\r\n";
 	const struct http_forward forward = {
 		.lead = {"/v2", 3}, .cut = 4, .lines = {"X-C: 3\r\n", 8}};
 	int length;
@@ -212,7 +213,8 @@ static void request_routes(void **state)
 	length = http_request_write(out, sizeof(out), &request, text, &forward);
 	assert_true(length > 0);
 	out[length] = 0;
-	assert_string_equal(out, "GET /v2/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-C: 3\r\n\r\n");
+	assert_string_equal(
+		out, "GET /v2/x?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nXab: 5\r\nX-C: 3\r\n\r\n");
 }
 
 static void responses(void **state)

@@ -8,13 +8,14 @@
  */
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_text.h"
+#include "proxy/client/route/time_left.h"
 #include "proxy/net/tls.h"
 
 /* Values that are made for one request. */
 struct scratch {
 	char id[32];
 	char trace[HTTP_TRACEPARENT_LENGTH];
-	char lines[CONFIG_LINES_MAX];
+	char lines[CONFIG_LINES_MAX + TIME_LEFT_LINE_MAX];
 };
 
 static struct http_slice slice_of(const char *text)
@@ -91,11 +92,13 @@ static void apply_route(struct exchange *exchange, const char *data, struct http
 
 	if (route->config->rewrite)
 		rewrite(route->config, http_slice(data, request->path), forward);
+	time_left_hear(exchange, data);
 	http_head_drop(&request->head, data, route->request_drop.list, route->request_drop.count);
 	route_facts_init(&facts, exchange);
 	facts.of[FACT_HOST] = route_host(request, data);
 	facts.of[FACT_REQUEST_ID] = forward->request_id;
 	forward->lines = route_write_lines(scratch->lines, &route->config->request, &facts);
+	forward->lines.length += time_left_write(exchange, scratch->lines + forward->lines.length);
 }
 
 /* What the server is told about the client. */
