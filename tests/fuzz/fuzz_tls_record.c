@@ -67,7 +67,7 @@ static void open_stream(struct stream *stream, int fd, bool is_13, bool of_serve
 
 	stream->source.handle = ignore;
 	if (stream_open(stream, &loop, fd, false) < 0 ||
-	    (of_server ? tls_client_begin(stream, engine, peer)
+	    (of_server ? tls_client_begin(stream, engine, NULL, peer)
 		       : tls_begin(stream, engine, &account, NULL)) < 0)
 		abort();
 	stream->tls->open = true;

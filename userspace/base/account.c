@@ -81,11 +81,17 @@ void account_open(struct account *account, struct ledger *ledger, uint64_t sourc
 	*account = (struct account){.ledger = ledger, .source = tally_place(source_hash)};
 }
 
-void account_assign(struct account *account, uint64_t source_hash)
+void account_move(struct account *account, struct ledger *ledger, struct tally_place source)
 {
 	tell_source(account, -account->held);
-	account->source = tally_place(source_hash);
+	account->ledger = ledger;
+	account->source = source;
 	tell_source(account, account->held);
+}
+
+void account_assign(struct account *account, uint64_t source_hash)
+{
+	account_move(account, account->ledger, tally_place(source_hash));
 }
 
 static bool charge(struct account *account, size_t bytes)

@@ -64,6 +64,8 @@ bool account_source_has(const struct account *account, size_t bytes);
 void account_open(struct account *account, struct ledger *ledger, uint64_t source_hash);
 /* From now on it is another source's: what is held moves along. */
 void account_assign(struct account *account, uint64_t source_hash);
+/* The same, by the rules of another ledger of the same budget. */
+void account_move(struct account *account, struct ledger *ledger, struct tally_place source);
 
 /* Charges all three, or nobody, and then the ledger says why. */
 bool account_charge(struct account *account, size_t bytes);

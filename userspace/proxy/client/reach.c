@@ -33,7 +33,11 @@ enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 {
 	struct board_row board = client->listener->board;
 	uint32_t failures;
-	int code = take_or_wait(client, pool, wish, waiter, link, &failures);
+	int code;
+
+	wish->ledger = &client->listener->links;
+	wish->source = client->account.source;
+	code = take_or_wait(client, pool, wish, waiter, link, &failures);
 
 	board_add(board, METRIC_UPSTREAM_FAILURES, failures);
 	switch (code) {
@@ -127,6 +131,8 @@ int reach_connected(const struct client *client, struct upstream_link *link)
 	result = upstream_secure(link);
 	if (link->stream.tls)
 		count_handshake(client, link, result);
+	if (result == -FW_MEMORY)
+		client->account.ledger->shortage = link->account.ledger->shortage;
 	return result;
 }
 

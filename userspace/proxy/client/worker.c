@@ -48,6 +48,7 @@ static bool refresh(struct listener *listener)
 		return false;
 	listener->ledger.connection_most = (uint32_t)live->value[FW_SET_LIMIT_MEMORY];
 	listener->ledger.source_most = (uint32_t)live->value[FW_SET_SOURCE_MEMORY];
+	listener->links.source_most = listener->ledger.source_most;
 	worker->budget.limit = memory_share(live, worker->shared->options->config->threads);
 	return true;
 }
@@ -220,6 +221,10 @@ static int open_listener(struct worker *worker, size_t index)
 		.threads = config->threads,
 		.relieve = evict_for_memory,
 	};
+	/* A request may need a handshake, and a connection has many requests: it is the source's
+	 * part that is looked at. */
+	listener->links = listener->ledger;
+	listener->links.relieve = NULL;
 	for (int ward = 0; ward < WARDS; ward++)
 		list_init(&listener->wards[ward]);
 	listener->routes = calloc(listener->config->route_count + 1, sizeof(*listener->routes));

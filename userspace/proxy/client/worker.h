@@ -67,6 +67,7 @@ struct listener {
 	const struct tls_site *site; /* NULL: no TLS */
 	struct live live;
 	struct ledger ledger; /* of its connections' memory */
+	struct ledger links;  /* of that of connections to servers for their requests */
 	struct board_row board;
 	struct sampler sampler;
 	atomic_uint *connections;      /* of all threads */

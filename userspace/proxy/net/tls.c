@@ -38,6 +38,11 @@ void tls_engine_free(struct tls_engine *engine)
 	free(engine);
 }
 
+struct buffers *tls_buffers(const struct tls_engine *engine)
+{
+	return engine->ledger.buffers;
+}
+
 int tls_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
 	      const struct tls_site *site)
 {

@@ -24,6 +24,8 @@ struct tls_engine;
 /* NULL: no memory. @budget and @buffers, the thread's, outlive it. */
 struct tls_engine *tls_engine_create(struct pool_budget *budget, struct buffers *buffers);
 void tls_engine_free(struct tls_engine *engine); /* NULL is allowed */
+/* Those of its thread. */
+struct buffers *tls_buffers(const struct tls_engine *engine);
 
 /* From now on the stream speaks TLS. @account, to which what it needs is charged, outlives the
  * stream. 0 or −ENOMEM. */

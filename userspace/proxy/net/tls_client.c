@@ -22,9 +22,10 @@ enum {
 	TICKET_MAX = 66 << 10, /* bytes: a ticket of 2^16 and what goes with it */
 };
 
-int tls_client_begin(struct stream *stream, struct tls_engine *engine, struct tls_peer *peer)
+int tls_client_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
+		     struct tls_peer *peer)
 {
-	int code = tls_begin(stream, engine, &engine->account, NULL);
+	int code = tls_begin(stream, engine, account ? account : &engine->account, NULL);
 
 	if (code == 0)
 		stream->tls->peer = peer;
@@ -203,15 +204,17 @@ bool tls_client_leave(struct stream *stream)
 	return true;
 }
 
-bool tls_client_join(struct stream *stream, struct tls_engine *engine)
+bool tls_client_join(struct stream *stream, struct tls_engine *engine, struct account *account)
 {
 	struct tls *tls = stream->tls;
 
 	if (!tls)
 		return true;
-	if (!account_charge(&engine->account, sizeof(*tls)))
+	if (!account)
+		account = &engine->account;
+	if (!account_charge(account, sizeof(*tls)))
 		return false;
 	tls->engine = engine;
-	tls->account = &engine->account;
+	tls->account = account;
 	return true;
 }

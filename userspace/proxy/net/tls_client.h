@@ -21,11 +21,12 @@
 struct tls_peer;
 
 /*
- * From now on the stream, which is connected, speaks TLS. What it needs is charged to nobody but
- * the engine's thread. Why tls_shake() or reading fails is logged, with the server's name. 0 or
- * −ENOMEM.
+ * From now on the stream, which is connected, speaks TLS. What it needs is on @account, which
+ * outlives it; NULL: nobody's but the engine's. Why tls_shake() or reading fails is logged, with
+ * the server's name. 0 or −ENOMEM.
  */
-int tls_client_begin(struct stream *stream, struct tls_engine *engine, struct tls_peer *peer);
+int tls_client_begin(struct stream *stream, struct tls_engine *engine, struct account *account,
+		     struct tls_peer *peer);
 
 /*
  * Between two exchanges: off the books of this thread, so that any may take it over by
@@ -34,7 +35,7 @@ int tls_client_begin(struct stream *stream, struct tls_engine *engine, struct tl
  * has nothing to leave.
  */
 bool tls_client_leave(struct stream *stream);
-/* False: no memory, and nothing has changed. */
-bool tls_client_join(struct stream *stream, struct tls_engine *engine);
+/* On @account from now on; NULL: the engine's. False: no memory, and nothing has changed. */
+bool tls_client_join(struct stream *stream, struct tls_engine *engine, struct account *account);
 
 #endif

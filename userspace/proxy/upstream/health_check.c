@@ -306,7 +306,7 @@ static bool secure(struct health_check *check)
 		return true;
 	if (!check->stream.tls && !write_to(check, check->dialogue->plain))
 		return false;
-	if (check->stream.tls || tls_client_begin(&check->stream, check->tls, peer) == 0)
+	if (check->stream.tls || tls_client_begin(&check->stream, check->tls, NULL, peer) == 0)
 		result = tls_shake(&check->stream);
 	if (result == -FW_MEMORY) /* which says nothing of the server */
 		end(check);

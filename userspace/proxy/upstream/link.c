@@ -62,6 +62,7 @@ static int begin(struct upstream_pool *pool, uint32_t server, struct upstream_li
 
 	*link = (struct upstream_link){
 		.pool = pool,
+		.account = {.ledger = &pool->ledger, .held = sizeof(*link)},
 		.born_ns = pool->loop->now_ns,
 		.server = server,
 		.version = server_version(peer),
@@ -109,10 +110,17 @@ static void begin_request(struct upstream_link *link)
 		atomic_fetch_add(&shared->breaker.active, 1);
 }
 
+/* It is nobody's again. */
+static void take_back(struct upstream_link *link)
+{
+	link->borrower = NULL;
+	account_move(&link->account, &link->pool->ledger, (struct tally_place){0});
+}
+
 void link_begin_request(struct upstream_link *link)
 {
 	if (link->borrower)
-		link->borrower = NULL;
+		take_back(link);
 	else
 		begin_request(link);
 }
@@ -137,10 +145,13 @@ void link_end_request(struct upstream_link *link)
 }
 
 void link_lend(struct upstream_link *link, void *borrower,
-	       void (*handle)(struct source *source, uint32_t events))
+	       void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+	       struct tally_place source)
 {
 	link->borrower = borrower;
 	link->stream.source.handle = handle;
+	if (ledger)
+		account_move(&link->account, ledger, source);
 	begin_request(link);
 }
 
@@ -148,7 +159,7 @@ void link_return(struct upstream_link *link)
 {
 	if (!link->borrower)
 		return;
-	link->borrower = NULL;
+	take_back(link);
 	end_request(link);
 }
 
@@ -172,6 +183,7 @@ struct upstream_link *link_adopt(struct upstream_pool *pool, struct upstream_lin
 		return NULL;
 	*link = (struct upstream_link){
 		.pool = pool,
+		.account = {.ledger = &pool->ledger, .held = sizeof(*link)},
 		.born_ns = from->born_ns,
 		.idle_since = from->idle_since,
 		.server = from->server,

@@ -7,6 +7,7 @@
 #ifndef PROXY_UPSTREAM_LINK_H
 #define PROXY_UPSTREAM_LINK_H
 
+#include "base/account.h"
 #include "proxy/net/stream.h"
 #include "proxy/upstream/server.h"
 
@@ -17,6 +18,7 @@ struct upstream_link {
 	struct stream stream;
 	struct list node; /* among the idle ones of its server, or the husks of its pool */
 	struct upstream_pool *pool;
+	struct account account;  /* what it holds, itself included; TLS has a handshake on it */
 	void *borrower;          /* of whoever it is lent to; NULL: it is idle */
 	struct session *session; /* of HTTP/2, which has it for good; NULL: none */
 
@@ -43,9 +45,11 @@ void link_reset(struct upstream_link *link);
  * link was lent for is the first of them, and is not counted again. */
 void link_begin_request(struct upstream_link *link);
 void link_end_request(struct upstream_link *link);
-/* Lends it for one request, until it is returned, closed or reset. */
+/* Lends it for one request, until it is returned, closed or reset, or carries several. What it
+ * holds is @source's by @ledger for as long; NULL: nobody's. */
 void link_lend(struct upstream_link *link, void *borrower,
-	       void (*handle)(struct source *source, uint32_t events));
+	       void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+	       struct tally_place source);
 void link_return(struct upstream_link *link);
 
 /* For the connection of another thread's idle link, under its pool's lock: a link of @pool with

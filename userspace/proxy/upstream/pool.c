@@ -85,14 +85,15 @@ static void push(struct upstream_link *link)
 /* Of a link that nobody else can take: closes in order. */
 static void end(struct upstream_link *link)
 {
-	tls_client_join(&link->stream, link->pool->tls);
+	tls_client_join(&link->stream, link->pool->tls, &link->account);
 	link_close(link);
 }
 
 /* Over TLS a server may say what is no answer. */
 static bool is_quiet_still(struct upstream_link *link)
 {
-	return link->stream.tls && tls_client_join(&link->stream, link->pool->tls) &&
+	return link->stream.tls &&
+	       tls_client_join(&link->stream, link->pool->tls, &link->account) &&
 	       stream_is_quiet(&link->stream) && tls_client_leave(&link->stream);
 }
 
@@ -233,7 +234,7 @@ static struct upstream_link *steal_any(struct upstream_pool *pool, uint32_t serv
 /* Whether it is good for another exchange. Asks the kernel, ahead of epoll. */
 static bool is_good(struct upstream_link *link)
 {
-	if (!tls_client_join(&link->stream, link->pool->tls) ||
+	if (!tls_client_join(&link->stream, link->pool->tls, &link->account) ||
 	    link_is_spent(link, link->pool->loop->now_ns))
 		return false;
 	if (stream_is_silent(&link->stream))
@@ -300,6 +301,11 @@ struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struc
 	pool->shared = shared;
 	pool->loop = loop;
 	pool->tls = tls;
+	pool->ledger = (struct ledger){
+		.budget = budget,
+		.buffers = tls ? tls_buffers(tls) : NULL,
+		.threads = 1,
+	};
 	pool->index = shared->pool_count;
 	pool->sweep.fire = sweep;
 	pthread_mutex_init(&pool->lock, NULL);

@@ -44,7 +44,8 @@ struct upstream_pool {
 	struct upstream_shared *shared;
 	struct loop *loop;
 	struct tls_engine *tls;
-	uint32_t index; /* among shared->pools */
+	struct ledger ledger; /* of links that are lent to nobody, or to many */
+	uint32_t index;       /* among shared->pools */
 	struct pool links;
 	struct timer sweep;
 	struct balance balance;

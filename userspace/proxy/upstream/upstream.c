@@ -156,7 +156,7 @@ static int take(struct upstream_pool *pool, struct upstream_wish *wish, struct u
 	wish->tried |= 1ULL << (*link)->server;
 	(*link)->offers_http2 = wish->join != NULL;
 	if (!(*link)->session)
-		link_lend(*link, wish->borrower, wish->handle);
+		link_lend(*link, wish->borrower, wish->handle, wish->ledger, wish->source);
 	return 0;
 }
 
@@ -301,7 +301,8 @@ int upstream_secure(struct upstream_link *link)
 	struct tls_peer *peer = link_server(link)->tls;
 	int result = 1;
 
-	if (peer && !link->stream.tls && tls_client_begin(&link->stream, link->pool->tls, peer) < 0)
+	if (peer && !link->stream.tls &&
+	    tls_client_begin(&link->stream, link->pool->tls, &link->account, peer) < 0)
 		return -FW_MEMORY;
 	if (peer && link->offers_http2)
 		tls_offer_http2(&link->stream);

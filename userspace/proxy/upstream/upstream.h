@@ -53,6 +53,8 @@ struct upstream_wish {
 	bool fresh;     /* no used link: one has just failed this request */
 	bool spare;     /* it can do without: no server that is not well, and nobody waits for it */
 	void *borrower;
+	struct ledger *ledger; /* by which the link is the borrower's source's; NULL: nobody's */
+	struct tally_place source;
 	void (*handle)(struct source *source, uint32_t events); /* of the link's stream */
 	/* A link to @server that carries many requests at once, with room for this one; NULL: there
 	 * is none. It is not lent: its session counts what is on it. NULL: the request is not to be

@@ -158,7 +158,7 @@ static inline void open_stream(size_t upstream)
 	*stream = (struct stream){.source.handle = ignore};
 	assert_int_equal(stream_open(stream, &loop, pair[0], false), 0);
 	assert_int_equal(
-		tls_client_begin(stream, threads[0].engine,
+		tls_client_begin(stream, threads[0].engine, NULL,
 				 credentials_peer(credentials, &config->upstreams[upstream], 0)),
 		0);
 	server = SSL_new(context);

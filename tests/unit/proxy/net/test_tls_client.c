@@ -124,7 +124,7 @@ static void move(void)
 		assert_true(tls_client_leave(stream));
 		assert_int_equal(threads[0].budget.used, 0);
 		assert_int_equal(threads[1].budget.used, 0);
-		assert_true(tls_client_join(stream, threads[i % 2].engine));
+		assert_true(tls_client_join(stream, threads[i % 2].engine, NULL));
 		assert_int_equal(threads[i % 2].budget.used, sizeof(struct tls));
 	}
 	/* In the middle of a record it stays where it is. */

@@ -141,7 +141,7 @@ static void break_the_silence(void)
 		inject(RECORD_HANDSHAKE, data, message(data, TICKET, 10, 10));
 	assert_true(stream_is_quiet(stream));
 	assert_true(tls_client_leave(stream));
-	assert_true(tls_client_join(stream, threads[1].engine));
+	assert_true(tls_client_join(stream, threads[1].engine, NULL));
 	inject(RECORD_DATA, "unasked", 7);
 	assert_false(stream_is_quiet(stream));
 }

@@ -120,6 +120,33 @@ static void servers_take_turns(void **state)
 		upstream_close(link[i]);
 }
 
+/* Whoever it is lent to; else, and while it is many's, the thread's alone. */
+static void a_link_is_on_its_borrowers_account(void **state)
+{
+	static struct tally tally;
+	struct ledger ledger = {.budget = &budget, .tallies = &tally, .threads = 1};
+	const struct tally_place source = tally_place(4711);
+	struct upstream_wish wish = {
+		.tried = 6, .borrower = &wish, .ledger = &ledger, .source = source};
+	struct upstream_link *link = take(&wish, 0);
+
+	(void)state;
+	assert_int_equal(tally_sum(&tally, 1, source), sizeof(*link));
+	assert_int_equal(budget.used, sizeof(*link));
+	upstream_give(link);
+	assert_int_equal(tally_sum(&tally, 1, source), 0);
+	assert_int_equal(budget.used, sizeof(*link));
+	wish.tried = 6;
+	assert_ptr_equal(take(&wish, 0), link);
+	assert_true(account_charge(&link->account, 100)); /* TLS, say */
+	assert_int_equal(tally_sum(&tally, 1, source), sizeof(*link) + 100);
+	link_begin_request(link); /* of several */
+	assert_int_equal(tally_sum(&tally, 1, source), 0);
+	account_discharge(&link->account, 100);
+	link_end_request(link);
+	upstream_reset(link);
+}
+
 static void a_link_is_used_again(void **state)
 {
 	struct upstream_wish wish = {.tried = 6}; /* the first server only */
@@ -337,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(servers_take_turns, begin, end),
+		cmocka_unit_test_setup_teardown(a_link_is_on_its_borrowers_account, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_is_used_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_with_something_left_is_closed, begin, end),
 		cmocka_unit_test_setup_teardown(a_link_that_speaks_is_not_lent, begin, end),
