@@ -3,7 +3,7 @@
  * Between allow and block: the named lists, of any size, compiled into one image.
  *
  * The image is found once for a packet, and the kernel keeps it for as long; so a packet sees the
- * old lists or the new ones, never neither. How the image is laid out says struct fw_listing; that
+ * old lists or the new ones, never neither. How the image is laid out says listing.h; that
  * it holds together is user space's duty, but whatever it says, a walk ends.
  */
 #ifndef FLOODWALL_LISTED_H
