@@ -23,6 +23,7 @@
 #include "wall/admit.h"
 #include "wall/internal.h"
 #include "wall/pins.h"
+#include "wall/place.h"
 #include "wall/programs.h"
 #include "wall/questions.h"
 #include "wall/secrets.h"
@@ -31,63 +32,6 @@
 
 /* In a dispatcher: in front of programs with libxdp's default of 50, which see what may pass. */
 #define RUN_PRIORITY 10
-
-/* An interface, what it had before, and what was done to it. */
-struct place {
-	struct wall_interface *interface;
-	struct xdp_multiprog *before; /* NULL: nothing ran */
-	struct xdp_program *ours;     /* among those before; NULL: not yet there */
-	bool alone;                   /* ours, without a dispatcher */
-	enum xdp_attach_mode mode_before;
-
-	struct filter_bpf *skeleton;
-	struct xdp_program *added;
-	enum xdp_attach_mode mode;
-	bool moved;  /* ours was taken away to make room for another mode */
-	bool admits; /* admission was put there anew */
-	bool asks;   /* and the noting of questions */
-};
-
-static const char *mode_name(enum xdp_attach_mode mode)
-{
-	return mode == XDP_MODE_NATIVE ? "native" : mode == XDP_MODE_SKB ? "generic" : "hardware";
-}
-
-/* What runs on the interface, and whether ours is among it. −EBUSY: a program that does not share.
- */
-static int inspect(const struct pins *pins, struct place *place, struct error *error)
-{
-	struct xdp_program *program = NULL, *alone;
-	const char *name = place->interface->name;
-
-	place->before = xdp_multiprog__get_from_ifindex(place->interface->index);
-	if (libxdp_get_error(place->before) || !place->before) {
-		place->before = NULL;
-		return 0;
-	}
-	place->mode_before = xdp_multiprog__attach_mode(place->before);
-	if (!xdp_multiprog__is_legacy(place->before)) {
-		while ((program = xdp_multiprog__next_prog(program, place->before)))
-			if (pins_are_used_by(pins, xdp_program__fd(program)))
-				place->ours = program;
-		return 0;
-	}
-	alone = xdp_multiprog__main_prog(place->before);
-	if (alone && pins_are_used_by(pins, xdp_program__fd(alone))) {
-		place->ours = alone;
-		place->alone = true;
-		return 0;
-	}
-	if (!alone)
-		alone = xdp_multiprog__hw_prog(place->before);
-	return error_set(error, -EBUSY,
-			 "%s: another XDP program is attached: id %u, \"%s\", %s mode. It was left "
-			 "alone; if it is not needed, remove it (ip link set dev %s xdp%s off) and "
-			 "attach again",
-			 name, xdp_program__id(alone), xdp_program__name(alone),
-			 mode_name(place->mode_before), name,
-			 place->mode_before == XDP_MODE_SKB ? "generic" : "drv");
-}
 
 static void close_place(struct place *place)
 {
@@ -146,7 +90,7 @@ static int add(struct wall *wall, struct place *place, enum xdp_attach_mode mode
 	xdp_program__close(place->added);
 	place->added = NULL;
 	return error_set(error, result, "%s: cannot attach in %s mode: %s%s",
-			 place->interface->name, mode_name(mode), strerror(-result), wall_words());
+			 place->interface->name, place_mode(mode), strerror(-result), wall_words());
 }
 
 static __u32 mode_flag(enum xdp_attach_mode mode)
@@ -201,7 +145,7 @@ static int move(struct wall *wall, struct place *place, enum xdp_attach_mode mod
 
 	if (result < 0)
 		return error_set(error, result, "%s: cannot detach the filter from %s mode: %s",
-				 place->interface->name, mode_name(place->mode_before),
+				 place->interface->name, place_mode(place->mode_before),
 				 strerror(-result));
 	place->moved = true;
 	return add(wall, place, mode, error);
@@ -239,8 +183,8 @@ static int attach_place(struct wall *wall, struct place *place, enum wall_mode w
 	return error_set(error, -EBUSY,
 			 "%s: other programs run there in %s mode, and an interface has one mode; "
 			 "attach with --mode %s",
-			 place->interface->name, mode_name(place->mode_before),
-			 mode_name(place->mode_before));
+			 place->interface->name, place_mode(place->mode_before),
+			 place_mode(place->mode_before));
 }
 
 /* Back to what was before. There is nobody to tell if even that fails. */
@@ -285,18 +229,6 @@ static void note_attachment(struct wall *wall)
 	munmap(meta, wall->maps[MAP_META].size);
 }
 
-static int find_interface(struct wall_interface *interface, struct error *error)
-{
-	interface->index = (int)if_nametoindex(interface->name);
-	interface->attached = interface->native = false;
-	interface->fallback[0] = '\0';
-	if (interface->index)
-		return 0;
-	return error_set(error, -ENODEV,
-			 "there is no interface \"%s\"; ip link shows those there are",
-			 interface->name);
-}
-
 static int attach_places(struct wall *wall, struct place *places, size_t count, enum wall_mode mode,
 			 int tier, struct error *error)
 {
@@ -308,9 +240,9 @@ static int attach_places(struct wall *wall, struct place *places, size_t count, 
 
 	/* Everything that can be known to fail fails before anything is changed. */
 	for (size_t i = 0; i < count && result == 0; i++)
-		result = find_interface(places[i].interface, error);
+		result = place_find(places[i].interface, error);
 	for (size_t i = 0; i < count && result == 0; i++)
-		result = inspect(&pins, &places[i], error);
+		result = place_inspect(&pins, &places[i], error);
 	if (result == 0)
 		result = secrets_refresh(wall, error);
 	if (result == 0)
@@ -358,193 +290,5 @@ int wall_attach(struct wall *wall, struct wall_interface *interfaces, size_t cou
 	for (size_t i = 0; i < count; i++)
 		close_place(&places[i]);
 	free(places);
-	return result;
-}
-
-/* Whether ours runs on @interface, which is filled in, and gone afterwards with @detach. */
-static int examine(const struct pins *pins, struct wall_interface *interface, bool detach,
-		   struct error *error)
-{
-	struct place place = {.interface = interface};
-	int result = 0, tier;
-
-	inspect(pins, &place, NULL); /* a program that is not ours is no error here */
-	interface->attached = place.ours != NULL;
-	interface->native = place.mode_before == XDP_MODE_NATIVE;
-	interface->admits = admit_is_attached(interface->index);
-	tier = place.ours ? tier_of_program(xdp_program__fd(place.ours)) : FW_TIER_DROP;
-	if (tier < 0)
-		tier = interface->admits ? FW_TIER_OWN : FW_TIER_DROP;
-	interface->tier = (enum fw_tier)tier;
-	interface->asks = questions_are_noted(interface->index);
-	if (place.ours && detach)
-		result = xdp_program__detach(place.ours, interface->index, place.mode_before, 0);
-	if (place.ours && detach && result == 0) {
-		admit_detach(interface->index);
-		questions_detach(interface->index);
-	}
-	xdp_multiprog__close(place.before);
-	return result == 0 ? 0
-			   : error_set(error, result, "%s: cannot detach the filter: %s%s",
-				       interface->name, strerror(-result), wall_words());
-}
-
-/*
- * What wall_interfaces() saw. libxdp 1.3 loses a descriptor with every interface that it looks into
- * (xdp-tools issue 343), so one that still runs the same program is not looked into again: a daemon
- * asks for years.
- */
-struct sights {
-	struct pins pins;
-	size_t count;
-	struct sight {
-		int index;
-		uint64_t running;
-		bool attached, native;
-		enum fw_tier tier; /* a loaded program's never changes */
-	} list[];
-};
-
-/* Mode and id of what runs on an interface; 0: nothing. Ids are not used twice. */
-static uint64_t running_on(int index)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, options);
-
-	if (bpf_xdp_query(index, 0, &options) < 0)
-		return (uint64_t)XDP_ATTACHED_MULTI << 32;
-	return (uint64_t)options.attach_mode << 32 | options.prog_id;
-}
-
-static const struct sight *recall(const struct sights *sights, const struct pins *pins, int index,
-				  uint64_t running)
-{
-	if (!sights || !(uint32_t)running || sights->pins.count != pins->count ||
-	    memcmp(sights->pins.ids, pins->ids, pins->count * sizeof(pins->ids[0])) != 0)
-		return NULL;
-	for (size_t i = 0; i < sights->count; i++)
-		if (sights->list[i].index == index && sights->list[i].running == running)
-			return &sights->list[i];
-	return NULL;
-}
-
-/* As examine(), but from memory where that is good enough. */
-static int look_at(const struct pins *pins, const struct sights *before,
-		   struct wall_interface *interface, struct sight *sight, struct error *error)
-{
-	uint64_t running = running_on(interface->index);
-	const struct sight *known = recall(before, pins, interface->index, running);
-	int result = 0;
-
-	if (known) {
-		interface->attached = known->attached;
-		interface->native = known->native;
-		interface->tier = known->tier;
-		interface->admits = admit_is_attached(interface->index);
-	} else if (running) {
-		result = examine(pins, interface, false, error);
-	}
-	*sight = (struct sight){interface->index, running, interface->attached, interface->native,
-				interface->tier};
-	return result;
-}
-
-/* Every interface the filter runs on; @sights: what was seen before and is now, or, where it is
- * NULL, the filter is detached as well. */
-static int examine_all(const struct pins *pins, struct sights **sights,
-		       struct wall_interface **list, size_t *count, struct error *error)
-{
-	struct if_nameindex *names = if_nameindex();
-	struct wall_interface *found;
-	struct sights *seen = NULL;
-	size_t total = 0;
-	int result = 0;
-
-	if (!names)
-		return error_set(error, -errno, "cannot list the interfaces: %s", strerror(errno));
-	while (names[total].if_index)
-		total++;
-	found = calloc(total ? total : 1, sizeof(*found));
-	seen = calloc(1, sizeof(*seen) + total * sizeof(seen->list[0]));
-	if (!found || !seen)
-		result = error_set(error, -ENOMEM, "out of memory");
-	else
-		seen->pins = *pins;
-	*count = 0;
-	for (size_t i = 0; i < total && result == 0; i++) {
-		struct wall_interface *interface = &found[*count];
-
-		*interface = (struct wall_interface){.index = (int)names[i].if_index};
-		strncpy(interface->name, names[i].if_name, sizeof(interface->name) - 1);
-		if (sights)
-			result = look_at(pins, *sights, interface, &seen->list[seen->count++],
-					 error);
-		else
-			result = examine(pins, interface, true, error);
-		*count += interface->attached;
-	}
-	if_freenameindex(names);
-	if (sights && result == 0) {
-		free(*sights);
-		*sights = seen;
-	} else {
-		free(seen);
-	}
-	*list = found;
-	if (result < 0) {
-		free(found);
-		*list = NULL;
-	}
-	return result;
-}
-
-int wall_interfaces(struct wall *wall, struct wall_interface **list, size_t *count,
-		    struct error *error)
-{
-	struct pins pins;
-	int result;
-
-	wall_words_forget();
-	result = pins_read(&pins, error);
-	return result < 0 ? result : examine_all(&pins, &wall->sights, list, count, error);
-}
-
-int attach_remove_all(const struct pins *pins, struct error *error)
-{
-	struct wall_interface *list;
-	size_t count;
-	int result;
-
-	wall_words_forget();
-	result = examine_all(pins, NULL, &list, &count, error);
-	free(list);
-	return result;
-}
-
-int wall_detach(struct wall *wall, const char *const *interfaces, size_t count, struct error *error)
-{
-	struct wall_interface *found = calloc(count ? count : 1, sizeof(*found));
-	struct pins pins;
-	int result;
-
-	if (!found)
-		return error_set(error, -ENOMEM, "out of memory");
-	wall_words_forget();
-	wall_lock(wall);
-	result = pins_read(&pins, error);
-	if (result == 0 && count == 0)
-		result = attach_remove_all(&pins, error);
-	for (size_t i = 0; i < count && result == 0; i++) {
-		snprintf(found[i].name, sizeof(found[i].name), "%s", interfaces[i]);
-		result = find_interface(&found[i], error);
-		if (result == 0)
-			result = examine(&pins, &found[i], false, error);
-		if (result == 0 && !found[i].attached)
-			result = error_set(error, -ENOENT, "%s: the filter is not attached there",
-					   interfaces[i]);
-	}
-	for (size_t i = 0; i < count && result == 0; i++)
-		result = examine(&pins, &found[i], true, error);
-	wall_unlock(wall);
-	free(found);
 	return result;
 }

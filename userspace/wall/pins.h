@@ -27,7 +27,7 @@ bool pins_are_used_by(const struct pins *pins, int program);
 /* Unpins everything. What nothing else holds is gone. */
 int pins_remove(struct error *error);
 
-/* Detaches the programs that use these maps from every interface (wall/attach.c). */
-int attach_remove_all(const struct pins *pins, struct error *error);
+/* Detaches the programs that use these maps from every interface (wall/interfaces.c). */
+int interfaces_detach_all(const struct pins *pins, struct error *error);
 
 #endif

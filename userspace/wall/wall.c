@@ -243,7 +243,7 @@ int wall_discard(struct error *error)
 	if (result == 0)
 		result = pins_read(&pins, error);
 	if (result == 0)
-		result = attach_remove_all(&pins, error);
+		result = interfaces_detach_all(&pins, error);
 	if (result == 0)
 		result = pins_remove(error);
 	close(any.directory); /* and lets go of the lock */

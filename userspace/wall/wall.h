@@ -20,7 +20,7 @@
 
 struct wall;
 
-/* --- life (wall/wall.c, wall/attach.c) ------------------------------------------------------- */
+/* --- life (wall/wall.c, attach.c, interfaces.c) ---------------------------------------------- */
 
 enum wall_mode { WALL_AUTO, WALL_NATIVE, WALL_GENERIC };
 
