@@ -141,15 +141,9 @@ static __always_inline enum sketch_outcome sketch_try(struct fw_sketch_line *lin
 	return sketch_settle(&pick, rate, now);
 }
 
-/*
- * Charges one attempt; false if it comes too early, and then it costs nothing. @lines: the map
- * `sketch`, `answers` or `handshakes`. Whoever loses three races, each to another CPU's charge,
- * passes uncharged; a cell at its limit is not written, and so never raced for. A function of its
- * own, for the sake of the filter's stack.
- */
-static __noinline bool sketch_take(void *lines, const struct sketch_rate *rate, __u64 now)
+/* sketch_take() in the key's line. A function of its own, for the sake of the filter's stack. */
+APART bool sketch_charge(struct fw_sketch_line *line, const struct sketch_rate *rate, __u64 now)
 {
-	struct fw_sketch_line *line = sketch_line(lines, rate->hash);
 	enum sketch_outcome outcome;
 
 	if (!line || !rate->limit.interval_ns)
@@ -162,6 +156,16 @@ static __noinline bool sketch_take(void *lines, const struct sketch_rate *rate, 
 	return outcome != SKETCH_REFUSED;
 }
 
+/*
+ * Charges one attempt; false if it comes too early, and then it costs nothing. @lines: the map
+ * `sketch`, `answers` or `handshakes`. Whoever loses three races, each to another CPU's charge,
+ * passes uncharged; a cell at its limit is not written, and so never raced for.
+ */
+static __always_inline bool sketch_take(void *lines, const struct sketch_rate *rate, __u64 now)
+{
+	return sketch_charge(sketch_line(lines, rate->hash), rate, now);
+}
+
 /* Of a source, and of the prefix that it is in. */
 struct sketch_rates {
 	struct sketch_rate source, prefix;
@@ -169,17 +173,11 @@ struct sketch_rates {
 
 enum sketch_refusal { SKETCH_NEITHER, SKETCH_SOURCE, SKETCH_PREFIX };
 
-/*
- * Charges one attempt to both: which of them it comes too early for, if any. What a source is
- * refused its prefix is not charged for.
- *
- * Both cells are found before the first is written: an atomic write waits for all that went before,
- * and so would what follows.
- */
-APART enum sketch_refusal sketch_take_both(void *lines, const struct sketch_rates *rates, __u64 now)
+/* sketch_take_both() in their lines. */
+APART enum sketch_refusal sketch_charge_both(struct fw_sketch_line *first,
+					     struct fw_sketch_line *second,
+					     const struct sketch_rates *rates, __u64 now)
 {
-	struct fw_sketch_line *first = sketch_line(lines, rates->source.hash);
-	struct fw_sketch_line *second = sketch_line(lines, rates->prefix.hash);
 	struct sketch_pick source, prefix;
 	enum sketch_outcome outcome;
 
@@ -189,7 +187,7 @@ APART enum sketch_refusal sketch_take_both(void *lines, const struct sketch_rate
 	prefix = sketch_pick(second, &rates->prefix, now);
 	if (rates->source.limit.interval_ns) {
 		outcome = sketch_settle(&source, &rates->source, now);
-		if (outcome == SKETCH_RACED && !sketch_take(lines, &rates->source, now))
+		if (outcome == SKETCH_RACED && !sketch_charge(first, &rates->source, now))
 			outcome = SKETCH_REFUSED;
 		if (outcome == SKETCH_REFUSED)
 			return SKETCH_SOURCE;
@@ -197,9 +195,23 @@ APART enum sketch_refusal sketch_take_both(void *lines, const struct sketch_rate
 	if (!rates->prefix.limit.interval_ns)
 		return SKETCH_NEITHER;
 	outcome = sketch_settle(&prefix, &rates->prefix, now);
-	if (outcome == SKETCH_RACED && !sketch_take(lines, &rates->prefix, now))
+	if (outcome == SKETCH_RACED && !sketch_charge(second, &rates->prefix, now))
 		outcome = SKETCH_REFUSED;
 	return outcome == SKETCH_REFUSED ? SKETCH_PREFIX : SKETCH_NEITHER;
+}
+
+/*
+ * Charges one attempt to both: which of them it comes too early for, if any. What a source is
+ * refused its prefix is not charged for.
+ *
+ * Both cells are found before the first is written: an atomic write waits for all that went before,
+ * and so would what follows.
+ */
+static __always_inline enum sketch_refusal
+sketch_take_both(void *lines, const struct sketch_rates *rates, __u64 now)
+{
+	return sketch_charge_both(sketch_line(lines, rates->source.hash),
+				  sketch_line(lines, rates->prefix.hash), rates, now);
 }
 
 /* How far the TAT of a cell's holder lies ahead; charges nothing. */
