@@ -158,6 +158,23 @@ static void escapes_are_never_cut(void **state)
 	assert_memory_equal(out, "\\u000a", 6);
 }
 
+/* Nothing that a client sends ends a line, or a string, or speaks to a terminal. */
+static void every_byte_is_printable(void **state)
+{
+	char out[8];
+
+	(void)state;
+	for (int byte = 0; byte < 256; byte++) {
+		char text = (char)byte;
+		size_t used = json_escape(out, sizeof(out), &text, 1);
+		bool plain = byte >= 0x20 && byte <= 0x7e;
+
+		assert_int_equal(used, !plain ? 6 : byte == '"' || byte == '\\' ? 2 : 1);
+		for (size_t i = 0; i < used; i++)
+			assert_in_range(out[i], 0x20, 0x7e);
+	}
+}
+
 static void without_a_log_nothing_is_written(void **state)
 {
 	struct access_line line = usual();
@@ -177,6 +194,7 @@ int main(void)
 		cmocka_unit_test(the_longest_line_is_whole),
 		cmocka_unit_test(a_full_pipe_keeps_nobody_waiting),
 		cmocka_unit_test(escapes_are_never_cut),
+		cmocka_unit_test(every_byte_is_printable),
 		cmocka_unit_test(without_a_log_nothing_is_written),
 	};
 

@@ -59,6 +59,22 @@ static unsigned int run(uint64_t until_ms)
 	return visits;
 }
 
+/* Years ahead the wheel has no place: such a timer fires early, but not at once, nor again and
+ * again. */
+static void the_farthest_fires_early(void **state)
+{
+	const uint64_t range_ms = 1ULL << (WHEEL_LEVELS * WHEEL_BITS);
+	struct probe probe = {0};
+
+	(void)state;
+	begin(12345);
+	arm(&probe, 12345 + 2 * range_ms);
+	assert_true(wheel_next_ns(&wheel) > (12345 + range_ms / 4) * MS);
+	run(12345 + range_ms);
+	assert_int_equal(probe.fired, 1);
+	assert_int_equal(fired_early, 1);
+}
+
 /* Every distance from a millisecond to days, from awkward beginnings, fires on the millisecond. */
 static void fires_on_time(void **state)
 {
@@ -223,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fires_on_time),
+		cmocka_unit_test(the_farthest_fires_early),
 		cmocka_unit_test(survives_late_visits),
 		cmocka_unit_test(cancelled_never_fires),
 		cmocka_unit_test(cancelling_all_leaves_nothing_to_wait_for),
