@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 #define FILE_SIZE_MAX (1 << 20)
 

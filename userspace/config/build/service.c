@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 #include "contract/address.h"
 
 #define BINDINGS_MAX 512 /* of all services: the map bindings has room for twice as many */

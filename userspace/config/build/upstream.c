@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 static const char *const introductions[] = {
 	[INTRODUCTION_OFF] = "off", [INTRODUCTION_V1] = "v1", [INTRODUCTION_V2] = "v2", NULL};

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 /* Requests or answers. */
 struct direction {

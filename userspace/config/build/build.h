@@ -5,13 +5,13 @@
  * Every function goes on after a complaint, with the default in place of what was wrong, so that
  * one reading finds every fault.
  */
-#ifndef CONFIG_BUILD_H
-#define CONFIG_BUILD_H
+#ifndef CONFIG_BUILD_BUILD_H
+#define CONFIG_BUILD_BUILD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "config/config.h"
-#include "config/grammar.h"
+#include "config/read/grammar.h"
 
 struct build {
 	const struct source *source;
@@ -26,7 +26,7 @@ struct site {
 	int block; /* in source, or SOURCE_ROOT */
 };
 
-/* The root of the tree, and the @nth block @name inside a site (which exists). */
+/* site.c: the root of the tree, and the @nth block @name inside a site (which exists). */
 struct site site_root(struct build *build, cfg_t *tree);
 struct site site_inside(const struct site *outer, const char *name, size_t nth);
 size_t site_count(const struct site *outer, const char *name);
@@ -61,51 +61,51 @@ char *build_copy(const char *text);
 /* A service's name as the filter takes it; complains otherwise. */
 void build_check_name(const struct site *site);
 
-/* config/build_list.c */
+/* list.c */
 void build_lists(const struct site *root);
-/* config/build_upstream.c */
+/* upstream.c */
 void build_upstreams(const struct site *root);
-/* config/build_health.c */
+/* health.c */
 void build_health(const struct site *upstream, struct config_health *health);
 void build_ejection(const struct site *upstream, struct config_ejection *ejection);
-/* config/build_resolver.c */
+/* resolver.c */
 void build_resolver(const struct site *root);
 /* Where a server is, by its address or its name. False: it was complained about. */
 bool build_whereabouts(const struct site *server, struct config_server *result);
 /* As many places as the name of the last of @servers may have addresses. */
 void build_slots(const struct site *server, struct config_upstream *upstream);
-/* config/build_balance.c */
+/* balance.c */
 void build_balance(const struct site *upstream, struct config_balance *balance);
 void build_share(const struct site *server, struct config_server *result);
-/* config/build_routes.c */
+/* routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
-/* config/build_route.c: what the block says besides where it leads. */
+/* route.c: what the block says besides where it leads. */
 void build_route_match(const struct site *site, struct config_route *route);
 void build_route_limits(const struct site *site, struct config_route *route);
-/* config/build_answer.c: redirect and respond. False: there is neither. */
+/* answer.c: redirect and respond. False: there is neither. */
 bool build_answer(const struct site *route, struct config_answer *answer);
-/* config/build_rules.c: request_headers and response_headers of a listener and its route. */
+/* rules.c: request_headers and response_headers of a listener and its route. */
 void build_rules(const struct site *listener, const struct site *route,
 		 const struct config_service *service, struct config_route *result);
 /* Whether a request may have a field of that name written; false: it was complained about. */
 bool build_check_field(const struct site *site, int line, const char *option, const char *name);
-/* config/build_text.c: what @written says, of the facts in the set @allowed (bit per enum
+/* text.c: what @written says, of the facts in the set @allowed (bit per enum
  * config_fact); false: it was complained about. */
 bool build_text(const struct site *site, const struct grammar_value *written, const char *option,
 		const char *text, unsigned int allowed, struct config_text *result);
 /* Bytes that it comes to at most; of $path and $query nothing is known. */
 size_t build_text_most(const struct config_text *text);
-/* config/build_forwarding.c */
+/* forwarding.c */
 void build_forwarding(const struct site *listener, struct config_service *service);
-/* config/build_balancers.c */
+/* balancers.c */
 void build_balancers(const struct site *listener, struct config_service *service);
-/* config/build_upstream_tls.c */
+/* upstream_tls.c */
 void build_upstream_tls(const struct site *upstream, struct config_upstream_tls *tls);
-/* config/build_tls.c */
+/* tls.c */
 void build_tls(const struct site *listener, struct config_service *service);
-/* config/build_service.c */
+/* service.c */
 void build_services(const struct site *root);
-/* config/build.c: everything. */
+/* build.c: everything. */
 void build_config(struct build *build, cfg_t *tree);
 
 #endif

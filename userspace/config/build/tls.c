@@ -4,7 +4,7 @@
  * without opening a file. The files are opened by proxy/net/credentials.c.
  */
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 static const char *const versions[] = {"1.2", "1.3", NULL};
 static const char *const kernels[] = {"off", "auto", NULL};

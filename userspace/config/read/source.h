@@ -7,8 +7,8 @@
  * this map a statement that was complained about can be erased (blanked, so that no line moves) and
  * the rest be read, and a complaint can name the blocks around it. Nothing is judged here.
  */
-#ifndef CONFIG_SOURCE_H
-#define CONFIG_SOURCE_H
+#ifndef CONFIG_READ_SOURCE_H
+#define CONFIG_READ_SOURCE_H
 
 #include <stdbool.h>
 #include <stddef.h>

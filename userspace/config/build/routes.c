@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 /* The upstream that option upstream names, or NULL with a complaint. */
 static const struct config_upstream *find_upstream(const struct site *site)

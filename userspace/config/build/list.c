@@ -2,7 +2,7 @@
 /* Named lists that are loaded from files. Whether a file is there is looked at when it is loaded: a
  * list that can't be is no reason to refuse the rest. */
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 static const char *const actions[] = {[FW_LIST_BLOCK] = "block", [FW_LIST_ALLOW] = "allow", NULL};
 

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 #include "contract/address.h"
 
 #define NAME_MAX_SIZE  254 /* RFC 1035 section 3.1, as text */

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/grammar.h"
+#include "config/read/grammar.h"
 
 #define MAX_OPTIONS 64 /* of one block */
 #define MAX_BLOCKS  64 /* kinds of block, the groups of settings included */

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 enum { STATUS_MIN = 100, STATUS_MAX = 599 };
 

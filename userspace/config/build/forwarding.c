@@ -3,7 +3,7 @@
  * What servers are told about the client, and whose word about that is taken.
  */
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 #include "contract/address.h"
 
 static const char *const lists[] = {[TELL_OFF] = "off",

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/source.h"
+#include "config/read/source.h"
 
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_MARK };
 

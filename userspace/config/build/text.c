@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyz_"
 

@@ -4,7 +4,7 @@
  */
 #include <ctype.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 #define HOSTS_MAX      64
 #define CONDITIONS_MAX 8

@@ -2,7 +2,7 @@
 /*
  * Whom a listener takes PROXY headers from.
  */
-#include "config/build.h"
+#include "config/build/build.h"
 #include "contract/address.h"
 
 static const char *const others[] = {[PEERS_ACCEPT] = "accept", [PEERS_REFUSE] = "refuse", NULL};

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 #include "contract/address.h"
 
 enum { NAME_MAX_LENGTH = 253 }; /* RFC 1035 section 2.3.4 */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 static const char *const redirect_statuses[] = {"301", "302", "303", "307", "308", NULL};
 

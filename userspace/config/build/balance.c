@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/build.h"
+#include "config/build/build.h"
 
 static const char *const policies[] = {
 #define FW_BALANCE(id, word) [BALANCE_##id] = #word,

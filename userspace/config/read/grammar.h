@@ -5,12 +5,12 @@
  * Every value is kept as it was written, with its line: what it means is decided in build.c. The
  * options of settings come from settings.def: "source.syn_rate" is syn_rate in a block source.
  */
-#ifndef CONFIG_GRAMMAR_H
-#define CONFIG_GRAMMAR_H
+#ifndef CONFIG_READ_GRAMMAR_H
+#define CONFIG_READ_GRAMMAR_H
 
 #include <confuse.h>
 #include "config/complaints.h"
-#include "config/source.h"
+#include "config/read/source.h"
 #include "contract/rows.h"
 
 /* A value as written. */
