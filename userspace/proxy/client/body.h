@@ -64,4 +64,17 @@ static inline int64_t body_check(struct body *body, char *data, size_t length, s
 	return count;
 }
 
+/* The fewest bytes that can be missing from one that is not done. */
+static inline uint64_t body_least(const struct body *body)
+{
+	switch (body->framing) {
+	case HTTP_LENGTH:
+		return body->left;
+	case HTTP_CHUNKED:
+		return http_chunks_least(&body->chunks);
+	default:
+		return 0;
+	}
+}
+
 #endif

@@ -217,6 +217,16 @@ static void handle_event(struct source *source, uint32_t events)
 		client_run(client);
 }
 
+/* What has come of the body counts before its client is judged, and goes on if it has waited long
+ * enough. False: the client is judged already. */
+static bool take_stock(struct client *client)
+{
+	if (stream_awaits_more(&client->stream))
+		stream_note(&client->stream, EPOLLIN);
+	client_run(client);
+	return client->phase == CLIENT_EXCHANGE;
+}
+
 static void expire(struct timer *timer)
 {
 	struct client *client = container_of(timer, struct client, deadline);
@@ -227,6 +237,9 @@ static void expire(struct timer *timer)
 		http2_expire(client);
 		return;
 	}
+	if (client->phase == CLIENT_EXCHANGE && !client->exchange->request_body.done &&
+	    !take_stock(client))
+		return;
 	if (client->exchange) {
 		deadline_look(client->exchange, now_ns);
 		hedge_look(client->exchange, now_ns);
@@ -276,6 +289,7 @@ static void begin_linger(struct client *client)
 {
 	drop_requests(client);
 	buffer_give(&client->in);
+	stream_await(&client->stream, 1);
 	stream_part(&client->stream);
 	client->phase = CLIENT_LINGER;
 	client->since_ns = client_now(client);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/hedge.h"
 #include "proxy/client/handshake.h"
@@ -23,6 +24,13 @@ static void consider(struct judgement *judgement, uint64_t at_ns, enum fw_verdic
 		judgement->next_ns = at_ns;
 }
 
+/* No deadline, but something to see to. */
+static void look_by(struct judgement *judgement, uint64_t at_ns)
+{
+	if (at_ns < judgement->next_ns)
+		judgement->next_ns = at_ns;
+}
+
 /* What is granted of those deadlines that overload shortens. */
 static uint64_t granted_ns(const struct listener *listener, enum fw_setting setting)
 {
@@ -39,7 +47,7 @@ static void consider_rate(struct judgement *judgement, const struct rate *rate, 
 	if (rate_is_below(rate, minimum, count, judgement->now_ns))
 		consider(judgement, judgement->now_ns, verdict);
 	else
-		consider(judgement, judgement->now_ns + CLOCK_SEC, verdict);
+		look_by(judgement, rate_next_look_ns(rate, judgement->now_ns));
 }
 
 /* How the client takes what waits for it. */
@@ -51,6 +59,7 @@ static void consider_uptake(struct judgement *judgement, const struct live *live
 	consider(judgement, send->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE), FW_WRITE_TIMEOUT);
 	consider_rate(judgement, &send->rate, live->value[FW_SET_MIN_RATE_SEND], send->taken,
 		      FW_SEND_RATE);
+	look_by(judgement, judgement->now_ns + CLOCK_SEC); /* taken_ns is as old as that, then */
 }
 
 /* A proxy that drains does not close a connection on which a request may be on its way: whoever
@@ -102,6 +111,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 				 FW_BODY_TIMEOUT);
 		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
 			      exchange->received, FW_RECEIVE_RATE);
+		look_by(judgement, gather_due_ns(exchange));
 	}
 	if (request_ns)
 		consider(judgement, exchange->head_ns + request_ns, FW_REQUEST_TIMEOUT);
@@ -172,10 +182,8 @@ static void consider_http2(struct judgement *judgement, const struct http2 *http
 		consider(judgement,
 			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
-	/* No verdict, but something to do. */
-	if (http2->notice_ns && !http2->told_last &&
-	    http2->notice_ns + HTTP2_NOTICE_NS < judgement->next_ns)
-		judgement->next_ns = http2->notice_ns + HTTP2_NOTICE_NS;
+	if (http2->notice_ns && !http2->told_last)
+		look_by(judgement, http2->notice_ns + HTTP2_NOTICE_NS);
 	consider_uptake(judgement, live, &http2->send);
 }
 
@@ -250,12 +258,15 @@ void deadline_look(struct exchange *exchange, uint64_t now_ns)
 {
 	if (rate_is_waiting(&exchange->send.rate))
 		uptake_look(&exchange->send, exchange->front->taken(exchange), now_ns);
+	if (stream_awaits_more(&exchange->client->stream))
+		exchange->unread = stream_unread(&exchange->client->stream);
 }
 
 static bool waits_for_body(const struct exchange *exchange)
 {
 	return exchange->head_ns && !exchange->request_body.done && !exchange->request_cut &&
-	       exchange->back && !exchange->connecting && !*exchange->incoming;
+	       (exchange->held || (exchange->back && !exchange->connecting)) &&
+	       (!*exchange->incoming || gather_waits(exchange));
 }
 
 void deadline_note_waits(struct exchange *exchange, uint64_t now_ns)

@@ -44,7 +44,7 @@ static uint64_t owed_ms(const struct rate *rate, uint64_t count, uint64_t now_ns
 
 static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_ns)
 {
-	return owed_ms(&exchange->receive, exchange->received, now_ns) +
+	return owed_ms(&exchange->receive, exchange->received + exchange->unread, now_ns) +
 	       owed_ms(&exchange->send.rate, exchange->send.taken, now_ns);
 }
 

@@ -44,6 +44,7 @@ void exchange_free(struct exchange *exchange)
 	if (!exchange)
 		return;
 	hedge_drop(exchange);
+	board_add(exchange->client->listener->board, METRIC_REQUESTS_SPARED, exchange->held);
 	exchange_drop_server(exchange);
 	route_limit_leave(exchange);
 	source_limit_leave(exchange);

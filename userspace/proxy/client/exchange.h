@@ -63,6 +63,9 @@ struct front {
 	/* Something came from the server: client_run() is to run this exchange. NULL: the client
 	 * has only one. Many are run together, once in a turn: their answers leave together. */
 	void (*wake)(struct exchange *exchange);
+	/* Bytes of the body that it may hold unread by a server, without keeping others from being
+	 * heard; NULL: any number. */
+	uint32_t (*room)(const struct exchange *exchange);
 	/* Whether bytes wait for the client to take them, and how many it has taken so far. */
 	bool (*waits_for_client)(const struct exchange *exchange);
 	uint64_t (*taken)(const struct exchange *exchange);
@@ -128,10 +131,12 @@ struct exchange {
 		asked_ns; /* a connection to the server was begun; then, the request was complete */
 	uint64_t latency_ns; /* from then until the response's head had come */
 	uint64_t touched_ns; /* a byte passed, either way */
+	uint64_t gather_ns; /* up to when small pieces of the body have had their turn (gather.h) */
 	struct rate receive;
 	struct uptake send; /* as the client's host acknowledges it */
 
 	uint64_t received, sent; /* bytes, from and to the client */
+	uint32_t unread;         /* bytes that the kernel was last seen to have gathered */
 	uint16_t status;         /* of the response; 0: none yet */
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
@@ -151,6 +156,8 @@ struct exchange {
 	bool hedged;             /* it was, or could not be: it is not thought of again */
 	bool fresh;              /* no kept connection for it any more */
 	bool expects_continue;
+	bool held;          /* no server is asked before more of the body is here */
+	bool trickles;      /* the body comes in small pieces */
 	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
 	bool answered;      /* the response's head has been read */
@@ -220,6 +227,7 @@ static inline bool exchange_waits(const struct exchange *exchange)
 static inline void exchange_count_received(struct exchange *exchange, uint64_t bytes)
 {
 	exchange->received += bytes;
+	exchange->unread = 0;
 	client_count_received(exchange->client, bytes);
 }
 
@@ -236,6 +244,8 @@ int request_parse(struct exchange *exchange, const char *data, uint32_t length);
 /* The head at @data was read: finds its route, and writes it for the server; or what the route
  * itself answers, and the exchange is `answered`. */
 enum fw_verdict request_begin(struct exchange *exchange, const char *data);
+/* Asks for a server, at once or when enough of the body is here. */
+enum flow request_start(struct exchange *exchange);
 /* Checks what has newly come of the body, from @at in *incoming on. False: refused. */
 bool request_check_body(struct exchange *exchange, uint32_t at);
 /* @count bytes of the head, then of the body, have left. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "proxy/client/route/affinity.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_answer.h"
 #include "proxy/client/route/route_limit.h"
@@ -132,6 +133,7 @@ void request_note_sent(struct exchange *exchange, uint32_t count)
 	exchange->touched_ns = client_now(exchange->client);
 	if (count) {
 		exchange->body_sent = true;
+		gather_note_sent(exchange, count);
 		exchange->body_ready -= count;
 		buffer_consume(*exchange->incoming, count);
 		if (!buffer_length(*exchange->incoming))
@@ -143,11 +145,30 @@ void request_note_sent(struct exchange *exchange, uint32_t count)
 		exchange->asked_ns = exchange->touched_ns;
 }
 
+enum flow request_start(struct exchange *exchange)
+{
+	exchange->held = gather_holds(exchange);
+	return exchange->held ? FLOW_STUCK : exchange_connect(exchange);
+}
+
+/* A step of one that is held. */
+static enum flow hold(struct exchange *exchange)
+{
+	if (gather_waits(exchange))
+		return exchange->front->read_body(exchange);
+	exchange->held = false;
+	return exchange_connect(exchange);
+}
+
 enum flow request_forward(struct exchange *exchange)
 {
+	bool has_head = exchange->head_sent < buffer_length(exchange->to_server);
+
+	if (exchange->held)
+		return hold(exchange);
 	if (!exchange->back || exchange->connecting || exchange->request_cut)
 		return FLOW_STUCK;
-	if (exchange->body_ready || exchange->head_sent < buffer_length(exchange->to_server)) {
+	if (has_head || (exchange->body_ready && !gather_waits(exchange))) {
 		if (!exchange->head_sent && !exchange->route->plain)
 			time_left_tell(exchange);
 		return exchange->back->send(exchange);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/hedge.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
@@ -188,6 +189,7 @@ static enum flow read_server(struct exchange *exchange)
 		return end_of_server(exchange, count);
 	exchange->busy = count >= WORTH_A_PIPE;
 	exchange->touched_ns = client_now(exchange->client);
+	gather_note_answer(exchange);
 	if (!exchange->answered)
 		return read_head(exchange);
 	return check_body(exchange, (uint32_t)count) ? FLOW_MOVED : refuse(exchange);

@@ -84,6 +84,15 @@ static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint
 	       (double)(count - rate->base) * 1e9 < (double)minimum * (double)waited_ns;
 }
 
+/* When to look again at a peer that is waited for and not below its minimum. */
+static inline uint64_t rate_next_look_ns(const struct rate *rate, uint64_t now_ns)
+{
+	uint64_t waited_ns = rate_waited_ns(rate, now_ns);
+
+	return now_ns +
+	       (waited_ns + CLOCK_SEC < RATE_GRACE_NS ? RATE_GRACE_NS - waited_ns : CLOCK_SEC);
+}
+
 /* How a peer takes what is waiting for it. Zero-initialised. */
 struct uptake {
 	struct rate rate;

@@ -124,3 +124,16 @@ int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length
 	*content = 0;
 	return chunks_run(chunks, data, length, data, content);
 }
+
+uint64_t http_chunks_least(const struct http_chunks *chunks)
+{
+	/* From each state to the end of an empty last chunk; the data comes on top. */
+	static const uint8_t rest[] = {
+		[SIZE] = 4,    [SIZE_LF] = 3, [DATA] = 7,   [DATA_CR] = 7,
+		[DATA_LF] = 6, [END_CR] = 2,  [END_LF] = 1,
+	};
+
+	if (chunks->done)
+		return 0;
+	return rest[chunks->state] + (chunks->state == DATA ? chunks->left : 0);
+}

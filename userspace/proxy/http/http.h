@@ -217,6 +217,9 @@ int64_t http_chunks_check(struct http_chunks *chunks, const char *data, size_t l
 /* The same, and moves the content to the front of @data, *@content bytes: for HTTP/1.0 clients. */
 int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length, size_t *content);
 
+/* The fewest bytes that can be missing from it. */
+uint64_t http_chunks_least(const struct http_chunks *chunks);
+
 /* --- what names a request (trace.c) --------------------------------------------------------------
  */
 

@@ -2,6 +2,7 @@
 #include "proxy/net/stream.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, bool connectin
 	stream->tls = NULL;
 	stream->source.fd = fd;
 	stream->state = STREAM_WRITABLE;
+	stream->awaited = 1;
 	if (connecting) {
 		stream->state = STREAM_WATCHES_ROOM;
 		events |= EPOLLOUT;
@@ -212,6 +214,25 @@ int stream_shutdown(struct stream *stream)
 		return code;
 	shutdown(stream->source.fd, SHUT_WR);
 	return 0;
+}
+
+void stream_await(struct stream *stream, uint64_t count)
+{
+	const struct tls *tls = stream->tls;
+	uint32_t begun = tls ? buffer_length(tls->in) - tls->ready : 0; /* of a record */
+	int least = count < INT_MAX ? (int)count : INT_MAX;
+
+	least = least > (int)begun + 1 ? least - (int)begun : 1;
+	if ((uint32_t)least != stream->awaited &&
+	    setsockopt(stream->source.fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)) == 0)
+		stream->awaited = (uint32_t)least;
+}
+
+uint32_t stream_unread(const struct stream *stream)
+{
+	int waiting;
+
+	return ioctl(stream->source.fd, SIOCINQ, &waiting) == 0 ? (uint32_t)waiting : 0;
 }
 
 uint64_t stream_taken(const struct stream *stream, uint64_t written)

@@ -29,8 +29,9 @@ enum {
 struct stream {
 	struct source source;
 	struct loop *loop;
-	struct tls *tls; /* NULL: plain TCP */
-	uint8_t state;   /* STREAM_… */
+	struct tls *tls;  /* NULL: plain TCP */
+	uint8_t state;    /* STREAM_… */
+	uint32_t awaited; /* bytes, fewer of which are not told of; 0, 1: any are */
 };
 
 /*
@@ -80,6 +81,20 @@ ssize_t stream_read(struct stream *stream, void *data, size_t size);
 /* Bytes taken, fewer than offered when there is no more room; −EAGAIN: none; −errno. At most 3
  * parts. */
 ssize_t stream_write(struct stream *stream, const struct iovec *parts, int count);
+
+/*
+ * From now on fewer bytes than @count are no news, nor read unless the caller notes EPOLLIN
+ * himself; the end is. 1: any are. So a peer that sends a byte at a time costs us nothing for each.
+ * With TLS they are those on the wire: never more than as many of content need.
+ */
+void stream_await(struct stream *stream, uint64_t count);
+/* Whether bytes may have come that were not told of. */
+static inline bool stream_awaits_more(const struct stream *stream)
+{
+	return stream->awaited > 1;
+}
+/* Bytes that have come, on the wire, and were not read. */
+uint32_t stream_unread(const struct stream *stream);
 
 /* Whether bytes can pass it by splice(2): inwards, and outwards, where the kernel may do TLS. */
 static inline bool stream_splices_in(const struct stream *stream)

@@ -59,6 +59,8 @@ static int begin(void **state)
 	client.since_ns = BEGUN;
 	list_init(&client.stream.source.node);
 	exchange.client = &client;
+	exchange.front = &http1_front;
+	exchange.incoming = &client.in;
 	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
 	exchange.back = &http1_back;
 	exchange.pool = pool;

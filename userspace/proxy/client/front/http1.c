@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include "proxy/client/exchange.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/report.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"
@@ -62,7 +63,7 @@ static void begin(struct exchange *exchange, uint32_t length)
 		buffer_give(&client->in);
 	if (exchange->answered)
 		client_run_exchange(client);
-	else if (request_check_body(exchange, 0) && exchange_connect(exchange) != FLOW_OVER)
+	else if (request_check_body(exchange, 0) && request_start(exchange) != FLOW_OVER)
 		client_run_exchange(client);
 }
 
@@ -169,30 +170,58 @@ void http1_read(struct client *client)
 /* --- the request's body ------------------------------------------------------------------------
  */
 
+/* Room for more of the body, behind what is gathered of it: little for who sends little. */
+static bool make_body_room(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+
+	if (client->in)
+		return make_room(client);
+	client->in =
+		buffer_take(&client->account, exchange->trickles ? BUFFER_SMALL : BUFFER_MEDIUM);
+	return client->in != NULL;
+}
+
+/* Nothing more has come, or so little that the kernel did not tell. */
+static enum flow await_body(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+
+	if (!buffer_length(client->in))
+		buffer_give(&client->in);
+	stream_await(&client->stream, gather_wants(exchange));
+	return FLOW_STUCK;
+}
+
 /* Whatever is left in the buffer when the body is over belongs to the next request. */
 static enum flow read_body(struct exchange *exchange)
 {
 	struct client *client = exchange->client;
+	uint32_t at = buffer_length(client->in);
 	ssize_t count;
 
+	if (stream_awaits_more(&client->stream) && !gather_waits(exchange))
+		stream_note(&client->stream, EPOLLIN);
 	if (!stream_is(&client->stream, STREAM_READABLE))
-		return FLOW_STUCK;
-	client->in = buffer_take(&client->account, BUFFER_MEDIUM);
-	if (!client->in)
+		return await_body(exchange);
+	if (!make_body_room(exchange))
 		return exchange_refuse(exchange, FW_MEMORY);
-	count = stream_read(&client->stream, client->in->data, client->in->capacity);
-	if (count == -EAGAIN) {
-		buffer_give(&client->in);
-		return FLOW_STUCK;
-	}
+	count = stream_read(&client->stream, buffer_end(client->in), buffer_room(client->in));
+	if (count == -EAGAIN)
+		return await_body(exchange);
 	if (count <= 0) {
 		client_close(client, FW_CLIENT_CLOSED);
 		return FLOW_OVER;
 	}
-	client->in->end = (uint32_t)count;
+	client->in->end += (uint32_t)count;
 	exchange->touched_ns = client_now(client);
 	exchange_count_received(exchange, (uint64_t)count);
-	return request_check_body(exchange, 0) ? FLOW_MOVED : FLOW_OVER;
+	gather_note_read(exchange, (size_t)count);
+	if (!request_check_body(exchange, at))
+		return FLOW_OVER;
+	if (exchange->request_body.done)
+		stream_await(&client->stream, 1);
+	return FLOW_MOVED;
 }
 
 /* Who has sent some of the body already does not wait. */

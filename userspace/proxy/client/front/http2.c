@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "proxy/client/deadline.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/hedge.h"
 #include "proxy/client/report.h"
 
@@ -16,8 +17,6 @@ enum {
 	ROUNDS_PER_TURN = 4,
 	RUNS_PER_ROUND = 128,
 	PREFACE_SIZE = NGHTTP2_CLIENT_MAGIC_LEN,
-	/* What the client may send of all bodies together before servers have taken any. */
-	CONNECTION_WINDOW = 1 << 20,
 };
 
 /* --- beginning ---------------------------------------------------------------------------------
@@ -44,7 +43,7 @@ static int submit_settings(const struct http2 *http2)
 
 	return code ? code
 		    : nghttp2_session_set_local_window_size(http2->session, NGHTTP2_FLAG_NONE, 0,
-							    CONNECTION_WINDOW);
+							    HTTP2_CONNECTION_WINDOW);
 }
 
 static struct http2 *create(struct client *client)
@@ -399,6 +398,8 @@ void http2_expire(struct client *client)
 		hedge_look(exchange, now_ns);
 		deadline_note_waits(exchange, now_ns);
 		verdict = deadline_judge_exchange(exchange, now_ns, &next_ns);
+		if (gather_is_due(exchange))
+			http2_stream_wake(stream);
 		if (verdict == FW_NONE) {
 			timer_arm_lazily(wheel, &client->deadline, next_ns);
 			continue;

@@ -24,6 +24,9 @@
 /* For requests that are on their way when the client learns that the connection ends. */
 #define HTTP2_NOTICE_NS CLOCK_SEC
 
+/* What a client may send of all bodies together before servers have taken any. */
+enum { HTTP2_CONNECTION_WINDOW = 1 << 20 };
+
 /* A header block while it is read; one at a time, as frames of others may not come between. */
 struct http2_block {
 	struct buffer *text; /* the request's head as HTTP/1 has it, so far */

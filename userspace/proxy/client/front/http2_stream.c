@@ -8,6 +8,7 @@
 #include <errno.h>
 #include "proxy/client/deadline.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/gather.h"
 #include "proxy/client/report.h"
 
 #define NOTICE_NS CLOCK_SEC /* for a client to see that its request was answered before its end */
@@ -183,7 +184,7 @@ void http2_stream_run(struct http2_stream *stream)
 		return;
 	/* Not before all that was received is looked at: what it resets cost no server anything. */
 	if (!stream->begun && !exchange->answered)
-		flow = exchange_connect(exchange);
+		flow = request_start(exchange);
 	stream->begun = true;
 	if (flow != FLOW_OVER)
 		flow = exchange_run(exchange);
@@ -247,6 +248,9 @@ static enum flow read_body(struct exchange *exchange)
 	struct http2_stream *stream = http2_stream_of(exchange);
 	uint32_t from = stream->fresh_at, fresh = buffer_length(stream->in) - from;
 
+	/* All that comes until then is one chunk. */
+	if (stream->chunked && !stream->ended && gather_waits(exchange))
+		return FLOW_STUCK;
 	stream->batch += fresh && stream->chunked ? fresh - HTTP2_CHUNK_HEAD : fresh;
 	if (fresh && stream->chunked)
 		http2_close_chunk(stream->in, fresh - HTTP2_CHUNK_HEAD);
@@ -278,6 +282,13 @@ static void note_taken(struct exchange *exchange, uint32_t count)
 	stream->owed -= count;
 	if (count)
 		nghttp2_session_consume(stream->http2->session, stream->id, count);
+}
+
+/* Its part of what the client may send of all bodies together: half of that, so that those which
+ * wait for more of theirs leave room for it. */
+static uint32_t room(const struct exchange *exchange)
+{
+	return HTTP2_CONNECTION_WINDOW / 2 / http2_stream_of(exchange)->http2->stream_count;
 }
 
 /* --- the end -----------------------------------------------------------------------------------
@@ -354,6 +365,7 @@ const struct front http2_front = {
 	.is_shut = http2_response_is_shut,
 	.refuse = refuse,
 	.wake = wake,
+	.room = room,
 	.waits_for_client = waits_for_client,
 	.taken = taken,
 };
