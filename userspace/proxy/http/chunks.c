@@ -33,11 +33,27 @@ static int hex_value(char byte)
 	return -1;
 }
 
-/* A byte of the size line, up to its CR. */
-static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
+/* A size was read. */
+static enum fw_verdict judge_size(struct http_chunks *chunks)
 {
 	const struct http_chunk_limits *limits = &chunks->limits;
 	uint64_t most = limits->payload ? limits->payload : INT64_MAX;
+
+	if (chunks->left > INT64_MAX)
+		return FW_BAD_CHUNK;
+	if (chunks->left > most - chunks->payload)
+		return FW_BODY_TOO_LARGE;
+	chunks->payload += chunks->left;
+	chunks->framing += chunks->digits + LINE_ENDS;
+	if (limits->overhead && chunks->framing > chunks->payload &&
+	    chunks->framing - chunks->payload > limits->overhead)
+		return FW_CHUNK_OVERHEAD;
+	return FW_NONE;
+}
+
+/* A byte of the size line, up to its CR. */
+static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
+{
 	int digit = hex_value(byte);
 
 	if (digit >= 0) {
@@ -48,17 +64,8 @@ static enum fw_verdict size_byte(struct http_chunks *chunks, char byte)
 	}
 	if (byte != '\r' || chunks->digits == 0)
 		return FW_BAD_CHUNK;
-	if (chunks->left > INT64_MAX)
-		return FW_BAD_CHUNK;
-	if (chunks->left > most - chunks->payload)
-		return FW_BODY_TOO_LARGE;
-	chunks->payload += chunks->left;
-	chunks->framing += chunks->digits + LINE_ENDS;
-	if (limits->overhead && chunks->framing > chunks->payload &&
-	    chunks->framing - chunks->payload > limits->overhead)
-		return FW_CHUNK_OVERHEAD;
 	chunks->state = SIZE_LF;
-	return FW_NONE;
+	return judge_size(chunks);
 }
 
 /* Any byte but one of data. */
@@ -87,14 +94,47 @@ static enum fw_verdict frame_byte(struct http_chunks *chunks, char byte)
 	return FW_NONE;
 }
 
+/* A size line that has come whole, as most have: at once. Its length, 0: it is for frame_byte();
+ * −verdict. */
+static int64_t size_line(struct http_chunks *chunks, const char *data, size_t length)
+{
+	size_t digits = 0;
+	enum fw_verdict verdict;
+	uint64_t size = 0;
+	int digit;
+
+	while (digits < length && digits < SIZE_DIGITS_MAX &&
+	       (digit = hex_value(data[digits])) >= 0) {
+		size = size << 4 | (uint64_t)digit;
+		digits++;
+	}
+	if (!digits || length - digits < 2 || data[digits] != '\r' || data[digits + 1] != '\n')
+		return 0;
+	chunks->left = size;
+	chunks->digits = (uint8_t)digits;
+	verdict = judge_size(chunks);
+	chunks->digits = 0;
+	chunks->state = size ? DATA : END_CR;
+	return verdict ? -(int64_t)verdict : (int64_t)digits + 2;
+}
+
 /* @content: where to move the data to, or NULL. */
 static int64_t chunks_run(struct http_chunks *chunks, const char *data, size_t length,
 			  char *content, size_t *content_length)
 {
 	enum fw_verdict verdict;
 	size_t at = 0, run;
+	int64_t line;
 
 	while (at < length && !chunks->done) {
+		if (chunks->state == SIZE && !chunks->digits) {
+			line = size_line(chunks, data + at, length - at);
+			if (line < 0)
+				return line;
+			at += (size_t)line;
+			if (line)
+				continue;
+		}
 		if (chunks->state != DATA) {
 			verdict = frame_byte(chunks, data[at++]);
 			if (verdict)
@@ -108,8 +148,13 @@ static int64_t chunks_run(struct http_chunks *chunks, const char *data, size_t l
 		}
 		at += run;
 		chunks->left -= run;
-		if (!chunks->left)
-			chunks->state = DATA_CR;
+		if (chunks->left)
+			continue;
+		chunks->state = DATA_CR;
+		if (length - at >= 2 && data[at] == '\r' && data[at + 1] == '\n') {
+			chunks->state = SIZE;
+			at += 2;
+		}
 	}
 	return (int64_t)at;
 }

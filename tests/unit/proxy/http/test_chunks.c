@@ -44,6 +44,29 @@ static void prefixes(void **state)
 	}
 }
 
+/* Whatever has come, it never takes fewer bytes to the end than it says, and says when it is there.
+ */
+static void least(void **state)
+{
+	static const char *const streams[] = {exact, "0\r\n\r\n", "000\r\n\r\n",
+					      "1\r\nx\r\n0\r\n\r\n"};
+	struct http_chunks chunks;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
+		size_t length = strlen(streams[i]);
+
+		for (size_t come = 0; come <= length; come++) {
+			feed_chunks(&chunks, streams[i], come, none, come, 1);
+			assert_true(http_chunks_least(&chunks) <= length - come);
+			assert_int_equal(http_chunks_least(&chunks) == 0, come == length);
+		}
+	}
+	/* Inside of data it says exactly where the next thing is. */
+	feed_chunks(&chunks, "100\r\nx", 6, none, 6, 1);
+	assert_int_equal(http_chunks_least(&chunks), 0xff + 7);
+}
+
 /* A size over the limit is refused before any of its data. */
 static void limit(void **state)
 {
@@ -146,9 +169,9 @@ static void every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts), cmocka_unit_test(prefixes),
-		cmocka_unit_test(limit),  cmocka_unit_test(overhead),
-		cmocka_unit_test(unwrap), cmocka_unit_test(every_byte),
+		cmocka_unit_test(counts),     cmocka_unit_test(prefixes), cmocka_unit_test(limit),
+		cmocka_unit_test(overhead),   cmocka_unit_test(unwrap),   cmocka_unit_test(least),
+		cmocka_unit_test(every_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,67 @@ static void words_do_not_wait(void **state)
 	stream_close(&pair->stream);
 }
 
+static uint32_t seen;
+
+static void see(struct source *source, uint32_t events)
+{
+	(void)source;
+	seen |= events;
+}
+
+static void stop(struct loop *loop)
+{
+	loop->stopped = loop->turns > 0;
+	loop_wake(loop);
+}
+
+/* What epoll has to say by now. */
+static uint32_t look(struct pair *pair)
+{
+	seen = 0;
+	pair->stream.source.handle = see;
+	pair->loop.turned = stop;
+	pair->loop.stopped = false;
+	pair->loop.turns = 0;
+	loop_wake(&pair->loop);
+	assert_int_equal(loop_run(&pair->loop), 0);
+	return seen;
+}
+
+static void hear(struct pair *pair, const char *text)
+{
+	assert_int_equal(send(pair->peer, text, strlen(text), 0), strlen(text));
+}
+
+/* Too few bytes are no news, but can be read by who knows better; enough are, and so is the end. */
+static void too_few_bytes_are_kept_back(void **state)
+{
+	struct pair *pair = *state;
+	char heard[64];
+
+	look(pair);
+	stream_await(&pair->stream, 10);
+	assert_true(stream_awaits_more(&pair->stream));
+	hear(pair, "12345");
+	assert_false(look(pair) & EPOLLIN);
+	assert_int_equal(stream_unread(&pair->stream), 5);
+	hear(pair, "67890");
+	assert_true(look(pair) & EPOLLIN);
+	stream_note(&pair->stream, EPOLLIN);
+	assert_int_equal(stream_read(&pair->stream, heard, sizeof(heard)), 10);
+	hear(pair, "1");
+	assert_false(look(pair) & EPOLLIN);
+	stream_note(&pair->stream, EPOLLIN);
+	assert_int_equal(stream_read(&pair->stream, heard, sizeof(heard)), 1);
+	hear(pair, "2");
+	assert_false(look(pair) & EPOLLIN);
+	stream_await(&pair->stream, 1);
+	assert_true(look(pair) & EPOLLIN);
+	stream_await(&pair->stream, 10);
+	shutdown(pair->peer, SHUT_WR);
+	assert_true(look(pair) & EPOLLRDHUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +180,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(last_words_leave_with_half_the_end, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(words_do_not_wait, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(too_few_bytes_are_kept_back, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
