@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Bodies that come in small pieces: when a server is asked, and how many pieces it sees."""
+"""Bodies that come in small pieces: when a server is asked, and how many pieces it sees.
+
+Nothing waits shorter than a minute, unless a story says so: what goes on has not gone on by time.
+"""
 import hashlib
 import threading
 import time
@@ -25,9 +28,8 @@ upstream two    {{ server {{ address = "127.0.0.1:8003" }} http2 = "on" }}
 proxy {{ threads = 1 access_log = "{log}" }}
 admin {{ address = "127.0.0.1:9180" }}
 """.replace("@FREE@", "source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} "
-            "min_rate {{ receive = 0 }}")
+            "min_rate {{ receive = 0 }} gather {{ hold = \"60s\" delay = \"60s\" }}")
 PIECES = 60  # of a body that trickles
-NEVER = "60s"
 CHUNKED = "Transfer-Encoding: chunked\r\n"
 
 
@@ -116,7 +118,7 @@ def pieces_and_body(text):
 def test_a_server_is_asked_when_the_body_is_here(edge, connect):
     """However it trickles it is one piece; and who sent it goes on as anybody else."""
     body = bytes(range(PIECES))
-    with edge.tuned(gather__hold=NEVER), Counting() as origin, connect() as client:
+    with Counting() as origin, connect() as client:
         for _ in range(2):
             before = origin.connections, len(origin.received)
             client.get("/up", method="POST", extra=f"Content-Length: {len(body)}\r\n")
@@ -131,7 +133,7 @@ def test_a_server_is_asked_when_the_body_is_here(edge, connect):
 
 def test_what_follows_the_body_is_another_request(edge, connect):
     """The end of a body that trickles, and behind it the next request, in one breath."""
-    with edge.tuned(gather__hold=NEVER), Counting(), connect() as client:
+    with Counting(), connect() as client:
         client.get(method="POST", extra="Content-Length: 30\r\n")
         trickle(client, [b"x"] * 20)
         client.send(b"y" * 10 + b"GET /next HTTP/1.1\r\nHost: web.test\r\n\r\n")
@@ -157,7 +159,7 @@ def test_who_sends_too_little_a_second_is_found_out_nevertheless(edge):
     """What is gathered in the kernel has come: of two at the same pace only one is below his minimum."""
     counted = Counted(edge)
     counted.expect("receive_rate")
-    with edge.tuned(gather__hold=NEVER, min_rate__receive="100"), Counting() as origin, Client(WEB) as slow, \
+    with edge.tuned(min_rate__receive="100"), Counting() as origin, Client(WEB) as slow, \
             Client(WEB) as steady:
         for client in (slow, steady):
             client.get(method="POST", extra="Content-Length: 10000\r\n")
@@ -184,7 +186,7 @@ def test_a_hold_has_an_end(edge, connect):
 
 
 def test_who_asks_whether_to_send_is_answered_by_the_server_that_is_there(edge):
-    with edge.tuned(gather__hold=NEVER), Counting() as origin, Client(WEB) as client:
+    with Counting() as origin, Client(WEB) as client:
         client.get(method="PUT", extra="Content-Length: 5\r\nExpect: 100-continue\r\n")
         assert client.response()[0] == 100
         wait_until(lambda: origin.connections == 1, "the server is there")
@@ -196,7 +198,7 @@ def test_many_that_wait_leave_room_for_each_other(edge):
     """A hundred bodies at once are three times what their connection may send ahead."""
     path = edge.lab.home / "body"
     path.write_bytes(bytes(30000))
-    with edge.tuned(gather__hold=NEVER, gather__delay=NEVER), Origin(8000, answer_simply):
+    with Origin(8000, answer_simply):
         done = edge.lab.edge("timeout", "20", "h2load", "-n", "200", "-c", "1", "-m", "100", "-d", path,
                              "http://127.0.0.1:80/")
     assert "200 succeeded, 0 failed, 0 errored" in done.stdout
@@ -205,7 +207,7 @@ def test_many_that_wait_leave_room_for_each_other(edge):
 # --- gathered -------------------------------------------------------------------------------------
 
 def test_the_first_pieces_are_heard_at_once_and_then_enough_of_them(edge, connect):
-    with edge.tuned(gather__delay=NEVER), Counting() as origin, connect() as client:
+    with Counting() as origin, connect() as client:
         client.get(method="POST", extra=CHUNKED)
         for number in range(4):
             client.send(chunk(b"piece %d" % number))
@@ -221,7 +223,7 @@ def test_the_first_pieces_are_heard_at_once_and_then_enough_of_them(edge, connec
 
 def test_small_pieces_reach_a_server_together(edge, connect):
     body = [b"piece %02d\n" % number for number in range(PIECES)]
-    with edge.tuned(gather__delay=NEVER), Counting(), connect() as client:
+    with Counting(), connect() as client:
         client.get(method="POST", extra=CHUNKED)
         trickle(client, [chunk(piece) for piece in body])
         client.send(chunk(b""))
@@ -250,7 +252,7 @@ def test_a_conversation_is_not_kept_waiting(edge, connect):
             word = peer.take(int(peer.until(b"\r\n"), 16) + 2)[:-2]
             peer.send(chunk(word))
 
-    with edge.tuned(gather__delay=NEVER), Origin(8000, echo), connect() as client:
+    with Origin(8000, echo), connect() as client:
         client.get(method="POST", extra=CHUNKED)
         client.head()
         for number in range(30):
@@ -267,7 +269,7 @@ def test_a_server_that_has_heard_enough_is_heard(edge):
         time.sleep(0.2)
         peer.send(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
 
-    with edge.tuned(gather__delay=NEVER), Origin(8000, deny), Client(WEB) as client:
+    with Origin(8000, deny), Client(WEB) as client:
         client.get(method="POST", extra=CHUNKED)
         trickle(client, [chunk(b"piece")] * 10)
         assert client.response()[::2] == (403, b"no")
@@ -275,7 +277,7 @@ def test_a_server_that_has_heard_enough_is_heard(edge):
 
 def test_zero_passes_each_piece_on(edge):
     body = [b"%02d" % number for number in range(PIECES)]
-    with edge.tuned(gather__bytes="0", gather__delay=NEVER), Counting() as origin, Client(WEB) as client:
+    with edge.tuned(gather__bytes="0"), Counting() as origin, Client(WEB) as client:
         client.get(method="POST", extra=f"Content-Length: {2 * PIECES}\r\n")
         for piece in body:
             client.send(piece)
@@ -294,7 +296,7 @@ def post(client, length=None):
 
 def test_a_server_is_asked_when_a_streams_body_is_here(edge):
     body = bytes(range(PIECES))
-    with edge.tuned(gather__hold=NEVER), Counting() as origin, Client2() as client:
+    with Counting() as origin, Client2() as client:
         stream = post(client, len(body))
         trickle(client, [frame(DATA, 0, stream, bytes([byte])) for byte in body])
         answer, error = client.answer(stream)
@@ -303,7 +305,7 @@ def test_a_server_is_asked_when_a_streams_body_is_here(edge):
 
 def test_a_streams_small_pieces_are_one_chunk(edge):
     body = [b"piece %02d\n" % number for number in range(PIECES)]
-    with edge.tuned(gather__delay=NEVER), Counting() as origin, Client2() as client:
+    with Counting() as origin, Client2() as client:
         stream = post(client)
         trickle(client, [frame(DATA, 0, stream, piece) for piece in body])
         client.send(frame(DATA, END_STREAM, stream))
@@ -352,7 +354,7 @@ def test_uploads_arrive_whole(edge, port, length, version):
 def test_a_record_may_come_in_two(edge):
     """The kernel counts what is on the wire: the beginning of a record that was read counts, too."""
     body = bytes(range(256)) * 40
-    with edge.tuned(gather__hold=NEVER), Counting(), Partial(edge.context()) as client:
+    with Counting(), Partial(edge.context()) as client:
         client.finish()
         client.send(b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: %d\r\n\r\n" % len(body))
         client.send(body[:10])
