@@ -234,6 +234,22 @@ def test_small_pieces_reach_a_server_together(edge, connect):
         assert pieces_and_body(client.response()[2]) == (1, b"")
 
 
+def test_tiny_chunks_become_large_ones(edge, connect):
+    """Content and end are the same, wherever the pieces were cut, and the next request is where it was."""
+    body = bytes(range(256)) * 20
+    crumbs = b"".join(chunk(body[at:at + 1]) for at in range(len(body))) + chunk(b"")
+    follows = b"GET /next HTTP/1.1\r\nHost: web.test\r\n\r\n"
+    for cut in (1, 300, 301, 302, 303, 304, 305, 20000, len(crumbs)):
+        with Counting() as origin, connect() as client:
+            client.get(method="POST", extra=CHUNKED)
+            client.send(crumbs[:cut])
+            time.sleep(0.02)
+            client.send(crumbs[cut:] + follows)
+            assert pieces_and_body(client.response()[2])[1] == body
+            assert client.response()[2] == b"1 "
+            assert len(origin.received) < len(body) + 3000  # of 30 KiB
+
+
 @pytest.mark.parametrize("length", [True, False], ids=["length", "chunks"])
 def test_what_waits_goes_on_though_nothing_follows(edge, connect, length):
     wrap = (lambda piece: piece) if length else chunk

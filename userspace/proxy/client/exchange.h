@@ -246,7 +246,8 @@ int request_parse(struct exchange *exchange, const char *data, uint32_t length);
 enum fw_verdict request_begin(struct exchange *exchange, const char *data);
 /* Asks for a server, at once or when enough of the body is here. */
 enum flow request_start(struct exchange *exchange);
-/* Checks what has newly come of the body, from @at in *incoming on. False: refused. */
+/* Checks what has newly come of the body, from @at in *incoming on, behind which there is room for
+ * HTTP_CHUNK_EXTRA bytes more. False: refused. */
 bool request_check_body(struct exchange *exchange, uint32_t at);
 /* @count bytes of the head, then of the body, have left. */
 void request_note_sent(struct exchange *exchange, uint32_t count);

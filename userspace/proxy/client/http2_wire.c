@@ -206,12 +206,7 @@ bool http2_make_room(struct buffer **buffer, struct account *account, uint32_t s
 
 void http2_close_chunk(struct buffer *buffer, uint32_t size)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *head = buffer_end(buffer) - size - HTTP2_CHUNK_HEAD;
-
-	for (int i = 0; i < 4; i++)
-		head[i] = digits[size >> (12 - 4 * i) & 15];
-	memcpy(head + 4, "\r\n", 2);
+	http_chunk_head(buffer_end(buffer) - size - HTTP2_CHUNK_HEAD, size);
 	buffer_append(buffer, "\r\n", 2);
 }
 

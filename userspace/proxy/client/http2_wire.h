@@ -88,7 +88,7 @@ void http2_put_line(struct buffer *text, struct http_slice name, struct http_sli
  */
 
 enum {
-	HTTP2_CHUNK_HEAD = 6,                     /* "ffff\r\n": no window is larger than that */
+	HTTP2_CHUNK_HEAD = HTTP_CHUNK_HEAD,       /* no window is larger than HTTP_CHUNK_MOST */
 	HTTP2_CHUNK_EXTRA = 2 * HTTP2_CHUNK_HEAD, /* behind a chunk: its end, and the body's */
 };
 

@@ -14,6 +14,8 @@
 #include "proxy/client/route/time_left.h"
 #include "proxy/client/source_limit.h"
 
+enum { CRUMBS_LEAST = 256 }; /* bytes of a body in chunks, that say how large its chunks are */
+
 /* --- the head ----------------------------------------------------------------------------------
  */
 
@@ -95,21 +97,74 @@ enum fw_verdict request_begin(struct exchange *exchange, const char *data)
 /* --- the body ----------------------------------------------------------------------------------
  */
 
+/* What a chunk costs a server is not its bytes. Whether those of the @count bytes that were checked
+ * are so small that it is to have their content alone, in chunks of our own. HTTP/2's chunks are.
+ */
+static bool is_crumbs(const struct exchange *exchange, const struct http_chunks *before,
+		      int64_t count)
+{
+	const struct body *body = &exchange->request_body;
+	uint64_t content;
+
+	if (body->framing != HTTP_CHUNKED || body->unwrap || exchange->front->bare_bodies)
+		return false;
+	content = http_chunks_content(&body->chunks) - http_chunks_content(before);
+	return count >= CRUMBS_LEAST && 2 * content < (uint64_t)count;
+}
+
+/* From the next chunk on only content is left. Returns how many bytes at @data come before it. */
+static size_t begin_unwrap(struct body *body, const char *data, size_t length)
+{
+	size_t count = 0;
+
+	while (count < length && !body->chunks.done && !http_chunks_between(&body->chunks))
+		http_chunks_check(&body->chunks, data + count++, 1);
+	body->unwrap = true;
+	return count;
+}
+
+/* Of the @count bytes of the body at @data *@forward, their content, are left, which become a
+ * chunk; there is room for it. */
+static void wrap(struct exchange *exchange, char *data, size_t count, size_t *forward)
+{
+	struct buffer *in = *exchange->incoming;
+	char *next = data + count;
+	size_t rest = (size_t)(buffer_end(in) - next), most = *forward + HTTP_CHUNK_EXTRA;
+
+	/* The next request makes room, where framing does not. */
+	if (rest && most > count)
+		next = memmove(data + most, next, rest);
+	*forward = http_chunk_wrap(data, *forward, exchange->request_body.done);
+	memmove(data + *forward, next, rest);
+	in->end = in->start + (uint32_t)(data + *forward + rest - buffer_start(in));
+}
+
 bool request_check_body(struct exchange *exchange, uint32_t at)
 {
 	struct buffer *in = *exchange->incoming;
-	size_t forward;
+	struct body *body = &exchange->request_body, before = *body;
+	size_t length, forward, begun = 0;
 	int64_t count;
+	char *data;
 
 	if (!in)
 		return true;
-	count = body_check(&exchange->request_body, buffer_start(in) + at, buffer_length(in) - at,
-			   &forward);
+	data = buffer_start(in) + at;
+	length = buffer_length(in) - at;
+	count = body_check(body, data, length, &forward);
+	if (is_crumbs(exchange, &before.chunks, count)) {
+		*body = before;
+		begun = begin_unwrap(body, data, length);
+		data += begun;
+		count = body_check(body, data, length - begun, &forward);
+	}
 	if (count < 0) {
 		exchange_refuse(exchange, (enum fw_verdict) - count);
 		return false;
 	}
-	exchange->body_ready += (uint32_t)forward;
+	if (body->unwrap && count)
+		wrap(exchange, data, (size_t)count, &forward);
+	exchange->body_ready += (uint32_t)(begun + forward);
 	return true;
 }
 

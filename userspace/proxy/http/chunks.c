@@ -182,3 +182,42 @@ uint64_t http_chunks_least(const struct http_chunks *chunks)
 		return 0;
 	return rest[chunks->state] + (chunks->state == DATA ? chunks->left : 0);
 }
+
+bool http_chunks_between(const struct http_chunks *chunks)
+{
+	return chunks->state == SIZE && !chunks->digits;
+}
+
+uint64_t http_chunks_content(const struct http_chunks *chunks)
+{
+	bool inside = chunks->state == SIZE_LF || chunks->state == DATA;
+
+	return inside ? chunks->payload - chunks->left : chunks->payload;
+}
+
+void http_chunk_head(char head[HTTP_CHUNK_HEAD], uint32_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; i < 4; i++)
+		head[i] = digits[size >> (12 - 4 * i) & 15];
+	memcpy(head + 4, "\r\n", 2);
+}
+
+size_t http_chunk_wrap(char *data, size_t content, bool last)
+{
+	size_t length = 0;
+
+	if (content) {
+		memmove(data + HTTP_CHUNK_HEAD, data, content);
+		http_chunk_head(data, (uint32_t)content);
+		length = HTTP_CHUNK_HEAD + content;
+		memcpy(data + length, "\r\n", 2);
+		length += 2;
+	}
+	if (last) {
+		memcpy(data + length, "0\r\n\r\n", 5);
+		length += 5;
+	}
+	return length;
+}

@@ -219,6 +219,20 @@ int64_t http_chunks_unwrap(struct http_chunks *chunks, char *data, size_t length
 
 /* The fewest bytes that can be missing from it. */
 uint64_t http_chunks_least(const struct http_chunks *chunks);
+/* Whether it is between two chunks, and the bytes of content that have come. */
+bool http_chunks_between(const struct http_chunks *chunks);
+uint64_t http_chunks_content(const struct http_chunks *chunks);
+
+enum {
+	HTTP_CHUNK_HEAD = 6,   /* "ffff\r\n" */
+	HTTP_CHUNK_EXTRA = 13, /* that, "\r\n", and the last chunk */
+	HTTP_CHUNK_MOST = 0xffff,
+};
+/* Writes the head of a chunk of @size bytes, at most HTTP_CHUNK_MOST. */
+void http_chunk_head(char head[HTTP_CHUNK_HEAD], uint32_t size);
+/* Makes one chunk of the @content bytes at @data, none of no bytes, and with @last the last one
+ * behind it. There is room for HTTP_CHUNK_EXTRA more bytes; returns how many it is now. */
+size_t http_chunk_wrap(char *data, size_t content, bool last);
 
 /* --- what names a request (trace.c) --------------------------------------------------------------
  */

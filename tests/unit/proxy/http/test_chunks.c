@@ -67,6 +67,45 @@ static void least(void **state)
 	assert_int_equal(http_chunks_least(&chunks), 0xff + 7);
 }
 
+/* At every byte: what has come of the content, and whether the next chunk is due. */
+static void progress(void **state)
+{
+	static const char stream[] = "1\r\na\r\n2\r\nbc\r\n0\r\n\r\n";
+	static const uint8_t have[] = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3};
+	static const uint8_t between[] = {1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+	struct http_chunks chunks;
+
+	(void)state;
+	for (size_t come = 0; come < sizeof(stream); come++) {
+		feed_chunks(&chunks, stream, come, none, come, 1);
+		assert_int_equal(http_chunks_content(&chunks), have[come]);
+		assert_int_equal(http_chunks_between(&chunks), between[come]);
+	}
+}
+
+/* What was wrapped unwraps to the same. */
+static void wrap(void **state)
+{
+	static const size_t sizes[] = {0, 1, 15, 16, 4096, HTTP_CHUNK_MOST};
+	static char data[HTTP_CHUNK_MOST + HTTP_CHUNK_EXTRA];
+	struct http_chunks chunks;
+	size_t length, got;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (int last = 0; last < 2; last++) {
+			memset(data, 'x', sizes[i]);
+			length = http_chunk_wrap(data, sizes[i], last);
+			assert_true(length <= sizes[i] + HTTP_CHUNK_EXTRA);
+			http_chunks_init(&chunks, none);
+			assert_int_equal(http_chunks_unwrap(&chunks, data, length, &got), length);
+			assert_int_equal(got, sizes[i]);
+			assert_int_equal(chunks.done, last);
+			assert_true(last || http_chunks_between(&chunks));
+		}
+	}
+}
+
 /* A size over the limit is refused before any of its data. */
 static void limit(void **state)
 {
@@ -169,8 +208,10 @@ static void every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts),     cmocka_unit_test(prefixes), cmocka_unit_test(limit),
-		cmocka_unit_test(overhead),   cmocka_unit_test(unwrap),   cmocka_unit_test(least),
+		cmocka_unit_test(counts),     cmocka_unit_test(prefixes),
+		cmocka_unit_test(limit),      cmocka_unit_test(overhead),
+		cmocka_unit_test(unwrap),     cmocka_unit_test(least),
+		cmocka_unit_test(progress),   cmocka_unit_test(wrap),
 		cmocka_unit_test(every_byte),
 	};
 

@@ -11,6 +11,8 @@
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"
 
+enum { BODY_ROOM = 512 }; /* for more of a body: worth a read, and there beside what is gathered */
+
 /* Whether the client's connection may go on after this request. */
 static bool may_outlive(const struct exchange *exchange)
 {
@@ -176,7 +178,7 @@ static bool make_body_room(struct exchange *exchange)
 	struct client *client = exchange->client;
 
 	if (client->in)
-		return make_room(client);
+		return buffer_fit(&client->in, &client->account, BODY_ROOM);
 	client->in =
 		buffer_take(&client->account, exchange->trickles ? BUFFER_SMALL : BUFFER_MEDIUM);
 	return client->in != NULL;
@@ -206,7 +208,8 @@ static enum flow read_body(struct exchange *exchange)
 		return await_body(exchange);
 	if (!make_body_room(exchange))
 		return exchange_refuse(exchange, FW_MEMORY);
-	count = stream_read(&client->stream, buffer_end(client->in), buffer_room(client->in));
+	count = stream_read(&client->stream, buffer_end(client->in),
+			    buffer_room(client->in) - HTTP_CHUNK_EXTRA);
 	if (count == -EAGAIN)
 		return await_body(exchange);
 	if (count <= 0) {
