@@ -296,7 +296,7 @@ def test_who_is_slow_makes_room_for_those_who_wait(edge):
 
     with Origin(ONE, answer) as origin, Client(FAIR, source="127.0.0.5") as slow, \
             Client(FAIR, source="127.0.0.6") as client:
-        slow.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
+        slow.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx")
         wait_until(lambda: origin.received.endswith(b"x"), "the server waits for the rest")
         client.get()
         assert client.response()[0] == 200
