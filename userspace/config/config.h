@@ -191,6 +191,9 @@ struct config_upstream {
 	struct config_retry retry;
 	struct config_balance balance;
 	struct config_upstream_tls tls;
+
+	/* http2 was to be "auto", but the caps leave no room for it: it is off. */
+	bool http2_left_out;
 };
 
 enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };

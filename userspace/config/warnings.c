@@ -187,6 +187,12 @@ static void warn_upstreams(struct warnings *warnings, const struct config *confi
 			warn(warnings,
 			     "upstream %s: retry.hedge_after: there is no other server to ask",
 			     upstream->name);
+		if (upstream->http2_left_out)
+			warn(warnings,
+			     "upstream %s: http2: each of the %u threads would have a connection "
+			     "of its own to each server, for which max_connections leaves no "
+			     "room: HTTP/1.1 is spoken instead",
+			     upstream->name, config->threads);
 		if (upstream->tls.enabled && !upstream->tls.verify)
 			warn(warnings,
 			     "upstream %s: tls.verify is off: whoever answers in a server's place "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a configuration says about connections to servers, waiting for them, and retries. */
 #include <stddef.h>
+#include <string.h>
 #include "text.h"
 
 static void nothing_said(void **state)
@@ -83,12 +84,43 @@ static void every_fault_is_named(void **state)
 		       "f:10: upstream d: retry: budget: 101 is above 100");
 }
 
+/* Each thread has connections of HTTP/2 of its own. */
+static void every_thread_needs_one(void **state)
+{
+	struct config *config;
+	struct error warnings;
+
+	(void)state;
+	assert_refused("proxy { threads = 3 }\n"
+		       "upstream a { http2 = on\n max_connections = 2" SERVER
+		       "upstream b { http2 = on server { address = \"10.0.0.1:1\" "
+		       "max_connections = 1 } }\n"
+		       "upstream c { http2 = on max_connections = 3" SERVER
+		       "upstream d { http2 = on max_connections = 0" SERVER,
+		       "f:2: upstream a: http2: each of the 3 threads (proxy.threads) has a "
+		       "connection of its own to each server, for which max_connections = 2 leaves "
+		       "no room; raise that, lower proxy.threads, or use \"off\"\n"
+		       "f:4: upstream b: http2: each of the 3 threads (proxy.threads) has a "
+		       "connection of its own to each server, for which max_connections = 1 leaves "
+		       "no room; raise that, lower proxy.threads, or use \"off\"");
+	config = parsed("proxy { threads = 3 }\n"
+			"upstream a { http2 = auto tls { } max_connections = 2" SERVER
+			"upstream b { http2 = auto tls { } max_connections = 3" SERVER);
+	assert_int_equal(config->upstreams[0].http2, UPSTREAM_HTTP2_OFF);
+	assert_int_equal(config->upstreams[1].http2, UPSTREAM_HTTP2_AUTO);
+	assert_true(config_warnings(config, &warnings));
+	assert_non_null(strstr(warnings.text, "upstream a: http2: each of the 3 threads"));
+	assert_null(strstr(warnings.text, "upstream b: http2"));
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_said),
 		cmocka_unit_test(everything_said),
 		cmocka_unit_test(every_fault_is_named),
+		cmocka_unit_test(every_thread_needs_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

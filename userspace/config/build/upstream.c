@@ -128,10 +128,6 @@ static void check_prewarm(const struct site *site, struct config_upstream *upstr
 		site_complain(site, written->line, "prewarm",
 			      "a connection with a PROXY header is one client's: it can't be "
 			      "opened ahead of him");
-	else if (upstream->http2 != UPSTREAM_HTTP2_OFF)
-		site_complain(site, written->line, "prewarm",
-			      "connections of HTTP/2 are not opened ahead: the first request's "
-			      "serves all");
 	else if (upstream->prewarm > most)
 		site_complain(site, written->line, "prewarm",
 			      "%u: no more than %u idle connections are kept (keepalive, "
@@ -159,6 +155,40 @@ static void build_http2(const struct site *site, struct config_upstream *upstrea
 		site_complain(site, written->line, "http2",
 			      "servers say in their TLS handshake whether they speak it: "
 			      "\"auto\" needs a block tls; use \"on\" or \"off\"");
+}
+
+/* What the threads may have at least; 0: as many as they like. */
+static uint32_t least_cap(const struct config_upstream *upstream)
+{
+	uint32_t least = upstream->max_connections;
+
+	for (size_t i = 0; i < upstream->server_count; i++) {
+		uint32_t cap = upstream->servers[i].max_connections;
+
+		if (cap && (!least || cap < least))
+			least = cap;
+	}
+	return least;
+}
+
+/* A connection of HTTP/2 is one thread's: under such a cap some would wait for others for ever.
+ * Connections of HTTP/1 go from one to the other. */
+static void check_http2_caps(const struct site *site, struct config_upstream *upstream,
+			     uint32_t threads)
+{
+	const struct grammar_value *written = grammar_value(site->section, "http2", 0);
+	uint32_t cap = least_cap(upstream);
+
+	if (upstream->http2 == UPSTREAM_HTTP2_OFF || !cap || cap >= threads)
+		return;
+	if (upstream->http2 == UPSTREAM_HTTP2_ON)
+		site_complain(site, written->line, "http2",
+			      "each of the %u threads (proxy.threads) has a connection of its own "
+			      "to each server, for which max_connections = %u leaves no room; "
+			      "raise that, lower proxy.threads, or use \"off\"",
+			      threads, cap);
+	upstream->http2_left_out = upstream->http2 == UPSTREAM_HTTP2_AUTO;
+	upstream->http2 = UPSTREAM_HTTP2_OFF;
 }
 
 static void build_upstream(const struct site *site, struct config_upstream *upstream)
@@ -194,6 +224,7 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 			build_slots(&server, upstream);
 		}
 	}
+	check_http2_caps(site, upstream, site->build->config->threads);
 	build_health(site, &upstream->health);
 	build_ejection(site, &upstream->ejection);
 }

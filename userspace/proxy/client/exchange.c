@@ -114,16 +114,12 @@ static bool may_be_http2(const struct exchange *exchange)
 	       !exchange->asked_protocol;
 }
 
-static bool must_be_http2(const struct exchange *exchange)
+/* Until a server's handshake says otherwise. */
+static bool is_taken_for_http2(const struct exchange *exchange, const struct upstream_link *link)
 {
-	return upstream_config(exchange->pool)->http2 == UPSTREAM_HTTP2_ON &&
-	       !exchange->asked_protocol;
-}
-
-/* Without TLS there is no handshake to wait for. */
-static bool is_http2_at_once(const struct exchange *exchange)
-{
-	return must_be_http2(exchange) && !upstream_config(exchange->pool)->tls.enabled;
+	return may_be_http2(exchange) &&
+	       (upstream_config(exchange->pool)->http2 == UPSTREAM_HTTP2_ON ||
+		!upstream_speaks_http1(link));
 }
 
 /* Puts it on the session of its link, which may have to begin. False: no memory. */
@@ -151,7 +147,7 @@ static bool begin_back(struct exchange *exchange)
 	exchange->peer = link_server(link);
 	exchange->server = upstream_server_name(link);
 	exchange->link_used = link->reused;
-	if (link->session || (link->connecting && is_http2_at_once(exchange)))
+	if (link->session || (link->connecting && is_taken_for_http2(exchange, link)))
 		return begin_stream(exchange);
 	exchange->back = &http1_back;
 	exchange->connecting = link->connecting;
@@ -295,7 +291,16 @@ enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 	return hedge_take_over(exchange);
 }
 
-/* The link is connected, or is not. Who answers before anything is asked answers something else. */
+/* Who answers before anything is asked answers something else. */
+static void check_quiet(struct exchange *exchange)
+{
+	if (stream_is_quiet(&exchange->link->stream))
+		return;
+	exchange_note_result(exchange, SERVER_BROKE);
+	exchange_fail(exchange, reach_fault(exchange->link, FW_UPSTREAM_BAD_RESPONSE));
+}
+
+/* The link is connected, or is not. */
 static void begin_link(struct exchange *exchange)
 {
 	struct upstream_link *link = exchange->link;
@@ -311,13 +316,26 @@ static void begin_link(struct exchange *exchange)
 		return;
 	}
 	exchange->connecting = false;
-	if (tls_speaks_http2(&link->stream)) {
-		if (!begin_stream(exchange))
-			exchange_refuse(exchange, FW_MEMORY);
-	} else if (must_be_http2(exchange) || !stream_is_quiet(&link->stream)) {
-		exchange_note_result(exchange, SERVER_BROKE);
-		exchange_fail(exchange, reach_fault(link, FW_UPSTREAM_BAD_RESPONSE));
-	}
+	if (!tls_speaks_http2(&link->stream))
+		check_quiet(exchange);
+	else if (!begin_stream(exchange))
+		exchange_refuse(exchange, FW_MEMORY);
+}
+
+void exchange_go_over(struct exchange *exchange, struct upstream_link *link)
+{
+	link_lend_alone(link, exchange, handle_server, &exchange->client->listener->links,
+			exchange->client->account.source);
+	exchange->link = link;
+	exchange->back = &http1_back;
+	exchange->connecting = exchange->link_used = false;
+	check_quiet(exchange);
+}
+
+void exchange_ask_again(struct exchange *exchange, uint32_t server)
+{
+	exchange->tried &= ~(1ULL << server);
+	connect_anew(exchange, exchange->fresh, (enum fw_verdict)exchange->nobody);
 }
 
 /* After what came from without: a client with several requests runs those that have something to

@@ -190,6 +190,10 @@ enum flow exchange_run(struct exchange *exchange);
 /* Its server refused the connection, or did not accept it in time: on to the next one. @verdict, if
  * there is none. */
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict);
+/* What it waits on turns out to speak HTTP/1: it has @link for itself, and counts as sent; or looks
+ * for another one, to @server or any. */
+void exchange_go_over(struct exchange *exchange, struct upstream_link *link);
+void exchange_ask_again(struct exchange *exchange, uint32_t server);
 /* A deadline of it has passed: on to the next server, if the one that it has did not accept the
  * connection in time, else turns it away. */
 enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict);

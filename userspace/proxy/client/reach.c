@@ -106,10 +106,8 @@ static bool introduce(const struct client *client, struct upstream_link *link)
 	return stream_write(&link->stream, &part, 1) == (ssize_t)part.iov_len;
 }
 
-static void count_handshake(const struct client *client, const struct upstream_link *link,
-			    int result)
+static void count_handshake(struct board_row board, const struct upstream_link *link, int result)
 {
-	struct board_row board = client->listener->board;
 	struct tls_facts facts;
 
 	if (result < 0)
@@ -120,17 +118,26 @@ static void count_handshake(const struct client *client, const struct upstream_l
 	board_add(board, METRIC_UPSTREAM_HANDSHAKES_RESUMED, facts.resumed);
 }
 
+int reach_link(struct board_row board, struct upstream_link *link)
+{
+	int result;
+
+	if (!link->stream.tls && upstream_connected(link) < 0)
+		return -FW_UPSTREAM_UNREACHABLE;
+	result = upstream_secure(link);
+	if (link->stream.tls)
+		count_handshake(board, link, result);
+	return result;
+}
+
 int reach_connected(const struct client *client, struct upstream_link *link)
 {
 	int result;
 
-	if (!link->stream.tls &&
-	    (upstream_connected(link) < 0 ||
-	     (upstream_introduction(link->pool) != INTRODUCTION_OFF && !introduce(client, link))))
+	if (!link->stream.tls && upstream_introduction(link->pool) != INTRODUCTION_OFF &&
+	    upstream_connected(link) == 0 && !introduce(client, link))
 		return -FW_UPSTREAM_UNREACHABLE;
-	result = upstream_secure(link);
-	if (link->stream.tls)
-		count_handshake(client, link, result);
+	result = reach_link(client->listener->board, link);
 	if (result == -FW_MEMORY)
 		client->account.ledger->shortage = link->account.ledger->shortage;
 	return result;
@@ -143,10 +150,15 @@ enum fw_verdict reach_fault(const struct upstream_link *link, enum fw_verdict ot
 	return fault == FW_NONE ? otherwise : fault;
 }
 
+void reach_note_late(struct board_row board, const struct upstream_link *link)
+{
+	if (link->connecting && link->stream.tls)
+		board_add(board, METRIC_UPSTREAM_HANDSHAKES_FAILED, 1);
+}
+
 void reach_failed(const struct client *client, struct upstream_link *link)
 {
 	board_add(client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	if (link->connecting && link->stream.tls) /* it took too long */
-		board_add(client->listener->board, METRIC_UPSTREAM_HANDSHAKES_FAILED, 1);
+	reach_note_late(client->listener->board, link);
 	upstream_failed(link);
 }

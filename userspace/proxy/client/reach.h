@@ -17,6 +17,10 @@ enum fw_verdict reach_server(struct client *client, struct upstream_pool *pool,
 			     enum fw_verdict nobody, struct upstream_link **link);
 /* An event of a link that was connecting. 1: it is connected now; 0: waits; −enum fw_verdict. */
 int reach_connected(const struct client *client, struct upstream_link *link);
+/* The same for a link that is no single client's; counted in @board's row. */
+int reach_link(struct board_row board, struct upstream_link *link);
+/* It takes too long: counts the handshake, if it is in one. */
+void reach_note_late(struct board_row board, const struct upstream_link *link);
 /* Why a link broke: for a reason of TLS, or @otherwise. */
 enum fw_verdict reach_fault(const struct upstream_link *link, enum fw_verdict otherwise);
 /* It is not, or not in time: its server is passed over for a while. */

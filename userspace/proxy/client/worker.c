@@ -287,6 +287,8 @@ static int allocate(struct worker *worker)
 							&worker->budget, worker->tls);
 		if (!worker->pools[i])
 			return -ENOMEM;
+		upstream_pool_set_newborn(worker->pools[i],
+					  session_engine_newborn(&worker->sessions));
 	}
 	for (; worker->listener_count < config->listener_count; worker->listener_count++) {
 		code = open_listener(worker, worker->listener_count);

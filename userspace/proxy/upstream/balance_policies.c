@@ -2,6 +2,7 @@
 #include "proxy/upstream/balance_policies.h"
 #include <stdbool.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "proxy/upstream/balance_maglev.h"
 
 #define LATENCY_HALVING_NS (10 * CLOCK_SEC)
@@ -155,12 +156,31 @@ static uint32_t choose_latency(struct balance *balance, uint64_t candidates, uin
 	return chosen;
 }
 
+/* Whether a server that starts slowly has this key of its own back already. They come back one by
+ * one, and stay: each has a part of the weight from which on it does. */
+static bool has_back(const struct balance_plan *plan, uint32_t server, uint64_t key,
+		     uint64_t now_ns)
+{
+	uint32_t whole = plan->weight[server] * WEIGHT_UNIT;
+	uint32_t weight = balance_weight(plan, server, now_ns);
+
+	return weight == whole || hash_mix(~key) % whole < weight;
+}
+
 /* Always the same for a key, as long as it is up. */
 static uint32_t choose_hash(struct balance *balance, uint64_t candidates, uint64_t key,
 			    uint64_t now_ns)
 {
-	(void)now_ns;
-	return maglev_find(balance->plan->maglev, key, candidates);
+	const struct balance_plan *plan = balance->plan;
+	uint32_t server = maglev_find(plan->maglev, key, candidates);
+
+	for (uint64_t left = candidates; !has_back(plan, server, key, now_ns);
+	     server = maglev_find(plan->maglev, key, left)) {
+		left &= ~(1ULL << server);
+		if (!left)
+			return maglev_find(plan->maglev, key, candidates);
+	}
+	return server;
 }
 
 balance_policy *const balance_policies[] = {

@@ -100,6 +100,14 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 /* --- lent and returned -------------------------------------------------------------------------
  */
 
+void link_share(struct upstream_link *link, struct session *session)
+{
+	link->pool->sessions[link->server] += session ? 1 : -1U;
+	link->pool->session_count += session ? 1 : -1U;
+	link->session = session;
+	link->reused = session != NULL;
+}
+
 static void begin_request(struct upstream_link *link)
 {
 	struct upstream_shared *shared = link->pool->shared;
@@ -117,12 +125,22 @@ static void take_back(struct upstream_link *link)
 	account_move(&link->account, &link->pool->ledger, (struct tally_place){0});
 }
 
-void link_begin_request(struct upstream_link *link)
+void link_count_request(struct upstream_link *link)
 {
-	if (link->borrower)
+	server_count(link_server(link));
+}
+
+bool link_begin_request(struct upstream_link *link)
+{
+	if (link->borrower) {
 		take_back(link);
-	else
-		begin_request(link);
+		return true;
+	}
+	begin_request(link);
+	if (link->connecting)
+		return false;
+	link_count_request(link);
+	return true;
 }
 
 static void end_request(struct upstream_link *link)
@@ -144,15 +162,31 @@ void link_end_request(struct upstream_link *link)
 		upstream_free_up(link->pool->shared);
 }
 
-void link_lend(struct upstream_link *link, void *borrower,
-	       void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
-	       struct tally_place source)
+static void lend(struct upstream_link *link, void *borrower,
+		 void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+		 struct tally_place source)
 {
 	link->borrower = borrower;
 	link->stream.source.handle = handle;
 	if (ledger)
 		account_move(&link->account, ledger, source);
 	begin_request(link);
+}
+
+void link_lend(struct upstream_link *link, void *borrower,
+	       void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+	       struct tally_place source)
+{
+	link_count_request(link);
+	lend(link, borrower, handle, ledger, source);
+}
+
+void link_lend_alone(struct upstream_link *link, void *borrower,
+		     void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+		     struct tally_place source)
+{
+	link->requests = 0;
+	lend(link, borrower, handle, ledger, source);
 }
 
 void link_return(struct upstream_link *link)

@@ -41,15 +41,23 @@ int link_open(struct upstream_pool *pool, uint32_t server, struct upstream_link 
 void link_close(struct upstream_link *link);
 void link_reset(struct upstream_link *link);
 
+/* HTTP/2 has it for good; NULL: no longer. */
+void link_share(struct upstream_link *link, struct session *session);
 /* A request is given to its server, and is over: for one of several on a link. The one that the
- * link was lent for is the first of them, and is not counted again. */
-void link_begin_request(struct upstream_link *link);
+ * link was lent for is the first of them. False: it does not count as one that the server was sent
+ * until link_count_request(), as the link is not connected yet. */
+bool link_begin_request(struct upstream_link *link);
+void link_count_request(struct upstream_link *link);
 void link_end_request(struct upstream_link *link);
 /* Lends it for one request, until it is returned, closed or reset, or carries several. What it
  * holds is @source's by @ledger for as long; NULL: nobody's. */
 void link_lend(struct upstream_link *link, void *borrower,
 	       void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
 	       struct tally_place source);
+/* The same for one that counts already, of several on a link that it has alone from now on. */
+void link_lend_alone(struct upstream_link *link, void *borrower,
+		     void (*handle)(struct source *source, uint32_t events), struct ledger *ledger,
+		     struct tally_place source);
 void link_return(struct upstream_link *link);
 
 /* For the connection of another thread's idle link, under its pool's lock: a link of @pool with

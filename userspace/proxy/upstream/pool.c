@@ -319,6 +319,11 @@ struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struc
 	return pool;
 }
 
+void upstream_pool_set_newborn(struct upstream_pool *pool, struct upstream_newborn newborn)
+{
+	pool->newborn = newborn;
+}
+
 void upstream_pool_close(struct upstream_pool *pool)
 {
 	struct upstream_link *link;

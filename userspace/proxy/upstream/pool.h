@@ -38,6 +38,7 @@
 #include "proxy/upstream/link.h"
 #include "proxy/upstream/prewarm.h"
 #include "proxy/upstream/shared.h"
+#include "proxy/upstream/upstream.h"
 
 /* Of one thread. */
 struct upstream_pool {
@@ -51,6 +52,9 @@ struct upstream_pool {
 	struct balance balance;
 	struct retry_budget retries;
 	struct prewarm prewarm;
+	uint32_t sessions[CONFIG_SERVERS_MAX]; /* links that HTTP/2 has, to each server … */
+	uint32_t session_count;                /* … and all together */
+	struct upstream_newborn newborn;       /* for links that are opened ahead */
 	uint64_t steals; /* links taken over from other threads, since they were last told */
 
 	/* What other threads may touch. */
@@ -59,6 +63,10 @@ struct upstream_pool {
 	struct list husks;
 	struct list idle_of[]; /* per server */
 };
+
+/* Whether this thread has as many connections of HTTP/2 as are its part of a cap, and one at least:
+ * no other thread can use them, and each is to have one. */
+bool pool_has_its_share(const struct upstream_pool *pool, uint32_t server);
 
 /* Keeps a link that is in order; false: there are enough. */
 bool idle_keep(struct upstream_link *link);

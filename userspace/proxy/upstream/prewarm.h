@@ -4,8 +4,10 @@
  * few times a second each thread looks how many idle ones all have together, and opens its part of
  * what is missing; when they are there they are idle links like any others.
  *
- * A server that does not take them is left alone for a while, twice as long each time. Left out:
- * HTTP/2, of which one connection that is open already serves many requests.
+ * Where HTTP/2 is spoken no thread can use another's connection, and needs one to a server: each
+ * looks after its own part by itself.
+ *
+ * A server that does not take them is left alone for a while, twice as long each time.
  */
 #ifndef PROXY_UPSTREAM_PREWARM_H
 #define PROXY_UPSTREAM_PREWARM_H

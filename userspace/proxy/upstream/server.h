@@ -34,9 +34,10 @@ struct server {
 	_Atomic uint32_t address[4];
 	_Atomic uint16_t port;
 
-	_Atomic bool unhealthy; /* what the active checks say of it */
-	_Atomic bool probation; /* it was ejected, and has not yet shown that it is well again */
-	_Atomic bool panic;     /* too few of its upstream are well: use any of them */
+	_Atomic bool unhealthy;    /* what the active checks say of it */
+	_Atomic bool probation;    /* it was ejected, and has not yet shown that it is well again */
+	_Atomic bool panic;        /* too few of its upstream are well: use any of them */
+	_Atomic bool speaks_http1; /* though it was offered HTTP/2, in its last handshake */
 	_Atomic uint64_t ejected_until_ns; /* 0: is not */
 	_Atomic uint64_t up_since_ns;      /* for slow start; 0: from the beginning */
 
@@ -78,10 +79,14 @@ static inline bool server_is_there(const struct server *server)
 	return atomic_load_explicit(&server->port, memory_order_relaxed) != 0;
 }
 
-/* A request is sent its way, and is over. */
+/* It is busy with a request, that is over, and the request counts as one that was sent its way. */
 static inline void server_begin(struct server *server)
 {
 	atomic_fetch_add_explicit(&server->active, 1, memory_order_relaxed);
+}
+
+static inline void server_count(struct server *server)
+{
 	atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
 }
 

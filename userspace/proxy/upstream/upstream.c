@@ -100,6 +100,20 @@ static int take_at_servers_cap(struct upstream_pool *pool, const struct upstream
 	return idle ? take_instead(pool, idle, server, link) : -EUSERS;
 }
 
+static bool is_share(uint32_t count, uint32_t cap, uint32_t threads)
+{
+	return cap && count && count >= cap / threads;
+}
+
+bool pool_has_its_share(const struct upstream_pool *pool, uint32_t server)
+{
+	const struct upstream_shared *shared = pool->shared;
+	const struct config_server *config = shared->servers[server].config;
+
+	return is_share(pool->session_count, shared->config->max_connections, shared->threads) ||
+	       is_share(pool->sessions[server], config->max_connections, shared->threads);
+}
+
 static int take_from(struct upstream_pool *pool, const struct upstream_wish *wish, uint32_t server,
 		     struct upstream_link **link)
 {
@@ -110,6 +124,8 @@ static int take_from(struct upstream_pool *pool, const struct upstream_wish *wis
 		*link = idle_take(pool, server);
 	if (*link)
 		return 0;
+	if (wish->join && pool_has_its_share(pool, server))
+		return -EUSERS;
 	code = link_open(pool, server, link);
 	if (code == -EUSERS)
 		return take_at_servers_cap(pool, wish, server, link);
@@ -296,6 +312,16 @@ int upstream_connected(struct upstream_link *link)
 	return code;
 }
 
+static void note_protocol(const struct upstream_link *link)
+{
+	struct server *server = link_server(link);
+	bool http1 = !tls_speaks_http2(&link->stream);
+
+	/* Seldom news: what every choice reads is not written each time. */
+	if (atomic_load_explicit(&server->speaks_http1, memory_order_relaxed) != http1)
+		atomic_store_explicit(&server->speaks_http1, http1, memory_order_relaxed);
+}
+
 int upstream_secure(struct upstream_link *link)
 {
 	struct tls_peer *peer = link_server(link)->tls;
@@ -309,6 +335,8 @@ int upstream_secure(struct upstream_link *link)
 	if (peer)
 		result = tls_shake(&link->stream);
 	link->connecting = result == 0;
+	if (result > 0 && peer && link->offers_http2)
+		note_protocol(link);
 	if (result > 0)
 		server_note_result(link_server(link), SERVER_CONNECTED, 0,
 				   link->pool->loop->now_ns);
@@ -340,6 +368,11 @@ void upstream_reset(struct upstream_link *link)
 
 /* --- what is known of it -----------------------------------------------------------------------
  */
+
+bool upstream_speaks_http1(const struct upstream_link *link)
+{
+	return atomic_load_explicit(&link_server(link)->speaks_http1, memory_order_relaxed);
+}
 
 const char *upstream_server_name(const struct upstream_link *link)
 {

@@ -40,6 +40,12 @@ struct server *upstream_servers(struct upstream_shared *shared, uint32_t *count)
 /* NULL: no memory. One for each of the threads, before any of them runs. */
 struct upstream_pool *upstream_pool_create(struct upstream_shared *shared, struct loop *loop,
 					   struct pool_budget *budget, struct tls_engine *tls);
+/* Who takes over links that were opened ahead and turn out to speak HTTP/2; false: no memory. */
+struct upstream_newborn {
+	bool (*begin)(void *context, struct upstream_link *link);
+	void *context;
+};
+void upstream_pool_set_newborn(struct upstream_pool *pool, struct upstream_newborn newborn);
 /* Closes idle links, when no thread runs any more. None may be lent; the loop must still release
  * what was closed after this. */
 void upstream_pool_close(struct upstream_pool *pool);
@@ -106,6 +112,8 @@ void upstream_close(struct upstream_link *link);
 /* Closes with a reset: the server learns that nobody wants the answer. */
 void upstream_reset(struct upstream_link *link);
 
+/* Whether its server, when it was last offered HTTP/2, chose HTTP/1. */
+bool upstream_speaks_http1(const struct upstream_link *link);
 /* The server's address as the configuration has it. */
 const char *upstream_server_name(const struct upstream_link *link);
 /* What a request without a Host is sent with: the first server's address. */

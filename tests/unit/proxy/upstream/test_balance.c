@@ -361,13 +361,18 @@ static void a_slow_server_gets_little(void **state)
  */
 
 /* Where keys lead, of which each begins at another place of the table. */
-static void map_keys(uint8_t *leads)
+static void map_keys_at(uint8_t *leads, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < MAGLEV_SIZE; i++) {
 		uint64_t key = (hash_mix(i + 1) >> 1) / MAGLEV_SIZE * MAGLEV_SIZE + i;
 
-		leads[i] = (uint8_t)balance_choose(&balance, 0, key, NOW);
+		leads[i] = (uint8_t)balance_choose(&balance, 0, key, now_ns);
 	}
+}
+
+static void map_keys(uint8_t *leads)
+{
+	map_keys_at(leads, NOW);
 }
 
 static uint8_t before[MAGLEV_SIZE], after[MAGLEV_SIZE];
@@ -412,6 +417,33 @@ static void only_the_keys_of_a_server_that_is_down_move(void **state)
 	atomic_store(&servers[4].unhealthy, false);
 	map_keys(after);
 	assert_memory_equal(before, after, sizeof(before));
+}
+
+/* One after the other, and none is taken from him again. */
+static void keys_come_back_to_who_starts_slowly(void **state)
+{
+	static uint8_t whole[MAGLEV_SIZE];
+	uint32_t back = 0, due = 0;
+
+	(void)state;
+	config.balance.slow_start_ms = 30000;
+	open_plan(10, BALANCE_HASH);
+	map_keys(whole);
+	atomic_store(&servers[4].up_since_ns, NOW);
+	map_keys_at(before, NOW);
+	for (uint64_t second = 6; second <= 30; second += 12) {
+		map_keys_at(after, NOW + second * CLOCK_SEC);
+		back = due = 0;
+		for (uint32_t key = 0; key < MAGLEV_SIZE; key++) {
+			due += whole[key] == 4;
+			back += after[key] == 4;
+			assert_true(after[key] == whole[key] ||
+				    (whole[key] == 4 && before[key] == after[key]));
+		}
+		assert_in_range(back, due * second / 30 * 9 / 10, due * second / 30 * 11 / 10);
+		memcpy(before, after, sizeof(before));
+	}
+	assert_int_equal(back, due);
 }
 
 static void a_server_more_moves_little_but_its_share(void **state)
@@ -516,6 +548,7 @@ int main(void)
 		STORY(a_slow_server_gets_little),
 		STORY(keys_are_shared_out_by_weight),
 		STORY(only_the_keys_of_a_server_that_is_down_move),
+		STORY(keys_come_back_to_who_starts_slowly),
 		STORY(a_server_more_moves_little_but_its_share),
 		STORY(the_order_of_servers_means_next_to_nothing),
 		STORY(a_retry_goes_elsewhere_and_always_to_the_same),

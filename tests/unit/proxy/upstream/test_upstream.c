@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "base/clock.h"
 #include "contract/address.h"
+#include "proxy/upstream/shared.h"
 #include "proxy/upstream/upstream.h"
 
 enum { SERVERS = 3 };
@@ -247,16 +248,64 @@ static void the_first_of_several_requests_counts_once(void **state)
 	struct server *server = upstream_servers(shared, &(uint32_t){0});
 
 	(void)state;
-	link_begin_request(link);
+	assert_true(link_begin_request(link));
 	assert_int_equal(server->requests, 1);
-	link_begin_request(link);
-	assert_int_equal(server->requests, 2);
-	assert_int_equal(link->requests, 2);
+	/* Others come before it is connected: they count when it is. */
+	assert_false(link_begin_request(link));
+	assert_int_equal(server->active, 2);
+	assert_int_equal(server->requests, 1);
+	link_count_request(link);
+	link->connecting = false;
+	assert_true(link_begin_request(link));
+	assert_int_equal(server->requests, 3);
+	assert_int_equal(link->requests, 3);
+	link_end_request(link);
 	link_end_request(link);
 	link_end_request(link);
 	assert_int_equal(server->active, 0);
 	upstream_close(link);
 	assert_int_equal(server->active, 0);
+}
+
+static struct upstream_link *join_none(const struct upstream_wish *wish,
+				       const struct upstream_pool *of, uint32_t server)
+{
+	(void)wish;
+	(void)of;
+	(void)server;
+	return NULL;
+}
+
+/* Of what the cap allows two threads, one has half for HTTP/2, and goes where it has that; what
+ * speaks HTTP/1 any thread can use. */
+static void a_thread_has_its_share_of_connections_of_http2(void **state)
+{
+	struct upstream_wish wish = {.tried = 4, .join = join_none};
+	struct upstream_link *link[3];
+
+	(void)state;
+	shared->threads = 2;
+	link[0] = take(&wish, 0);
+	link_share(link[0], (struct session *)link);
+	servers[1].max_connections = 2;
+	wish.tried = 5;
+	link[1] = take(&wish, 0);
+	link_share(link[1], (struct session *)link);
+	wish.tried = 4;
+	assert_null(take(&wish, -EBUSY)); /* the upstream's four, shared */
+	config.max_connections = 8;
+	wish.tried = 5;
+	assert_null(take(&wish, -EBUSY)); /* the server's two */
+	wish.tried = 6;
+	assert_int_equal((link[2] = take(&wish, 0))->server, 0);
+	upstream_close(link[2]);
+	wish = (struct upstream_wish){.tried = 5};
+	upstream_close(take(&wish, 0));
+	for (int i = 0; i < 2; i++) {
+		link_share(link[i], NULL);
+		upstream_close(link[i]);
+	}
+	servers[1].max_connections = 0;
 }
 
 static void a_server_that_refused_is_passed_over_for_a_while(void **state)
@@ -373,6 +422,8 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(the_first_of_several_requests_counts_once, begin,
 						end),
+		cmocka_unit_test_setup_teardown(a_thread_has_its_share_of_connections_of_http2,
+						begin, end),
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include "proxy/client/back/session.h"
+#include "proxy/client/reach.h"
 
 enum {
 	FIELDS_EXTRA = 32 + CONFIG_LINE_COUNT_MAX, /* that we add to a request */
@@ -26,11 +27,10 @@ bool session_stream_open(struct session *session, struct exchange *exchange)
 	http_chunks_init(&stream->chunks, (struct http_chunk_limits){0});
 	list_append(&session->streams, &stream->node);
 	session->stream_count++;
-	link_begin_request(session->link);
-	board_add(exchange->client->listener->board, METRIC_UPSTREAM_STREAMS, 1);
+	stream->counted = link_begin_request(session->link);
 	exchange->stream = stream;
 	exchange->back = &http2_back;
-	exchange->connecting = session->link->connecting;
+	exchange->connecting = !session->reached;
 	session_settle(session);
 	return true;
 }
@@ -117,8 +117,11 @@ static void fail(struct exchange *exchange)
 	struct session *session = exchange->stream->session;
 
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	if (session)
+	if (session && session->end == SESSION_GOES_ON) {
+		reach_note_late(exchange->client->listener->board, session->link);
+		session->fault = FW_UPSTREAM_UNREACHABLE;
 		session_finish(session, SESSION_OVER);
+	}
 	drop(exchange);
 }
 
@@ -140,10 +143,12 @@ static bool ask(struct exchange *exchange)
 	if (count)
 		stream->id = nghttp2_submit_request(stream->session->frames, NULL, fields, count,
 						    has_body(exchange) ? &body : NULL, stream);
-	if (count && stream->id > 0)
-		return true;
-	stream->id = 0;
-	return false;
+	if (!count || stream->id <= 0) {
+		stream->id = 0;
+		return false;
+	}
+	board_add(exchange->client->listener->board, METRIC_UPSTREAM_STREAMS, 1);
+	return true;
 }
 
 static enum flow send_ready(struct exchange *exchange)

@@ -75,8 +75,21 @@ struct upstream_link *session_find(struct session_engine *engine, const struct u
 	return NULL;
 }
 
-/* --- beginning ---------------------------------------------------------------------------------
+/* --- beginning and end -------------------------------------------------------------------------
  */
+
+static void tell_open(struct session_engine *engine, int change)
+{
+	engine->open += (uint64_t)change;
+	board_set(engine->board, METRIC_UPSTREAM_SESSIONS, engine->open);
+}
+
+static void release(struct session *session)
+{
+	nghttp2_session_del(session->frames);
+	buffer_give(&session->out);
+	pool_give(&session->engine->sessions, session);
+}
 
 /* nghttp2 refuses what a server that must not push pushes. */
 static bool submit_settings(const struct session *session)
@@ -92,19 +105,6 @@ static bool submit_settings(const struct session *session)
 						     CONNECTION_WINDOW) == 0;
 }
 
-static void tell_open(struct session_engine *engine, int change)
-{
-	engine->open += (uint64_t)change;
-	board_set(engine->board, METRIC_UPSTREAM_SESSIONS, engine->open);
-}
-
-static void release(struct session *session)
-{
-	nghttp2_session_del(session->frames);
-	buffer_give(&session->out);
-	pool_give(&session->engine->sessions, session);
-}
-
 struct session *session_open(struct session_engine *engine, struct upstream_link *link)
 {
 	struct session *session = pool_take(&engine->sessions);
@@ -114,6 +114,7 @@ struct session *session_open(struct session_engine *engine, struct upstream_link
 		return NULL;
 	*session = (struct session){.engine = engine, .link = link};
 	session->heard_ns = session->idle_ns = engine->loop->now_ns;
+	session->reached = !link->connecting;
 	session->timer.fire = expire;
 	list_init(&session->node);
 	list_init(&session->due);
@@ -126,17 +127,13 @@ struct session *session_open(struct session_engine *engine, struct upstream_link
 		release(session);
 		return NULL;
 	}
-	link->session = session;
-	link->reused = true;
+	link_share(link, session);
 	link->stream.source.handle = handle;
 	loop_requeue(engine->loop, &link->stream.source);
 	tell_open(engine, 1);
 	session_settle(session);
 	return session;
 }
-
-/* --- the end -----------------------------------------------------------------------------------
- */
 
 void session_finish(struct session *session, enum session_end end)
 {
@@ -145,22 +142,8 @@ void session_finish(struct session *session, enum session_end end)
 	session_settle(session);
 }
 
-/* Nobody could be reached: its exchanges ask another server. */
-static void send_on(struct session_stream *stream)
-{
-	struct exchange *exchange = stream->exchange;
-
-	if (!exchange)
-		return;
-	session_stream_wake(stream); /* the next one may be connected already */
-	exchange->stream = NULL;
-	exchange->back = NULL;
-	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	exchange_try_next(exchange, FW_UPSTREAM_UNREACHABLE);
-}
-
 /* Each may take others along, of the same client. */
-static void abandon_streams(struct session *session, bool reached)
+static void abandon_streams(struct session *session)
 {
 	while (!list_is_empty(&session->streams)) {
 		struct session_stream *stream =
@@ -168,13 +151,7 @@ static void abandon_streams(struct session *session, bool reached)
 
 		if (!stream->id)
 			stream->undone = UNDONE_BY_END;
-		if (reached) {
-			session_stream_close(stream, -ECONNRESET);
-			continue;
-		}
-		session_stream_detach(stream);
-		send_on(stream);
-		pool_give(&session->engine->streams, stream);
+		session_stream_close(stream, -ECONNRESET);
 	}
 }
 
@@ -210,27 +187,31 @@ static void say_farewell(struct session *session)
 		stream_write(&session->link->stream, &part, 1);
 }
 
+static void part_with_server(struct session *session)
+{
+	if (!session->reached) {
+		session_give_up(session);
+		return;
+	}
+	say_farewell(session);
+	abandon_streams(session);
+	link_share(session->link, NULL);
+	if (session->end == SESSION_OVER)
+		upstream_close(session->link);
+	else
+		upstream_reset(session->link);
+}
+
 static void close_session(struct session *session)
 {
 	struct session_engine *engine = session->engine;
-	struct upstream_link *link = session->link;
-	bool reached = !link->connecting;
 
 	if (session->end > SESSION_OVER)
 		board_add(engine->board, METRIC_UPSTREAM_SESSION_FAULTS, 1);
-	if (reached)
-		say_farewell(session);
-	abandon_streams(session, reached);
+	part_with_server(session);
 	timer_cancel(&engine->loop->wheel, &session->timer);
 	list_remove(&session->node);
 	list_remove(&session->due);
-	link->session = NULL;
-	if (!reached)
-		upstream_failed(link);
-	else if (session->end == SESSION_OVER)
-		upstream_close(link);
-	else
-		upstream_reset(link);
 	release(session);
 	tell_open(engine, -1);
 }
@@ -295,31 +276,15 @@ static void receive(struct session *session)
 	loop_requeue(session->engine->loop, &stream->source);
 }
 
-static void note_connected(struct session *session)
-{
-	if (upstream_connected(session->link) < 0 || upstream_secure(session->link) <= 0) {
-		session_finish(session, SESSION_OVER);
-		return;
-	}
-	list_for_each_safe (node, next, &session->streams) {
-		struct session_stream *stream = container_of(node, struct session_stream, node);
-
-		if (!stream->exchange)
-			continue;
-		stream->exchange->connecting = false;
-		session_stream_wake(stream);
-	}
-}
-
 static void handle(struct source *source, uint32_t events)
 {
 	struct upstream_link *link = container_of(source, struct upstream_link, stream.source);
 	struct session *session = link->session;
 
 	stream_note(&link->stream, events);
-	if (link->connecting && events)
-		note_connected(session);
-	if (!link->connecting && session->end == SESSION_GOES_ON)
+	if (!session->reached && events)
+		session_reach(session);
+	if (session->reached && session->end == SESSION_GOES_ON)
 		receive(session);
 	session_settle(session);
 }
@@ -423,7 +388,7 @@ void session_engine_flush(struct session_engine *engine)
 		struct session *session = container_of(due.next, struct session, due);
 
 		list_remove(&session->due);
-		if (!session->link->connecting && session->end == SESSION_GOES_ON)
+		if (session->reached && session->end == SESSION_GOES_ON)
 			transmit(session);
 		session->end = (uint8_t)judge_end(session);
 		if (session->end == SESSION_GOES_ON)
@@ -440,7 +405,7 @@ void session_doubt(struct session *session)
 {
 	uint64_t now_ns = session->engine->loop->now_ns;
 
-	if (session->asked_ns || session->link->connecting || now_ns - session->heard_ns < DOUBT_NS)
+	if (session->asked_ns || !session->reached || now_ns - session->heard_ns < DOUBT_NS)
 		return;
 	session->asked_ns = now_ns;
 	nghttp2_submit_ping(session->frames, NGHTTP2_FLAG_NONE, NULL);

@@ -27,7 +27,7 @@
 /* Why a connection ends. */
 enum session_end {
 	SESSION_GOES_ON,
-	SESSION_OVER,   /* in good order, or the server has left */
+	SESSION_OVER,   /* in good order, or the server has left, or it does not speak HTTP/2 */
 	SESSION_BROKEN, /* it does not speak HTTP/2 as it should: a fault; and below */
 	SESSION_FLOODS, /* it does more than is borne */
 	SESSION_MEMORY, /* its account is spent, or there is no memory */
@@ -62,6 +62,8 @@ struct session {
 	uint64_t detach_ns; /* since when it may end streams that nobody waits for; 0: there are
 			       none */
 	uint8_t end;        /* enum session_end */
+	uint8_t fault;      /* enum fw_verdict: why it was not reached; FW_NONE: nothing is known */
+	bool reached;       /* it is connected, and speaks HTTP/2 */
 	bool last;          /* no more requests: it is old, or one of us has said so */
 };
 
@@ -79,6 +81,7 @@ struct session_stream {
 	uint32_t given;   /* of what it has: the window is to be opened by that when it is taken */
 	uint8_t undone;   /* enum undone */
 	int16_t error;    /* −errno: how it failed; 0: it has not */
+	bool counted;     /* as one that its server was sent */
 	bool incomplete;  /* a head is being read into from_server */
 	bool headed;      /* the final head is there */
 	bool chunked;     /* its body is put into chunks */
@@ -102,6 +105,15 @@ void session_settle(struct session *session);
 void session_finish(struct session *session, enum session_end end);
 /* Somebody has waited in vain: asks whether the server is still there. */
 void session_doubt(struct session *session);
+
+/* --- session_reach.c ---------------------------------------------------------------------------
+ */
+
+/* An event of a link that is not connected yet, or in its handshake. */
+void session_reach(struct session *session);
+/* It ends before it was reached: its exchanges go on without it. The link is closed, or if it is in
+ * order theirs. */
+void session_give_up(struct session *session);
 
 /* --- session_head.c ----------------------------------------------------------------------------
  */

@@ -6,6 +6,7 @@
 #include "base/account.h"
 #include "base/list.h"
 #include "proxy/guard/board.h"
+#include "proxy/upstream/upstream.h"
 
 struct loop;
 struct nghttp2_option;
@@ -32,6 +33,9 @@ bool session_engine_init(struct session_engine *engine, struct loop *loop,
 /* Closes all connections. No request may be on them; the loop still releases what was closed. */
 void session_engine_close(struct session_engine *engine);
 void session_engine_destroy(struct session_engine *engine);
+
+/* Takes over links of this thread that were opened ahead. */
+struct upstream_newborn session_engine_newborn(struct session_engine *engine);
 
 /* Sends what has gathered in this turn of the loop. */
 void session_engine_flush(struct session_engine *engine);
