@@ -30,8 +30,8 @@ GOOD, ODD = (8111, 8112), 8113
 DEADLINE = 1  # seconds: to connect, to the first byte, and without any
 
 # An upstream for each story: what servers are ejected for in one does not tell in another.
-STORIES = {"killed": NGINX, "frozen": NGINX, "gone": NGINX, "spared": NGINX, "cuts": (*GOOD, ODD), "stalls": (*GOOD, ODD),
-           "garbage": (*GOOD, ODD), "resets": (*GOOD, ODD), "posts": (*GOOD, ODD)}
+STORIES = {"killed": NGINX, "frozen": NGINX, "hedged": NGINX, "gone": NGINX, "spared": NGINX, "cuts": (*GOOD, ODD),
+           "stalls": (*GOOD, ODD), "garbage": (*GOOD, ODD), "resets": (*GOOD, ODD), "posts": (*GOOD, ODD)}
 PORTS = {name: 80 + number for number, name in enumerate(STORIES)}
 
 
@@ -52,16 +52,17 @@ def local(ports):
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def with_a_backup(text):
-    """The last server of "spared" is one."""
+def with_options(text):
+    """The last server of "spared" is a backup; "hedged" is."""
     before, after = text.split("upstream spared")
-    return before + "upstream spared" + after.replace('8103"', '8103" backup = on', 1)
+    text = before + "upstream spared" + after.replace('8103"', '8103" backup = on', 1)
+    return text.replace("upstream hedged {{", 'upstream hedged {{ retry {{ hedge_after = "100ms" budget = 100 }}')
 
 
 @pytest.fixture(scope="module")
 def edge():
     with Lab() as made, inside(made.edge):
-        text = with_a_backup(configuration({name: local(ports) for name, ports in STORIES.items()}))
+        text = with_options(configuration({name: local(ports) for name, ports in STORIES.items()}))
         yield Edge(made, text=text, ports=PORTS.values())
 
 
@@ -235,6 +236,19 @@ def test_a_server_freezes_and_thaws(edge, farm):
     assert load.slowest[504] < DEADLINE + 1
     assert load.count(504) < 3 * len(load.people), "it is asked until it is found out, and then tried now and then"
     told.agrees(load, first_byte_timeout=load.count(504))
+
+
+def test_a_frozen_server_keeps_nobody_waiting_whose_requests_are_hedged(edge, farm):
+    """Nobody sees it: what it does not answer is asked of another, long before the deadline."""
+    told = Told(edge, "hedged")
+    with Load("hedged") as load:
+        send(farm[8102], signal.SIGSTOP)
+        load.wait(300)
+        send(farm[8102], signal.SIGCONT)
+        told.wait_served_by(8102)
+    assert load.failed() == {}
+    told.agrees(load)
+    assert edge.metric("proxy_upstream_hedges_won_total", "hedged") >= len(load.people)
 
 
 def test_all_servers_go_and_come_back(edge, farm):

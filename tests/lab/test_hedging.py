@@ -303,6 +303,18 @@ def test_a_client_that_leaves_ends_both(edge):
         wait_until(lambda: slow.cut == other.cut == ["/bye"], "both are cut off")
 
 
+def test_a_reload_ends_neither(edge):
+    """The proxy that drains has both servers under way, and gives the answer that comes."""
+    slow, other = pair(edge, "plain", other={"delay": None})
+    with slow, other, Client(PLAIN) as client:
+        client.get("/reloaded")
+        wait_until(lambda: other.asked, "the other one is asked, too")
+        edge.lab.floodwall("reload")
+        other.go.set()
+        assert client.response()[::2] == (200, b"other /reloaded")
+        wait_until(lambda: slow.cut == ["/reloaded"], "the slow server's request is cut off")
+
+
 # --- what is never asked twice --------------------------------------------------------------------
 
 def test_off_means_not_one_request_more(edge):
@@ -362,8 +374,7 @@ def left(server):
 
 def test_no_server_hears_what_a_client_says_of_its_time(edge):
     """Nor in a name that some servers would take for the same."""
-    slow, _ = pair(edge, "told", slow={"delay": lambda: 0})
-    with slow:
+    with Server(SLOW, "slow", delay=lambda: 0) as slow:
         ask(TOLD, extra="X-Time-Left: 99999\r\nx_time.left: 7\r\nx-time-left: 3\r\n")
         assert 1000 < left(slow)[0] <= 9000
         assert not {"x_time.left", "x_time_left"} & set(slow.fields[0])
