@@ -107,7 +107,7 @@ void hedge_look(struct exchange *exchange, uint64_t now_ns)
 	exchange->hedged = true;
 	if (!upstream_has_others(exchange->pool, exchange->tried))
 		return;
-	if (!upstream_retry_begin(exchange->pool) || !begin(exchange)) {
+	if (!upstream_hedge_begin(exchange->pool) || !begin(exchange)) {
 		count(exchange, METRIC_UPSTREAM_HEDGES_DENIED);
 		return;
 	}

@@ -11,8 +11,8 @@
  * and whose answer was not taken is cut off: its connection closed, its stream reset.
  *
  * Only what may be sent twice is hedged, whole and without a body; once at most. A hedge is charged
- * like a retry, to the same budget, and to the upstream's caps; it waits for nothing, has nobody
- * evicted, and asks only who is well. What fails it ends it: the lead is none the worse.
+ * like a retry, to half of the same budget, and to the upstream's caps; it waits for nothing, has
+ * nobody evicted, and asks only who is well. What fails it ends it: the lead is none the worse.
  */
 #ifndef PROXY_CLIENT_HEDGE_H
 #define PROXY_CLIENT_HEDGE_H

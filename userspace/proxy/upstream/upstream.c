@@ -282,10 +282,9 @@ bool upstream_has_others(const struct upstream_pool *pool, uint64_t tried)
 	return false;
 }
 
-bool upstream_retry_begin(struct upstream_pool *pool)
+static bool begin_retry(struct upstream_pool *pool, const struct config_retry *policy)
 {
 	struct upstream_shared *shared = pool->shared;
-	const struct config_retry *policy = &shared->config->retry;
 
 	if (!breaker_enter(&shared->breaker.retrying, policy->concurrent))
 		return false;
@@ -293,6 +292,21 @@ bool upstream_retry_begin(struct upstream_pool *pool)
 		return true;
 	breaker_leave(&shared->breaker.retrying);
 	return false;
+}
+
+bool upstream_retry_begin(struct upstream_pool *pool)
+{
+	return begin_retry(pool, &pool->shared->config->retry);
+}
+
+bool upstream_hedge_begin(struct upstream_pool *pool)
+{
+	struct config_retry half = pool->shared->config->retry;
+
+	half.budget /= 2;
+	half.minimum /= 2;
+	half.concurrent = (half.concurrent + 1) / 2; /* 0 stays any number */
+	return begin_retry(pool, &half);
 }
 
 void upstream_retry_end(struct upstream_pool *pool)

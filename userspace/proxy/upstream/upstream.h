@@ -97,6 +97,9 @@ const struct config_retry *upstream_retry_policy(const struct upstream_pool *poo
 bool upstream_has_others(const struct upstream_pool *pool, uint64_t tried);
 /* A request is sent again, until that is over. False: the budget of retries is spent. */
 bool upstream_retry_begin(struct upstream_pool *pool);
+/* The same of one that could do without: half of the budget is for nobody else, so that slow
+ * requests leave it to failed ones. */
+bool upstream_hedge_begin(struct upstream_pool *pool);
 void upstream_retry_end(struct upstream_pool *pool);
 
 /* After the first event of a connecting link: 0, or −errno of the attempt. */

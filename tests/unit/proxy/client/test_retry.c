@@ -129,6 +129,42 @@ static void a_spent_budget_is_counted(void **state)
 	upstream_retry_end(pool);
 }
 
+/* Slow requests leave half of it to those that fail. */
+static void hedges_may_have_half_of_the_budget(void **state)
+{
+	int hedges = 0, retries = 0;
+
+	(void)state;
+	upstream.retry.minimum = 2;
+	upstream.retry.concurrent = 0;
+	while (upstream_hedge_begin(pool))
+		hedges++;
+	while (upstream_retry_begin(pool))
+		retries++;
+	assert_int_equal(hedges, 10); /* in ten seconds */
+	assert_int_equal(retries, 10);
+	while (hedges-- + retries-- > 0)
+		upstream_retry_end(pool);
+}
+
+/* Another server has the request already: it is left to that, and charged to nobody again. */
+static void a_hedge_is_the_retry(void **state)
+{
+	struct exchange hedge = {0};
+
+	(void)state;
+	exchange.hedge = &hedge;
+	exchange.link_used = true;
+	assert_false(retry_resends(&exchange));
+	for (int i = 0; i < 5; i++) {
+		assert_true(retry_begins_for_break(&exchange));
+		assert_true(retry_begins_for_status(&exchange, 503));
+	}
+	assert_false(retry_begins_for_status(&exchange, 502)); /* that is an answer here */
+	assert_false(exchange.retrying);
+	assert_int_equal(counted(METRIC_UPSTREAM_RETRIES), 0);
+}
+
 /* Its server had closed it: nobody's fault, but once is enough. */
 static void over_a_kept_connection_once_more(void **state)
 {
@@ -169,6 +205,8 @@ int main(void)
 		test(never_to_a_server_that_was_tried),
 		test(what_may_not_be_done_twice_is_not),
 		test(a_spent_budget_is_counted),
+		test(hedges_may_have_half_of_the_budget),
+		test(a_hedge_is_the_retry),
 		test(over_a_kept_connection_once_more),
 		test(what_nothing_was_done_with_is_sent_again),
 	};
