@@ -90,7 +90,7 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@) $(BPFTOOL) gen skeleton $< name $(subst .,_,$*)_bpf > $@
 
 # The contract's fingerprint: enums, structs and maps, but no comment, no text, nothing of the machine's own headers.
-CONTRACT := bpf/floodwall.h bpf/listing.h bpf/hash.h bpf/maps.h bpf/verdicts.def bpf/settings.def bpf/metrics.def
+CONTRACT := bpf/floodwall.h bpf/listing.h bpf/hash.h bpf/outcast.h bpf/maps.h bpf/verdicts.def bpf/settings.def bpf/metrics.def
 $(BUILD)/gen/layout.h: $(CONTRACT)
 	@mkdir -p $(@D)
 	$(call say,LAYOUT,$@) hash=$$($(CC) -E -P -DFW_LAYOUT_ONLY bpf/maps.h | tr -d '[:space:]' | sha256sum | cut -c1-16) && \

@@ -117,7 +117,7 @@ static __always_inline bool emit_enforces(const struct packet *packet, enum fw_v
 static __always_inline enum fw_action emit_action(enum fw_verdict verdict)
 {
 	switch (verdict) {
-#define FW_VERDICT(id, label, action, status, text)                                                \
+#define FW_VERDICT(id, label, action, status, fault, text)                                         \
 	case FW_##id:                                                                              \
 		return FW_ACTION_##action;
 #include "verdicts.def"

@@ -25,6 +25,7 @@
 #include "limit.h"
 #include "sketch.h"
 #include "pressure.h"
+#include "shut.h"
 #include "arrivals.h"
 #include "challenge.h"
 
@@ -166,8 +167,10 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 		.prefix = prefix,
 		.now = bpf_ktime_get_ns(),
 	};
-	enum fw_verdict doubt = doubt_under_pressure(packet, &attempt), verdict;
+	enum fw_verdict doubt, verdict;
 
+	JUDGE(shut_judge(attempt.source, attempt.now));
+	doubt = doubt_under_pressure(packet, &attempt);
 	if (doubt == FW_NONE) {
 		if (known) {
 			JUDGE(CONNECTIONS(SOURCE, attempt.source));

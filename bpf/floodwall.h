@@ -23,7 +23,7 @@
 /* Reasons: the enum of verdicts.def. Values index counters and modes. */
 enum fw_verdict {
 	FW_NONE = 0, /* not judged: the next stage decides */
-#define FW_VERDICT(id, label, action, status, text) FW_##id,
+#define FW_VERDICT(id, label, action, status, fault, text) FW_##id,
 #include "verdicts.def"
 #undef FW_VERDICT
 	FW_VERDICT_COUNT,
@@ -67,6 +67,8 @@ enum {
 	FW_HOMES = 16,             /* of the host's addresses; a power of two */
 	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
 	FW_CALLERS = 16384,        /* peers that spoke before they were asked; a power of two */
+	FW_SHUT_LINES = 4096,      /* of 64 bytes: 256 KiB fit L2 */
+	FW_COMPLAINTS = 512,       /* that the proxy's worker may be ahead of who reads them */
 	FW_SERVERS_MAX = 512,      /* of all upstreams, that are shown */
 	FW_SERVER_TEXT = 128,      /* what the configuration calls one, with its NUL */
 };
@@ -325,7 +327,8 @@ struct fw_meta {
 	__u64 blocked;     /* whether any network may have FW_RECORD_BLOCKED, 0 or 1 */
 	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
 			     other hosts send them too */
-	__u64 zero[4];
+	__u64 shut_ns;    /* until then somebody is shut out: the latest of all */
+	__u64 zero[3];
 };
 
 /* How a server of an upstream is. */
@@ -449,5 +452,6 @@ static inline __u64 fw_connection_count(const struct fw_connection_bucket *bucke
 
 #include "hash.h"
 #include "listing.h"
+#include "outcast.h"
 
 #endif

@@ -192,6 +192,15 @@ struct {
 	__type(value, struct fw_pressure);
 } pressure SEC(".maps");
 
+/* Who may open no connection for a while. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_SHUT_LINES);
+	__type(key, __u32);
+	__type(value, struct fw_shut_line);
+} shut SEC(".maps");
+
 /* Cookie secrets; meta.secret says which is current. One that is not accepted any more is written
  * before it becomes current, so nobody ever reads half a secret. */
 struct {
@@ -284,6 +293,15 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } board SEC(".maps");
+
+/* Whom the proxy's threads would have shut out. mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FW_WORKERS_MAX);
+	__type(key, __u32);
+	__type(value, struct fw_complaints);
+} complaints SEC(".maps");
 
 /* Servers of upstreams, as the proxy last saw them. mmap. */
 struct {

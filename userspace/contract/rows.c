@@ -19,9 +19,9 @@ const struct setting_row setting_rows[FW_SETTING_COUNT] = {
 };
 
 const struct verdict_row verdict_rows[FW_VERDICT_COUNT] = {
-	[FW_NONE] = {"none", FW_ACTION_PASS, 0, "not judged"},
-#define FW_VERDICT(id, label, action, status, text)                                                \
-	[FW_##id] = {label, FW_ACTION_##action, status, text},
+	[FW_NONE] = {"none", FW_ACTION_PASS, 0, FAULT_NONE, "not judged"},
+#define FW_VERDICT(id, label, action, status, fault, text)                                         \
+	[FW_##id] = {label, FW_ACTION_##action, status, FAULT_##fault, text},
 #include "verdicts.def"
 #undef FW_VERDICT
 };

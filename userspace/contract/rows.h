@@ -34,11 +34,19 @@ struct setting_row {
 	const char *text;
 };
 
+/* Whether a verdict is held against the source whose connection it ends. */
+enum verdict_fault {
+	FAULT_NONE,
+	FAULT_HOARD, /* under overload */
+	FAULT_ABUSE, /* always */
+};
+
 /* A row of verdicts.def. */
 struct verdict_row {
 	const char *label;
 	enum fw_action action;
 	int status; /* HTTP; 0: none */
+	enum verdict_fault fault;
 	const char *text;
 };
 

@@ -48,8 +48,9 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 	shared->gate = gate_create();
 	shared->requests = pacer_create();
 	shared->crowd = crowd_create(config->threads);
+	shared->conduct = conduct_create();
 	if (!shared->listener_connections || !shared->upstreams || !shared->gate ||
-	    !shared->crowd || !shared->requests)
+	    !shared->crowd || !shared->conduct || !shared->requests)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		shared->upstreams[i] = upstream_shared_create(
@@ -71,6 +72,7 @@ static void stop_sharing(struct proxy_shared *shared)
 	gate_free(shared->gate);
 	pacer_free(shared->requests);
 	crowd_free(shared->crowd);
+	conduct_free(shared->conduct);
 	free(shared->listener_connections);
 }
 

@@ -61,6 +61,11 @@ static void publish(struct supervisor *supervisor)
 	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);
 }
 
+uint64_t duties_wait(const struct duties *duties)
+{
+	return duties->complained ? COMPLAINTS_BUSY_NS : COMPLAINTS_IDLE_NS;
+}
+
 void duties_attend(struct supervisor *supervisor, uint64_t now_ns)
 {
 	struct duties *duties = &supervisor->duties;
@@ -68,6 +73,8 @@ void duties_attend(struct supervisor *supervisor, uint64_t now_ns)
 
 	if (is_turn(&duties->followed_ns, PRESSURE_FOLLOW_NS, now_ns))
 		pressure_follow(held->wall, &duties->said, now_ns);
+	if (is_turn(&duties->complaints_ns, duties_wait(duties), now_ns))
+		duties->complained = complaints_follow(held->wall, &duties->complaints, now_ns);
 	if (is_turn(&duties->tidied_ns, TIDY_NS, now_ns))
 		lists_tidy(held->wall);
 	if (!tickets_rotate(held->tickets, now_ns))

@@ -229,7 +229,7 @@ static int begin(struct supervisor *supervisor, struct handover *before, struct 
 
 static int wait_ms(const struct supervisor *supervisor, uint64_t now_ns)
 {
-	uint64_t wait = generations_wait(supervisor, now_ns, DUTIES_EVERY_NS);
+	uint64_t wait = generations_wait(supervisor, now_ns, duties_wait(&supervisor->duties));
 
 	wait = child_wait(&supervisor->warden, now_ns, wait);
 	return (int)((wait + CLOCK_MS - 1) / CLOCK_MS);

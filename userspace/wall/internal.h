@@ -34,6 +34,7 @@
 	MAP(HANDSHAKES, handshakes)                                                                \
 	MAP(STRAINS, strains)                                                                      \
 	MAP(PRESSURE, pressure)                                                                    \
+	MAP(SHUT, shut)                                                                            \
 	MAP(SECRETS, secrets)                                                                      \
 	MAP(HOMES, homes)                                                                          \
 	MAP(ARRIVALS, arrivals)                                                                    \
@@ -45,6 +46,7 @@
 	MAP(SAMPLERS, samplers)                                                                    \
 	MAP(EVENTS, events)                                                                        \
 	MAP(BOARD, board)                                                                          \
+	MAP(COMPLAINTS, complaints)                                                                \
 	MAP(SERVERS, servers)
 
 /* Every map of maps.h; making them checks that none is missing here. */
@@ -76,7 +78,10 @@ struct wall {
 	volatile struct fw_event *events;                  /* read-only */
 	volatile uint64_t *board;
 	volatile struct fw_server *servers;
-	uint64_t *records; /* as atomics */
+	volatile struct fw_complaints *complaints;
+	const struct fw_shut_line *shut;   /* read-only */
+	struct fw_shut_line *shut_writing; /* mapped when first needed; NULL: not yet */
+	uint64_t *records;                 /* as atomics */
 	uint32_t connection_mask;
 	__u64 seed[2];
 	bool spares_same;      /* see program_stays() */

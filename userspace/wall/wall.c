@@ -130,6 +130,8 @@ static int map_memories(struct wall *wall, struct error *error)
 		{MAP_BOARD, PROT_READ | PROT_WRITE},
 		{MAP_RECORDS, PROT_READ | PROT_WRITE},
 		{MAP_SERVERS, PROT_READ | PROT_WRITE},
+		{MAP_COMPLAINTS, PROT_READ | PROT_WRITE},
+		{MAP_SHUT, PROT_READ},
 	};
 	int result = 0;
 
@@ -144,6 +146,8 @@ static int map_memories(struct wall *wall, struct error *error)
 	wall->events = wall->maps[MAP_EVENTS].memory;
 	wall->board = wall->maps[MAP_BOARD].memory;
 	wall->servers = wall->maps[MAP_SERVERS].memory;
+	wall->complaints = wall->maps[MAP_COMPLAINTS].memory;
+	wall->shut = wall->maps[MAP_SHUT].memory;
 	wall->records = wall->maps[MAP_RECORDS].memory;
 	wall->connection_mask = wall->maps[MAP_CONNECTIONS].entries - 1;
 	wall->seed[0] = wall->meta->seed[0];
@@ -260,6 +264,8 @@ void wall_close(struct wall *wall)
 		if (wall->maps[i].fd >= 0)
 			close(wall->maps[i].fd);
 	}
+	if (wall->shut_writing)
+		munmap(wall->shut_writing, wall->maps[MAP_SHUT].size);
 	if (wall->directory >= 0)
 		close(wall->directory);
 	free(wall->sights);

@@ -311,6 +311,19 @@ volatile uint64_t *wall_board(struct wall *wall);
 uint64_t wall_board_verdict(struct wall *wall, uint32_t service, enum fw_verdict verdict);
 uint64_t wall_board_metric(struct wall *wall, uint32_t service, enum fw_metric metric);
 
+/* --- who is shut out (wall/shut.c) ------------------------------------------------------------ */
+
+/* @source may open no connection to a service until then. Again: the time is another. For one
+ * process at a time. */
+int wall_shut(struct wall *wall, const struct fw_addr *source, uint32_t service, uint64_t until_ns,
+	      struct error *error);
+/* Until when it may not; in the past, or 0: it may. Any thread. */
+uint64_t wall_shut_until(const struct wall *wall, const struct fw_addr *source, uint32_t service);
+/* How many there are. */
+uint64_t wall_shut_count(const struct wall *wall, uint64_t now_ns);
+/* FW_WORKERS_MAX rings, each for its worker to write. */
+volatile struct fw_complaints *wall_complaints(struct wall *wall);
+
 /* --- servers of upstreams (wall/servers.c) ---------------------------------------------------- */
 
 /* FW_SERVERS_MAX rows, for the newest proxy to write. */

@@ -5,6 +5,7 @@
 #include "proxy/client/balancer.h"
 #include "proxy/client/client.h"
 #include "proxy/client/evict.h"
+#include "proxy/client/fault.h"
 #include "proxy/client/report.h"
 #include "proxy/net/socket.h"
 #include "wall/wall.h"
@@ -93,12 +94,16 @@ static enum fw_verdict judge_handshakes(const struct listener *listener,
 					const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
+	uint64_t now_ns = worker->loop.now_ns, wait_ns;
 
 	if (!listener->site || listener_stage(listener) < OVERLOAD_SHORTEN ||
-	    balancer_is_one(listener->config, source) ||
-	    !gate_is_shut(worker->shared->gate, &listener->live, listener->service, source,
-			  worker->loop.now_ns))
+	    balancer_is_one(listener->config, source))
 		return FW_NONE;
+	wait_ns =
+		gate_wait(worker->shared->gate, &listener->live, listener->service, source, now_ns);
+	if (!wait_ns)
+		return FW_NONE;
+	fault_complain(listener, source, now_ns + wait_ns);
 	return FW_SOURCE_HANDSHAKE_RATE;
 }
 
@@ -107,6 +112,8 @@ static enum fw_verdict judge(struct listener *listener, const struct fw_addr *so
 {
 	enum fw_verdict verdict = judge_source(listener, source);
 
+	if (verdict == FW_NONE)
+		verdict = fault_judge(listener, source);
 	if (verdict == FW_NONE)
 		verdict = judge_handshakes(listener, source);
 	return verdict == FW_NONE ? make_room(listener, source, fd) : verdict;

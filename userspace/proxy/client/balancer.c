@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/balancer.h"
 #include <errno.h>
+#include "proxy/client/fault.h"
 #include "proxy/net/proxy_header.h"
 #include "wall/wall.h"
 
@@ -33,6 +34,8 @@ static enum fw_verdict judge(const struct client *client)
 
 	if (listener->live.value[FW_SET_MONITOR])
 		return FW_NONE;
+	if (fault_keeps_out(listener, &client->source))
+		return FW_SOURCE_CONDUCT;
 	if (is_over(client, crowd_size_of_source(crowd, &client->source, listener->service),
 		    FW_SET_SOURCE_CONNECTIONS, FW_SOURCE_CONNECTIONS))
 		return FW_SOURCE_CONNECTIONS;

@@ -2,6 +2,7 @@
 #include "proxy/client/report.h"
 #include "base/log.h"
 #include "proxy/client/exchange.h"
+#include "proxy/client/fault.h"
 #include "proxy/client/relay.h"
 #include "proxy/net/tls.h"
 
@@ -109,6 +110,7 @@ void report_request(struct client *client, const struct exchange *exchange, int 
 	count_response(listener, status);
 	if (verdict != FW_NONE)
 		board_count(listener->board, verdict);
+	fault_note(client, verdict);
 	if (is_refusal(verdict)) {
 		describe(client, exchange, &line);
 		tell_refusal(listener, &line, verdict);
@@ -126,6 +128,7 @@ void report_end(struct client *client, enum fw_verdict verdict)
 {
 	if (client->phase == CLIENT_LINGER)
 		return; /* its refusal was reported */
+	fault_close(client, verdict);
 	/* Inside a request or relay the end is worth a line; between requests it is not. */
 	if (client->exchange || client->relay || is_refusal(verdict))
 		report_request(client, client->exchange,

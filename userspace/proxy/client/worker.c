@@ -324,6 +324,8 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->tick.fire = tick;
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
+	worker->complaints =
+		&wall_complaints(shared->options->wall)[shared->options->worker_base + index];
 	worker->budget.limit = SIZE_MAX; /* until settings say */
 	kin_init(&worker->kin);
 	pool_init(&worker->clients, sizeof(struct client), CLIENTS_KEPT, &worker->budget);

@@ -19,6 +19,7 @@
 #include "proxy/client/back/session_engine.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
+#include "proxy/guard/conduct.h"
 #include "proxy/guard/crowd.h"
 #include "proxy/guard/gate.h"
 #include "proxy/guard/live.h"
@@ -46,6 +47,7 @@ struct proxy_shared {
 	struct gate *gate;                  /* of TLS handshakes */
 	struct pacer *requests;             /* how fast sources make them */
 	struct crowd *crowd;
+	struct conduct *conduct; /* how sources' connections end */
 	atomic_bool draining;
 	_Atomic uint64_t drain_ms; /* for it, once that is true */
 	atomic_bool is_last;       /* nobody else accepts from the sockets */
@@ -107,6 +109,7 @@ struct worker {
 	struct random random;
 	struct access_log log;
 	struct board_row board; /* of the host: what concerns no listener */
+	volatile struct fw_complaints *complaints;
 	struct timer tick, drain_end;
 };
 

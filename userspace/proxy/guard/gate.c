@@ -55,10 +55,11 @@ enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t 
 	return FW_NONE;
 }
 
-bool gate_is_shut(struct gate *gate, const struct live *live, uint32_t service,
-		  const struct fw_addr *source, uint64_t now_ns)
+uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
+		   const struct fw_addr *source, uint64_t now_ns)
 {
-	return live->value[FW_SET_SOURCE_HANDSHAKE_RATE] &&
-	       pacer_wait(gate->sources, source, FW_LEVEL_SOURCE, service,
+	if (!live->value[FW_SET_SOURCE_HANDSHAKE_RATE])
+		return 0;
+	return pacer_wait(gate->sources, source, FW_LEVEL_SOURCE, service,
 			  pace_of_source(live, true), now_ns);
 }

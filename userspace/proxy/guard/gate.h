@@ -24,8 +24,9 @@ void gate_free(struct gate *gate); /* NULL is allowed */
  * it comes too early: then it is charged nothing. */
 enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t service,
 			   const struct fw_addr *source, bool overloaded, uint64_t now_ns);
-/* Under overload: whether the source would be refused now. Nothing is charged. */
-bool gate_is_shut(struct gate *gate, const struct live *live, uint32_t service,
-		  const struct fw_addr *source, uint64_t now_ns);
+/* Under overload: for how many ns the source would be refused from now on; 0: it would not.
+ * Nothing is charged. */
+uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
+		   const struct fw_addr *source, uint64_t now_ns);
 
 #endif

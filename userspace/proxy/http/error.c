@@ -12,7 +12,7 @@ static const struct row {
 	int status;
 	struct http_slice label, text;
 } rows[FW_VERDICT_COUNT] = {
-#define FW_VERDICT(id, label, action, status, text)                                                \
+#define FW_VERDICT(id, label, action, status, fault, text)                                         \
 	[FW_##id] = {status, {label, sizeof(label) - 1}, {text, sizeof(text) - 1}},
 #include "verdicts.def"
 #undef FW_VERDICT

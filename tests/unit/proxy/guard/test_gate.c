@@ -130,14 +130,14 @@ static void test_under_overload_a_source_has_a_part_of_its_rate(void **state)
 	int passed = 0;
 
 	(void)state;
-	assert_false(gate_is_shut(gate, &live, WEB, &source, START));
+	assert_int_equal(0, gate_wait(gate, &live, WEB, &source, START));
 	for (int i = 0; i < 100; i++)
 		passed += gate_judge(gate, &live, WEB, &source, true, START) == FW_NONE;
 	assert_int_equal(passed, 10);
-	assert_true(gate_is_shut(gate, &live, WEB, &source, START));
-	assert_false(gate_is_shut(gate, &live, WEB, &other, START));
+	assert_int_not_equal(0, gate_wait(gate, &live, WEB, &source, START));
+	assert_int_equal(0, gate_wait(gate, &live, WEB, &other, START));
 	/* To ask charges nothing: the two of this second are there. */
-	assert_false(gate_is_shut(gate, &live, WEB, &source, later));
+	assert_int_equal(0, gate_wait(gate, &live, WEB, &source, later));
 	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later), FW_NONE);
 	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later), FW_NONE);
 	assert_int_equal(gate_judge(gate, &live, WEB, &source, true, later),

@@ -34,7 +34,7 @@ static const struct http_limits row_limits = {.target = 8192, .header = 65536, .
 
 static const char *const verdict_names[] = {
 	"taken",
-#define FW_VERDICT(id, label, action, status, text) label,
+#define FW_VERDICT(id, label, action, status, fault, text) label,
 #include "verdicts.def"
 #undef FW_VERDICT
 };

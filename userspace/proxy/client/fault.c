@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/fault.h"
+#include "proxy/client/balancer.h"
+#include "proxy/client/relay.h"
+#include "proxy/guard/complaints.h"
+#include "proxy/guard/conduct.h"
+#include "wall/wall.h"
+
+static bool is_overloaded(const struct listener *listener)
+{
+	return listener_stage(listener) >= OVERLOAD_SHORTEN;
+}
+
+static struct conduct_terms terms_of(const struct listener *listener)
+{
+	return conduct_terms_of(&listener->live, is_overloaded(listener));
+}
+
+void fault_complain(const struct listener *listener, const struct fw_addr *source,
+		    uint64_t until_ns)
+{
+	const struct worker *worker = listener->worker;
+
+	complaints_add(worker->complaints, source, listener->service, until_ns);
+	board_add(listener->board, METRIC_COMPLAINTS, 1);
+}
+
+void fault_note(const struct client *client, enum fw_verdict verdict)
+{
+	const struct listener *listener = client->listener;
+	uint32_t faults = conduct_faults_of(verdict, is_overloaded(listener));
+
+	if (!faults || client->phase == CLIENT_PROXY_HEADER)
+		return; /* a balancer's connections are its clients' */
+	board_add(listener->board, METRIC_SOURCE_FAULTS, faults);
+	conduct_blame(listener->worker->shared->conduct, &client->source, listener->service,
+		      terms_of(listener), faults, client_now(client));
+}
+
+void fault_close(const struct client *client, enum fw_verdict verdict)
+{
+	const struct listener *listener = client->listener;
+	bool served = client->requests || (client->relay && relay_has_begun(client->relay));
+
+	if (served && verdict_rows[verdict].action == FW_ACTION_CLOSE &&
+	    verdict != FW_CLIENT_CLOSED)
+		conduct_praise(listener->worker->shared->conduct, &client->source,
+			       listener->service, terms_of(listener), client_now(client));
+}
+
+static uint64_t shut_until(const struct listener *listener, const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+
+	return conduct_shut_until(worker->shared->conduct, source, listener->service,
+				  terms_of(listener), worker->loop.now_ns);
+}
+
+static bool is_enforced(const struct listener *listener)
+{
+	return !listener->live.value[FW_SET_MONITOR] &&
+	       wall_rule_mode(listener->worker->shared->options->wall, FW_SOURCE_CONDUCT) ==
+		       FW_MODE_ENFORCE;
+}
+
+/* The kernel counts no connections of sources on the allow list. */
+static bool is_exempt(const struct listener *listener, const struct fw_addr *source)
+{
+	return !wall_connections(listener->worker->shared->options->wall, source, listener->service,
+				 FW_LEVEL_SOURCE);
+}
+
+enum fw_verdict fault_judge(const struct listener *listener, const struct fw_addr *source)
+{
+	uint64_t until_ns = shut_until(listener, source);
+
+	if (!until_ns || balancer_is_one(listener->config, source) || is_exempt(listener, source))
+		return FW_NONE;
+	/* In monitor mode it is the filter that counts what it would do. */
+	fault_complain(listener, source, until_ns);
+	return is_enforced(listener) ? FW_SOURCE_CONDUCT : FW_NONE;
+}
+
+bool fault_keeps_out(const struct listener *listener, const struct fw_addr *source)
+{
+	return shut_until(listener, source) && is_enforced(listener);
+}
