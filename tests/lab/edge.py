@@ -12,15 +12,15 @@ WEB, PAGE, RELAY, LONELY, PAIR, ADMIN = 80, 81, 82, 83, 84, 9180
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
 listener web   {{ bind = "127.0.0.1:80" upstream = "origin"
-                 source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} }}
+                 source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 listener page  {{ bind = "127.0.0.1:81" upstream = "nginx"
-                 source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} }}
+                 source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 listener relay {{ bind = "127.0.0.1:82" protocol = "tcp" upstream = "origin"
-                 source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} }}
+                 source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 listener lonely {{ bind = "127.0.0.1:83" route "/there" {{ upstream = "nobody" }}
-                 source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} }}
+                 source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 listener pair  {{ bind = "127.0.0.1:84" upstream = "two"
-                 source {{ connections = 0 syn_rate = 0 requests = 0 }} prefix {{ syn_rate = 0 }} }}
+                 source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 upstream origin {{ server {{ address = "127.0.0.1:8000" }} }}
 upstream nginx  {{ server {{ address = "127.0.0.1:8001" }} }}
 upstream nobody {{ server {{ address = "127.0.0.1:8002" }} max_connections = 1 queue = 0 }}

@@ -7,7 +7,7 @@ from edge import Edge
 from origin import Client
 
 WEB, SECURE, PAGE, PLAIN = 80, 443, 81, 82
-FREE = "source {{ connections = 0 syn_rate = 0 handshake_rate = 0 }} prefix {{ syn_rate = 0 }}"
+FREE = "source {{ connections = 0 syn_rate = 0 handshake_rate = 0 faults = 0 }} prefix {{ syn_rate = 0 }}"
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
 listener web    {{ bind = "127.0.0.1:80" upstream = "origin" http2 {{ cleartext = on }} @FREE@ }}

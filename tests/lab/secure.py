@@ -29,7 +29,7 @@ listener plain {{ bind = "127.0.0.1:80" upstream = "origin" @FREE@ }}
 upstream origin {{ server {{ address = "127.0.0.1:8000" }} }}
 proxy {{ threads = 2 access_log = "{log}" }}
 admin {{ address = "127.0.0.1:9180" }}
-""".replace("@FREE@", "source {{ connections = 0 syn_rate = 0 handshake_rate = 0 }} prefix {{ syn_rate = 0 }}")
+""".replace("@FREE@", "source {{ connections = 0 syn_rate = 0 handshake_rate = 0 faults = 0 }} prefix {{ syn_rate = 0 }}")
 
 
 class SecureEdge(Edge):

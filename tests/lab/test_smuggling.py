@@ -106,7 +106,7 @@ class Smuggling(Edge):
         text += f'admin {{ address = "127.0.0.1:{ADMIN}" }}\n'
         for name, (front, back) in PORTS.items():
             text += (f'listener {name} {{ bind = "127.0.0.1:{front}" upstream = "{name}"\n'
-                     "  source { connections = 0 syn_rate = 0 } prefix { syn_rate = 0 } }\n"
+                     "  source { connections = 0 syn_rate = 0 faults = 0 } prefix { syn_rate = 0 } }\n"
                      f'upstream {name} {{ server {{ address = "127.0.0.1:{back}" }} }}\n')
         self.daemon = lab.edge.start(BUILD / "floodwalld", "--config", lab.configure(text))
         lab.wait_listening(self.daemon, [f"127.0.0.1:{port}" for port, _ in PORTS.values()]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/fault.h"
 #include "proxy/client/balancer.h"
+#include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
 #include "proxy/guard/complaints.h"
 #include "proxy/guard/conduct.h"
@@ -30,8 +31,9 @@ void fault_note(const struct client *client, enum fw_verdict verdict)
 	const struct listener *listener = client->listener;
 	uint32_t faults = conduct_faults_of(verdict, is_overloaded(listener));
 
-	if (!faults || client->phase == CLIENT_PROXY_HEADER)
-		return; /* a balancer's connections are its clients' */
+	/* A balancer's connections are its clients', and who waits for us keeps nobody waiting. */
+	if (!faults || client->phase == CLIENT_PROXY_HEADER || handshake_waits(client))
+		return;
 	board_add(listener->board, METRIC_SOURCE_FAULTS, faults);
 	conduct_blame(listener->worker->shared->conduct, &client->source, listener->service,
 		      terms_of(listener), faults, client_now(client));
