@@ -220,10 +220,11 @@ static json_t *answer(struct cli *cli, const struct view *view, struct error *er
 		json_decref(usage);
 		return NULL;
 	}
-	said = json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
-			 "tracking", wall_is_tracking(cli->wall), "faults", faults(view),
-			 "monitored_rules", monitored(cli->wall), "tables", usage, "secret",
-			 secret(cli->wall), "lists", lists(cli->wall), "services",
+	said = json_pack("{s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			 FLOODWALL_VERSION, "tracking", wall_is_tracking(cli->wall), "shut",
+			 (json_int_t)wall_shut_count(cli->wall, clock_now_ns()), "faults",
+			 faults(view), "monitored_rules", monitored(cli->wall), "tables", usage,
+			 "secret", secret(cli->wall), "lists", lists(cli->wall), "services",
 			 services(cli, view));
 	json_object_update_new(said, places);
 	return said;
@@ -389,6 +390,10 @@ static void print(const json_t *said)
 	print_alarms(said);
 	output_table(interface_columns, json_object_get(said, "interfaces"));
 	print_secret(json_object_get(said, "secret"));
+	if (integer(said, "shut"))
+		printf("sources kept out for a while, since their connections end for cause: "
+		       "%" JSON_INTEGER_FORMAT "\n",
+		       integer(said, "shut"));
 	printf("\n");
 	print_services(json_object_get(said, "services"));
 	printf("\n");
