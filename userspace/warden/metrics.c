@@ -175,7 +175,8 @@ static bool is_proxys(enum fw_verdict verdict)
 	enum fw_action action = verdict_rows[verdict].action;
 
 	return action == FW_ACTION_REFUSE || action == FW_ACTION_CLOSE ||
-	       verdict == FW_SOURCE_CONNECTIONS || verdict == FW_PREFIX_CONNECTIONS;
+	       verdict == FW_SOURCE_CONNECTIONS || verdict == FW_PREFIX_CONNECTIONS ||
+	       verdict == FW_SOURCE_CONDUCT;
 }
 
 static bool is_listener(const struct writer *writer, uint32_t service)
