@@ -33,6 +33,7 @@ struct buffer {
 	char data[];
 };
 
+/* Empty; every buffer that is kept or out counts against @budget, which outlives them. */
 void buffers_init(struct buffers *buffers, struct pool_budget *budget);
 void buffers_destroy(struct buffers *buffers);
 
@@ -40,7 +41,7 @@ void buffers_destroy(struct buffers *buffers);
 struct buffer *buffer_take(struct account *account, enum buffer_class class);
 /* The smallest that holds @size bytes; NULL also: more than buffer_most(). */
 struct buffer *buffer_take_for(struct account *account, size_t size);
-size_t buffer_most(void);
+size_t buffer_most(void); /* bytes that the largest holds */
 /* Moves the content of *@buffer to one several times as large. False: there is none, or no memory.
  */
 bool buffer_grow(struct buffer **buffer);

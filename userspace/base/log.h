@@ -22,6 +22,8 @@ void log_set_level(enum log_level level);
 /* "error", "warning", "info", "debug"; −EINVAL. */
 int log_level_parse(const char *text);
 
+/* One line on standard error, cut if it is too long. Keeps errno, and nobody waiting: what standard
+ * error does not take is lost, and counted in a later line. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Each line of @text as one of its own, "@context: " in front; for complaints that span lines. */
 void log_lines(enum log_level level, const char *context, const char *text);

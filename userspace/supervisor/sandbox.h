@@ -12,10 +12,12 @@
 #include "base/error.h"
 
 struct sandbox {
-	const char *user;
-	bool uses_maps; /* may look up and delete in the maps it has open; else no bpf() at all */
+	const char *user; /* that the process becomes, with its group and no other */
+	bool uses_maps;   /* may look up and delete in the maps it has open; else no bpf() at all */
 };
 
+/* Of the calling process, for good; before it starts a thread. 0, or −errno: then it must not go
+ * on. */
 int sandbox_enter(const struct sandbox *sandbox, struct error *error);
 
 #endif

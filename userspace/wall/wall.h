@@ -233,6 +233,7 @@ struct wall_secret {
 	uint64_t room_ns; /* CLOCK_MONOTONIC: until then another one would need @force; 0: not */
 };
 
+/* What there is to say of the current secret, but what it is. 0 or −errno. */
 int wall_secret(struct wall *wall, struct wall_secret *said, struct error *error);
 /*
  * A new secret: the one in @file, which other hosts have too, or (NULL) a random one. Cookies of

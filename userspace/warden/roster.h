@@ -61,6 +61,7 @@ struct roster {
 	struct roster_lists lists;
 };
 
+/* One writer, the supervisor; readers see the old or the new whole, and keep nobody waiting. */
 void roster_publish(struct roster *roster, const struct roster_attachment *now);
 void roster_publish_lists(struct roster *roster, const struct roster_lists *now);
 /* Consistent copies. */

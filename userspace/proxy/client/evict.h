@@ -23,6 +23,8 @@
 /* Puts a client where his phase belongs; when he has come, and whenever he has been run. */
 void evict_place(struct client *client);
 
+/* How bad it is to wait for a client: weighted milliseconds times how crowded his prefix is
+ * (docs/overload.md). 0: it is he who waits, and he is never evicted. */
 uint64_t evict_score(const struct client *client, uint64_t now_ns);
 
 /* What he was waited for has come: it is he who waits now. Asks the kernel. */

@@ -43,6 +43,8 @@ struct pipes {
 	uint64_t lacked;     /* times there was none to be had */
 };
 
+/* None is open yet. @reserve: of the descriptors that pipes leave alone; @threads: among whom
+ * PIPES_MAX are shared out. Both pointers outlive it. */
 void pipes_init(struct pipes *pipes, const struct reserve *reserve, struct pool_budget *budget,
 		uint32_t threads);
 void pipes_destroy(struct pipes *pipes);

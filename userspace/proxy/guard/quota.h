@@ -32,6 +32,8 @@ struct quota {
 	uint64_t seconds;
 };
 
+/* @rate requests a second, of which @burst may come at once: the seconds are those in which a burst
+ * that was used up has come back, one at least. */
 struct quota quota_from(const char *policy, uint64_t rate, uint64_t burst);
 
 /* What is behind a verdict of quota_judge() other than FW_NONE. */

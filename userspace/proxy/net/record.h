@@ -60,8 +60,8 @@ struct records {
 /* Contexts of one thread. */
 struct record_engine;
 
-struct record_engine *record_engine_create(void); /* NULL: no memory */
-void record_engine_free(struct record_engine *engine);
+struct record_engine *record_engine_create(void);      /* NULL: no memory */
+void record_engine_free(struct record_engine *engine); /* NULL is allowed */
 
 /* TLS 1.3: keys of both application traffic secrets, @size bytes each. False: no memory. */
 bool records_begin_13(struct record_engine *engine, struct records *records,

@@ -9,6 +9,8 @@
 
 #include "proxy/net/certificate.h"
 
+/* Reads the response in @file and staples it to that of @certificates which it is about. What is
+ * wrong is a fault, or, if it is only out of date, a warning. */
 void staple_load(const struct config_file *file, const struct certificates *certificates,
 		 struct complaints *faults, struct complaints *warnings);
 

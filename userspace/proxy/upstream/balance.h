@@ -33,6 +33,7 @@ struct balance_plan *balance_plan_create(const struct config_upstream *config,
 					 const struct server *servers);
 void balance_plan_free(struct balance_plan *plan);
 
+/* A thread's own turn begins. The plan outlives it. */
 void balance_init(struct balance *balance, struct balance_plan *plan);
 
 /*

@@ -106,6 +106,7 @@ void http2_free(struct http2 *http2); /* NULL is allowed */
 /* --- http2_head.c: header blocks ---------------------------------------------------------------
  */
 
+/* A head or a trailer begins; its fields, one by one. */
 void http2_block_begin(struct http2 *http2, const nghttp2_frame *frame);
 void http2_block_add(struct http2 *http2, struct http_slice name, struct http_slice value);
 /* The head is complete: its length, as request_parse() wants it; −enum fw_verdict. */
@@ -114,7 +115,7 @@ int http2_block_end(struct http2 *http2, bool has_body);
 struct buffer *http2_block_take_trailer(struct http2 *http2);
 /* It is not to be served; what else it says is of no interest. */
 void http2_block_refuse(struct http2 *http2, enum fw_verdict verdict);
-void http2_block_drop(struct http2 *http2);
+void http2_block_drop(struct http2 *http2); /* what there is of one is forgotten */
 
 /* --- http2_stream.c: a request ----------------------------------------------------------------
  */

@@ -17,6 +17,7 @@ struct route_facts {
 /* Those that don't depend on where a request is: its client, how it came, its id. */
 void route_facts_init(struct route_facts *facts, const struct exchange *exchange);
 
+/* The text with its facts in the place of placeholders. */
 void route_put_text(struct http_out *out, const struct config_text *text,
 		    const struct route_facts *facts);
 
