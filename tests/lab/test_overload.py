@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from edge import LONELY, PAGE, WEB, Edge, answer_simply
+from edge import CONFIG, LONELY, PAGE, WEB, Edge, answer_simply
 from http2 import Client2, Http2Edge
 from lab import BUILD, Lab, wait_until
 from origin import Client, Origin, inside
@@ -328,6 +328,35 @@ def test_a_hoard_does_not_keep_descriptors():
         edge.daemon.kill(15)
         assert edge.daemon.popen.wait(20) == 0
         assert "never given back" not in edge.daemon.err.read_text()
+
+
+def test_another_thread_makes_room():
+    """Two threads; all that a listener may hold are served, but for one who is silent, with either. Whoever
+    comes, to either thread, takes his place."""
+    hold = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if "hold" in line:
+            hold.wait(60)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with Lab() as lab, inside(lab.edge), Origin(8000, answer), contextlib.ExitStack() as stack:
+        edge = Edge(lab, text=CONFIG.replace("threads = 1", "threads = 2"))
+        served = [stack.enter_context(Client(WEB)) for _ in range(9)]
+        for client in served:
+            client.get("/hold")
+        with edge.tuned(max_connections="10"):
+            for number in range(1, 9):
+                with Client(WEB, source=f"127.1.{number}.1") as silent:
+                    time.sleep(0.7)  # two looks around of a thread
+                    assert serve(WEB, 1) == [200]
+                    assert silent.ended() == "reset"
+                assert edge.count("evicted_new") == number
+                wait_until(lambda: edge.metric("proxy_connections_active") == 9, "both have gone")
+        hold.set()
+        assert [client.response()[0] for client in served] == [200] * 9
+        assert edge.count("listener_connections") == 0
 
 
 # --- requests -------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ int proxy_run(const struct proxy_options *options, struct error *error)
 	pthread_t *ids = calloc(threads, sizeof(*ids));
 	int code = workers && ids ? start_sharing(&shared, options) : -ENOMEM;
 
+	shared.workers = workers;
 	signal(SIGPIPE, SIG_IGN); /* a reader of the log may go away */
 	if (code < 0)
 		error_set(error, code, "proxy: %s", strerror(-code));

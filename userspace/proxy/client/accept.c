@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "proxy/client/balancer.h"
 #include "proxy/client/client.h"
+#include "proxy/client/elsewhere.h"
 #include "proxy/client/evict.h"
 #include "proxy/client/fault.h"
 #include "proxy/client/report.h"
@@ -55,6 +56,14 @@ static enum fw_verdict refuse(struct overload *overload, uint64_t now_ns, enum f
 	return verdict;
 }
 
+/* Somebody worse has to go: of this thread, or else of another one. */
+static bool displace(struct listener *listener, enum evict_scope scope,
+		     const struct fw_addr *source)
+{
+	return evict_for_newcomer(listener, scope, source) ||
+	       elsewhere_ask(listener, scope, source);
+}
+
 /* What newcomers may take is used up: of the host's, then of the listener's. FW_NONE: there is
  * room, or somebody else has made it. @fd is another one then, if it was too high. */
 static enum fw_verdict make_room(struct listener *listener, const struct fw_addr *source, int *fd)
@@ -65,18 +74,18 @@ static enum fw_verdict make_room(struct listener *listener, const struct fw_addr
 	bool displaced = false;
 
 	if (!reserve_permits(&worker->reserve, *fd, live[FW_SET_HOST_DESCRIPTOR_RESERVE])) {
-		if (!evict_for_newcomer(listener, EVICT_OF_WORKER, source))
+		if (!displace(listener, EVICT_OF_WORKER, source))
 			return refuse(&worker->overload, now_ns, FW_DESCRIPTORS);
 		*fd = reserve_lower(*fd);
 		displaced = true;
 	}
 	if (atomic_load(&worker->shared->connections) >= live[FW_SET_HOST_MAX_CONNECTIONS]) {
-		if (!evict_for_newcomer(listener, EVICT_OF_WORKER, source))
+		if (!displace(listener, EVICT_OF_WORKER, source))
 			return refuse(&worker->overload, now_ns, FW_HOST_CONNECTIONS);
 		displaced = true;
 	}
 	if (atomic_load(listener->connections) >= live[FW_SET_MAX_CONNECTIONS]) {
-		if (!evict_for_newcomer(listener, EVICT_OF_LISTENER, source))
+		if (!displace(listener, EVICT_OF_LISTENER, source))
 			return refuse(&listener->overload, now_ns, FW_LISTENER_CONNECTIONS);
 		displaced = true;
 	}

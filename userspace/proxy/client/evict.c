@@ -300,12 +300,40 @@ static void evict(struct client *client)
 	end(client, reasons[client->ward]);
 }
 
+uint64_t evict_newcomer_score(const struct listener *listener, const struct fw_addr *source)
+{
+	return NEWCOMER_MS * WEIGHT_NEW * crowding(listener, source);
+}
+
+static struct search search_listener(struct listener *listener, uint64_t score)
+{
+	struct search search = {.now_ns = listener->worker->loop.now_ns, .score = score};
+
+	look_at_listener(&search, listener);
+	return search;
+}
+
+uint64_t evict_worst_score(struct listener *listener)
+{
+	const struct search search = search_listener(listener, NEWCOMER_MS * WEIGHT_NEW);
+
+	return search.worst ? search.score : 0;
+}
+
+void evict_above(struct listener *listener, uint64_t score)
+{
+	const struct search search = search_listener(listener, score);
+
+	if (search.worst)
+		evict(search.worst);
+}
+
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source)
 {
 	struct search search = {
 		.now_ns = listener->worker->loop.now_ns,
-		.score = NEWCOMER_MS * WEIGHT_NEW * crowding(listener, source),
+		.score = evict_newcomer_score(listener, source),
 	};
 
 	if (scope == EVICT_OF_LISTENER)
@@ -320,7 +348,7 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 bool evict_for_link(struct client *asking, const struct upstream_pool *pool)
 {
 	struct worker *worker = client_worker(asking);
-	uint64_t newcomer = NEWCOMER_MS * WEIGHT_NEW * crowding(asking->listener, &asking->source);
+	uint64_t newcomer = evict_newcomer_score(asking->listener, &asking->source);
 	struct search search = {
 		.now_ns = worker->loop.now_ns,
 		.asking = &asking->account,

@@ -33,6 +33,13 @@ bool evict_has_spoken(const struct client *client);
 /* Whose clients may have to go: a listener's, or all of the thread. */
 enum evict_scope { EVICT_OF_LISTENER, EVICT_OF_WORKER };
 
+/* What a newcomer's score is, and that of a listener's worst client, if he is worse than any; 0:
+ * nobody is. */
+uint64_t evict_newcomer_score(const struct listener *listener, const struct fw_addr *source);
+uint64_t evict_worst_score(struct listener *listener);
+/* Evicts the listener's worst client, if his score exceeds that. */
+void evict_above(struct listener *listener, uint64_t score);
+
 /* Evicts the worst of them, if he is worse than a newcomer from @source. False: nobody is. */
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source);

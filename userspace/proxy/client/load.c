@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/load.h"
 #include "proxy/client/accept.h"
+#include "proxy/client/elsewhere.h"
 #include "proxy/client/evict.h"
 #include "proxy/net/socket.h"
 
@@ -93,4 +94,5 @@ void load_measure(struct worker *worker)
 		publish(listener->board, &listener->overload, listener_stage(listener));
 		review_if_shortened(listener, before);
 	}
+	elsewhere_offer(worker);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/client/accept.h"
 #include "proxy/client/client.h"
+#include "proxy/client/elsewhere.h"
 #include "proxy/client/evict.h"
 #include "proxy/client/exchange.h"
 #include "proxy/client/front/http2.h"
@@ -173,6 +174,7 @@ static void heed(struct loop *loop)
 	struct worker *worker = container_of(loop, struct worker, loop);
 
 	begin_drain(loop);
+	elsewhere_heed(worker);
 	for (size_t i = 0; i < worker->shared->options->config->upstream_count; i++)
 		upstream_heed_calls(worker->pools[i]);
 }

@@ -43,6 +43,7 @@ struct proxy_shared {
 	atomic_uint connections;            /* of the host */
 	atomic_uint *listener_connections;  /* per service of the configuration */
 	struct router **routers;            /* the same */
+	struct worker **workers;            /* all there before any of them runs */
 	struct upstream_shared **upstreams; /* per upstream of the configuration */
 	struct gate *gate;                  /* of TLS handshakes */
 	struct pacer *requests;             /* how fast sources make them */
@@ -76,6 +77,7 @@ struct listener {
 	uint32_t active;               /* of this one */
 	struct list wards[WARDS];      /* every client, by its node */
 	struct overload overload;      /* of what is its own; see listener_stage() */
+	_Atomic uint64_t offer;        /* of its worst client, to other threads: elsewhere.c */
 	struct router *router;         /* of all threads */
 	struct upstream_pool **routes; /* pools of config->routes; NULL: of one without */
 };
