@@ -13,6 +13,7 @@
 #include "proxy/client/report.h"
 #include "proxy/client/route/route.h"
 #include "proxy/net/tls.h"
+#include "wall/wall.h"
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
 
@@ -185,9 +186,33 @@ void client_run(struct client *client)
 	arm_deadline(client);
 }
 
+/* Connections of the client's source, as the kernel counts them: exactly. It does not know whom a
+ * balancer stands for. */
+static uint64_t connections_of_source(const struct client *client)
+{
+	const struct listener *listener = client->listener;
+	const struct proxy_shared *shared = listener->worker->shared;
+	uint64_t count = wall_connections(shared->options->wall, &client->source, listener->service,
+					  FW_LEVEL_SOURCE);
+
+	return count ? count
+		     : crowd_size_of_source(shared->crowd, &client->source, listener->service);
+}
+
+void client_run_late(struct client *client)
+{
+	uint64_t connections = connections_of_source(client);
+	unsigned int level = connections ? 63 - (unsigned int)__builtin_clzll(connections) : 0;
+
+	loop_defer(&client_worker(client)->loop, &client->stream.source, level);
+}
+
 void client_run_soon(struct client *client)
 {
-	loop_requeue(&client_worker(client)->loop, &client->stream.source);
+	if (client->http2 && client->http2->is_busy)
+		client_run_late(client);
+	else
+		loop_requeue(&client_worker(client)->loop, &client->stream.source);
 }
 
 /* An HTTP/2 client's requests have deadlines of their own: those are looked at, too. */

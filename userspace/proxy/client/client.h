@@ -68,6 +68,9 @@ void client_assign(struct client *client, const struct fw_addr *source, uint16_t
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);
 
+/* Does so when there is time for what is long, the sooner the fewer connections its source has: a
+ * newcomer does not wait for all those of who has many. */
+void client_run_late(struct client *client);
 /* Does so when all that has come in this turn of the loop has been noted. */
 void client_run_soon(struct client *client);
 

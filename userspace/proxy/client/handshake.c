@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/handshake.h"
 #include "proxy/net/tls.h"
-#include "wall/wall.h"
 
 bool handshake_begin(struct client *client)
 {
@@ -71,30 +70,6 @@ static bool is_admitted(struct client *client)
 	return verdict == FW_NONE;
 }
 
-/* As the kernel counts them, exactly; it does not know whom a balancer stands for. */
-static uint64_t connections_of_source(const struct client *client)
-{
-	const struct listener *listener = client->listener;
-	const struct proxy_shared *shared = listener->worker->shared;
-	uint64_t count = wall_connections(shared->options->wall, &client->source, listener->service,
-					  FW_LEVEL_SOURCE);
-
-	return count ? count
-		     : crowd_size_of_source(shared->crowd, &client->source, listener->service);
-}
-
-/*
- * To answer a ClientHello is what is dear in a handshake. It is put off, and who has fewer
- * connections is answered first: a newcomer does not wait for all those of who has many.
- */
-static void await_answer(struct client *client)
-{
-	uint64_t connections = connections_of_source(client);
-	unsigned int level = connections ? 63 - (unsigned int)__builtin_clzll(connections) : 0;
-
-	loop_defer(&client_worker(client)->loop, &client->stream.source, level);
-}
-
 bool handshake_waits(const struct client *client)
 {
 	return client->phase == CLIENT_HANDSHAKE && loop_is_deferred(&client->stream.source);
@@ -108,7 +83,7 @@ bool handshake_run(struct client *client)
 		result = tls_greet(&client->stream);
 		if (result > 0) {
 			if (is_admitted(client))
-				await_answer(client);
+				client_run_late(client); /* to answer it is what is dear */
 			return false;
 		}
 	} else if (stream_is(&client->stream, STREAM_ENDING) && handshake_waits(client)) {

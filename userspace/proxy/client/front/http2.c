@@ -14,6 +14,8 @@
 
 enum {
 	READ_SIZE = 16384,
+	BUSY_READ_SIZE = 512,
+	FRAMES_PER_TURN = 32, /* no more is read after so many: it is busy */
 	ROUNDS_PER_TURN = 4,
 	RUNS_PER_ROUND = 128,
 	PREFACE_SIZE = NGHTTP2_CLIENT_MAGIC_LEN,
@@ -54,7 +56,7 @@ static struct http2 *create(struct client *client)
 
 	if (!http2)
 		return NULL;
-	*http2 = (struct http2){.client = client};
+	*http2 = (struct http2){.client = client, .is_busy = true}; /* for all we know */
 	list_init(&http2->streams);
 	list_init(&http2->ready);
 	if (nghttp2_session_server_new3(&http2->session, engine->callbacks, http2, engine->options,
@@ -135,7 +137,7 @@ static bool receive(struct http2 *http2)
 	}
 	if (!stream_is(&client->stream, STREAM_READABLE))
 		return false;
-	count = stream_read(&client->stream, data, sizeof(data));
+	count = stream_read(&client->stream, data, http2->is_busy ? BUSY_READ_SIZE : sizeof(data));
 	if (count == -EAGAIN)
 		return false;
 	if (count <= 0) {
@@ -303,7 +305,9 @@ void http2_run(struct client *client)
 	if (client_worker(client)->draining)
 		give_notice(http2);
 
-	for (int round = 0; moved && round < ROUNDS_PER_TURN; round++) {
+	http2->frames = 0;
+	for (int round = 0; moved && round < ROUNDS_PER_TURN && http2->frames < FRAMES_PER_TURN;
+	     round++) {
 		moved = receive(http2);
 		if (http2->verdict == FW_NONE)
 			moved = run_ready(http2) || moved;
@@ -318,6 +322,7 @@ void http2_run(struct client *client)
 			return;
 		}
 	}
+	http2->is_busy = http2->frames >= FRAMES_PER_TURN;
 	if (moved || !list_is_empty(&http2->ready))
 		client_run_soon(client);
 }

@@ -33,6 +33,7 @@ static int note_frame(nghttp2_session *session, const nghttp2_frame_hd *head, vo
 	struct http2 *http2 = user;
 
 	(void)session;
+	http2->frames++;
 	if (head->type == NGHTTP2_CONTINUATION)
 		http2->block.wire += head->length;
 	if (head->type == NGHTTP2_HEADERS && !is_in_order(http2, head->stream_id))
