@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """HTTP/2 as clients meet it: what is served, how requests reach a server, what is refused."""
 import hashlib
+import os
 import pathlib
 import shutil
 import signal
@@ -73,6 +74,31 @@ def test_many_requests_at_once(edge):
     assert "20000 succeeded, 0 failed, 0 errored" in done.stdout
     done = edge.lab.edge("h2load", "-n", "5000", "-c", "8", "-m", "32", "https://127.0.0.1:443/")
     assert "5000 succeeded, 0 failed, 0 errored" in done.stdout
+
+
+def test_who_has_much_to_say_is_heard_in_turn(edge):
+    """All that came while the proxy was busy is answered; but others are heard in between."""
+    order = []
+
+    def answer(peer):
+        while True:
+            line, _ = peer.head()
+            order.append(line.split()[1][:2])
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Origin(8000, answer), Client2() as talker, Client2() as other:
+        for client in (talker, other):
+            client.answer(client.request())
+        order.clear()
+        os.kill(edge.proxy_pid(), signal.SIGSTOP)
+        said = b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block((*GET[:3], (":path", "/a" + "a" * 300))))
+                        for stream in range(3, 183, 2))
+        talker.send(said)
+        asked = other.request((*GET[:3], (":path", "/b")))
+        os.kill(edge.proxy_pid(), signal.SIGCONT)
+        assert all(code is None for _, code in talker.answers(*range(3, 183, 2)))
+        assert other.answer(asked)[1] is None
+        assert order.count("/a") == 90 and order[-1] == "/a"
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["length", "chunks"])
