@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/evict.h"
 #include "proxy/client/deadline.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "proxy/client/route/affinity.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/report.h"
 #include "proxy/upstream/health.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/report.h"
 #include "base/log.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/fault.h"
 #include "proxy/client/relay.h"
 #include "proxy/net/tls.h"

@@ -7,7 +7,7 @@
 #ifndef PROXY_CLIENT_SOURCE_LIMIT_H
 #define PROXY_CLIENT_SOURCE_LIMIT_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* A request's head is complete. FW_NONE, and it counts until source_limit_leave(); or why it is
  * refused, and when to come again in exchange->wait_s. */

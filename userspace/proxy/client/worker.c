@@ -9,7 +9,7 @@
 #include "proxy/client/client.h"
 #include "proxy/client/elsewhere.h"
 #include "proxy/client/evict.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/load.h"
 #include "proxy/client/relay.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "proxy/client/deadline.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/relay.h"
 

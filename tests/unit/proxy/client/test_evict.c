@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "proxy/client/evict.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/relay.h"
 
 enum { CLIENTS = 4 };

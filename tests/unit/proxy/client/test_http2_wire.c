@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "proxy/client/body.h"
+#include "proxy/client/exchange/body.h"
 #include "proxy/client/http2_wire.h"
 
 static struct pool_budget budget = {.limit = 1 << 20};

@@ -4,7 +4,7 @@
  * carries the head and the body as they are.
  */
 #include <errno.h>
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/reach.h"
 
 /* What is ready to go. Returns how many parts. */

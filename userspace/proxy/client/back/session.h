@@ -19,7 +19,7 @@
 #ifndef PROXY_CLIENT_BACK_SESSION_H
 #define PROXY_CLIENT_BACK_SESSION_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/http2_wire.h"
 #include "proxy/client/back/session_engine.h"
 #include "proxy/guard/patience.h"

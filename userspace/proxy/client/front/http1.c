@@ -5,8 +5,8 @@
  * out head and body together.
  */
 #include <errno.h>
-#include "proxy/client/exchange.h"
-#include "proxy/client/gather.h"
+#include "proxy/client/exchange/exchange.h"
+#include "proxy/client/exchange/gather.h"
 #include "proxy/client/report.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"

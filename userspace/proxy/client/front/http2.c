@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "proxy/client/deadline.h"
-#include "proxy/client/gather.h"
-#include "proxy/client/hedge.h"
+#include "proxy/client/exchange/gather.h"
+#include "proxy/client/exchange/hedge.h"
 #include "proxy/client/report.h"
 
 enum {

@@ -17,7 +17,7 @@
 
 #include <nghttp2/nghttp2.h>
 #include "base/list.h"
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/client/http2_wire.h"
 #include "proxy/guard/patience.h"
 

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include "proxy/client/deadline.h"
 #include "proxy/client/front/http2.h"
-#include "proxy/client/gather.h"
+#include "proxy/client/exchange/gather.h"
 #include "proxy/client/report.h"
 
 #define NOTICE_NS CLOCK_SEC /* for a client to see that its request was answered before its end */

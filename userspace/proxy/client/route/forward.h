@@ -3,7 +3,7 @@
 #ifndef PROXY_CLIENT_ROUTE_FORWARD_H
 #define PROXY_CLIENT_ROUTE_FORWARD_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* Writes the head that was read at @data into to_server, as its route has it. FW_NONE, or why it
  * can't be. */

@@ -3,7 +3,7 @@
 #ifndef PROXY_CLIENT_ROUTE_ROUTE_ANSWER_H
 #define PROXY_CLIENT_ROUTE_ROUTE_ANSWER_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* Answers the request whose head was read at @data: the exchange is then `answered`, its response
  * complete. FW_NONE; or why that can't be. */

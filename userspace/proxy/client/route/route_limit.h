@@ -6,7 +6,7 @@
 #ifndef PROXY_CLIENT_ROUTE_ROUTE_LIMIT_H
 #define PROXY_CLIENT_ROUTE_ROUTE_LIMIT_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/guard/quota.h"
 
 /* Whether the request's route takes it; what it then counts as ends with route_limit_leave(). */

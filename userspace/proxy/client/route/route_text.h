@@ -7,7 +7,7 @@
 #ifndef PROXY_CLIENT_ROUTE_ROUTE_TEXT_H
 #define PROXY_CLIENT_ROUTE_ROUTE_TEXT_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include "proxy/http/out.h"
 
 struct route_facts {

@@ -11,7 +11,7 @@
 #ifndef PROXY_CLIENT_ROUTE_TIME_LEFT_H
 #define PROXY_CLIENT_ROUTE_TIME_LEFT_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 enum {
 	TIME_LEFT_DIGITS = 8, /* a day has no more milliseconds */

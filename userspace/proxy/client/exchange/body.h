@@ -3,8 +3,8 @@
  * A message's body as it passes through: where it ends, and that every byte forwarded was
  * understood to belong to it.
  */
-#ifndef PROXY_CLIENT_BODY_H
-#define PROXY_CLIENT_BODY_H
+#ifndef PROXY_CLIENT_EXCHANGE_BODY_H
+#define PROXY_CLIENT_EXCHANGE_BODY_H
 
 #include "proxy/http/http.h"
 

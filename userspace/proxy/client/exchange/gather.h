@@ -15,10 +15,10 @@
  *
  * Meanwhile bytes wait in the kernel where they can (stream_await()), and cost nobody a turn.
  */
-#ifndef PROXY_CLIENT_GATHER_H
-#define PROXY_CLIENT_GATHER_H
+#ifndef PROXY_CLIENT_EXCHANGE_GATHER_H
+#define PROXY_CLIENT_EXCHANGE_GATHER_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* Whether the request, whose head is complete, is to be held. */
 bool gather_holds(const struct exchange *exchange);

@@ -14,10 +14,10 @@
  * A server that does not even accept a connection was asked nothing: the next one is, always. That
  * is exchange.c's.
  */
-#ifndef PROXY_CLIENT_RETRY_H
-#define PROXY_CLIENT_RETRY_H
+#ifndef PROXY_CLIENT_EXCHANGE_RETRY_H
+#define PROXY_CLIENT_EXCHANGE_RETRY_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* Whether it could be sent as it is, and a second time: another server may be asked the same. */
 bool retry_is_harmless(const struct exchange *exchange);

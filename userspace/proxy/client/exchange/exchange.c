@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include "proxy/client/route/route_limit.h"
 #include "proxy/client/source_limit.h"
 #include "proxy/guard/quota.h"
-#include "proxy/client/hedge.h"
+#include "proxy/client/exchange/hedge.h"
 #include "proxy/client/reach.h"
-#include "proxy/client/retry.h"
+#include "proxy/client/exchange/retry.h"
 #include "proxy/client/back/session.h"
 #include "proxy/net/tls.h"
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "proxy/client/body.h"
+#include "proxy/client/exchange/body.h"
 
 static struct body begin(enum http_framing framing, uint64_t length)
 {

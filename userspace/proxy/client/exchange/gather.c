@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/gather.h"
+#include "proxy/client/exchange/gather.h"
 
 enum {
 	WRITES_ON_CREDIT = 4,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "proxy/client/gather.h"
+#include "proxy/client/exchange/gather.h"
 
 #define NOW      (100 * CLOCK_SEC)
 #define DELAY_NS (500 * CLOCK_MS)

@@ -14,10 +14,10 @@
  * like a retry, to half of the same budget, and to the upstream's caps; it waits for nothing, has
  * nobody evicted, and asks only who is well. What fails it ends it: the lead is none the worse.
  */
-#ifndef PROXY_CLIENT_HEDGE_H
-#define PROXY_CLIENT_HEDGE_H
+#ifndef PROXY_CLIENT_EXCHANGE_HEDGE_H
+#define PROXY_CLIENT_EXCHANGE_HEDGE_H
 
-#include "proxy/client/exchange.h"
+#include "proxy/client/exchange/exchange.h"
 
 /* When hedge_look() has something to do; WHEEL_NEVER: it has not, as things are. */
 uint64_t hedge_due_ns(const struct exchange *exchange);

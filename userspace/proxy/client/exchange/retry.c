@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/retry.h"
+#include "proxy/client/exchange/retry.h"
 
 enum { RESENDS_MOST = 16 }; /* points (enum undone), of a request that servers did nothing with */
 

@@ -6,8 +6,8 @@
  */
 #include <errno.h>
 #include "proxy/client/route/affinity.h"
-#include "proxy/client/exchange.h"
-#include "proxy/client/gather.h"
+#include "proxy/client/exchange/exchange.h"
+#include "proxy/client/exchange/gather.h"
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_answer.h"
 #include "proxy/client/route/route_limit.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/hedge.h"
+#include "proxy/client/exchange/hedge.h"
 #include <errno.h>
 #include "proxy/client/back/session.h"
-#include "proxy/client/retry.h"
+#include "proxy/client/exchange/retry.h"
 
 static void count(const struct exchange *exchange, enum fw_metric metric)
 {

@@ -4,12 +4,12 @@
  * from the server is its back's, how it gets to the client its front's.
  */
 #include <errno.h>
-#include "proxy/client/exchange.h"
-#include "proxy/client/gather.h"
-#include "proxy/client/hedge.h"
+#include "proxy/client/exchange/exchange.h"
+#include "proxy/client/exchange/gather.h"
+#include "proxy/client/exchange/hedge.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
-#include "proxy/client/retry.h"
+#include "proxy/client/exchange/retry.h"
 
 enum { INTERIMS_MAX = 16 }; /* 1xx responses before the final one */
 

@@ -10,10 +10,10 @@
  * head or a body gets from and to the client is its front's: http1.c, http2.c; from and to the
  * server, its back's: http1_back.c, http2_back.c.
  */
-#ifndef PROXY_CLIENT_EXCHANGE_H
-#define PROXY_CLIENT_EXCHANGE_H
+#ifndef PROXY_CLIENT_EXCHANGE_EXCHANGE_H
+#define PROXY_CLIENT_EXCHANGE_EXCHANGE_H
 
-#include "proxy/client/body.h"
+#include "proxy/client/exchange/body.h"
 #include "proxy/client/client.h"
 #include "proxy/client/route/route.h"
 #include "proxy/guard/rate.h"

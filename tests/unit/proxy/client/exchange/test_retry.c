@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "proxy/client/retry.h"
+#include "proxy/client/exchange/retry.h"
 
 enum { SERVERS = 4 };
 
