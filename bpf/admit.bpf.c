@@ -110,12 +110,11 @@ static __always_inline enum fw_verdict admit_judge(const struct packet *packet,
 						   const struct cookie_segment *segment,
 						   struct bpf_sock *listener, bool *again)
 {
-	__u16 mark = arrivals_mark(segment->ack);
-	struct arrival arrival = arrivals_place(packet);
+	struct arrival arrival = arrivals_place(packet, segment->ack);
 	__u64 word = arrivals_word(arrival);
 	enum fw_verdict verdict;
 
-	*again = word && arrivals_mark_of(word) == mark;
+	*again = arrivals_is_admitted(word);
 	if (*again)
 		return FW_NONE;
 	if (!word) {
@@ -127,7 +126,7 @@ static __always_inline enum fw_verdict admit_judge(const struct packet *packet,
 		arrivals_forget(arrival);
 		return FW_QUEUE_FULL;
 	}
-	arrivals_write(arrival, mark);
+	arrivals_write(arrival, true);
 	return FW_NONE;
 }
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Flows that have just returned a cookie. Segments come in batches: the next ones of a flow reach
- * the filter, and even admission, before the stack has made the connection, and bring no cookie.
+ * Handshakes that have just been completed by a cookie. Segments come in batches: the next ones of
+ * a flow reach the filter, and even admission, before the stack has made the connection, and bring
+ * no cookie. What they have in common is the number that they acknowledge, as the server has not
+ * sent anything yet. So a handshake is a flow and that number: else who opened and reset one
+ * connection after the other by the same port would be charged for the first of them alone.
  *
  * A table of fixed size, where a flow has one place, chosen by a keyed hash. Who gets in has proved
  * itself, and gets in for a moment. A flow that another one drives out has its segments dropped
  * until the stack knows it: they are sent again. A place is one word, so that it is never half
  * written:
  *
- *     fingerprint 32 | mark of the cookie that was admitted 16, 0: none yet | milliseconds 16
+ *     fingerprint 32 | 1: admitted, 0: not yet 16 | milliseconds 16
  *
  * No stage, but what the filter, admission and tracking tell each other.
  */
@@ -27,8 +30,9 @@ struct arrival {
 	__u32 fingerprint;
 };
 
-/* The flow's place. The destination's address is left out: who has a port has one flow by it. */
-static __always_inline struct arrival arrivals_place(const struct packet *packet)
+/* The place of the handshake whose last segment acknowledges @ack: its flow's. The destination's
+ * address is left out, as who has a port has one flow by it. */
+static __always_inline struct arrival arrivals_place(const struct packet *packet, __u32 ack)
 {
 	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
 	__u64 hash = fw_hash(seed, &packet->source.addr,
@@ -37,7 +41,7 @@ static __always_inline struct arrival arrivals_place(const struct packet *packet
 
 	return (struct arrival){
 		.place = bpf_map_lookup_elem(&arrivals, &index),
-		.fingerprint = hash >> 32,
+		.fingerprint = hash >> 32 ^ ack,
 	};
 }
 
@@ -46,7 +50,7 @@ static __always_inline __u16 arrivals_clock(void)
 	return bpf_ktime_get_coarse_ns() / NSEC_PER_MSEC;
 }
 
-/* What the table says of the flow; 0: nothing, or not any more. */
+/* What the table says of the handshake; 0: nothing, or not any more. */
 static __always_inline __u64 arrivals_word(struct arrival arrival)
 {
 	__u64 word = arrival.place ? *(volatile __u64 *)arrival.place : 0;
@@ -55,33 +59,27 @@ static __always_inline __u64 arrivals_word(struct arrival arrival)
 	return word >> 32 == arrival.fingerprint && age < ARRIVALS_LIFE_MS ? word : 0;
 }
 
-static __always_inline void arrivals_write(struct arrival arrival, __u16 mark)
+static __always_inline void arrivals_write(struct arrival arrival, bool admitted)
 {
 	if (arrival.place)
 		*(volatile __u64 *)arrival.place =
-			(__u64)arrival.fingerprint << 32 | (__u32)mark << 16 | arrivals_clock();
+			(__u64)arrival.fingerprint << 32 | (__u32)admitted << 16 | arrivals_clock();
 }
 
-/* Tells two handshakes of one flow apart. */
-static __always_inline __u16 arrivals_mark(__u32 isn)
+static __always_inline bool arrivals_is_admitted(__u64 word)
 {
-	return (isn ^ isn >> 16) | 1;
+	return word >> 16 & 1;
 }
 
-static __always_inline __u16 arrivals_mark_of(__u64 word)
+/* Whether the cookie of the handshake has just been returned. */
+static __always_inline bool arrivals_know(const struct packet *packet, __u32 ack)
 {
-	return word >> 16;
+	return arrivals_word(arrivals_place(packet, ack)) != 0;
 }
 
-/* Whether the flow has just returned a cookie. */
-static __always_inline bool arrivals_know(const struct packet *packet)
+static __always_inline void arrivals_note(const struct packet *packet, __u32 ack)
 {
-	return arrivals_word(arrivals_place(packet)) != 0;
-}
-
-static __always_inline void arrivals_note(const struct packet *packet)
-{
-	arrivals_write(arrivals_place(packet), 0);
+	arrivals_write(arrivals_place(packet, ack), false);
 }
 
 /* It has not arrived after all: the server took no connection. */

@@ -201,15 +201,6 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 	return 1;
 }
 
-/* Whether the segment brings back a cookie of ours. Global for the same reason. */
-__noinline int challenge_check(struct xdp_md *ctx, const struct packet *packet)
-{
-	struct cookie_segment segment;
-
-	return packet && challenge_read(ctx, packet, &segment) &&
-	       secrets_check(packet, &segment, bpf_ktime_get_ns());
-}
-
 enum challenge_found {
 	CHALLENGE_NOTHING,
 	CHALLENGE_LISTENER,
@@ -243,6 +234,28 @@ static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct
 	       ((struct ipv6hdr *)ip)->nexthdr == IPPROTO_TCP &&
 	       bpf_tcp_check_syncookie(sk, ip, sizeof(struct ipv6hdr), ip + sizeof(struct ipv6hdr),
 				       sizeof(struct tcphdr)) == 0;
+}
+
+/* What a segment brings to a listener. */
+enum challenge_brought { CHALLENGE_NO_PROOF, CHALLENGE_COOKIE, CHALLENGE_ARRIVED };
+
+/* Whether it brings a cookie of ours back, if the listener, as it was @found, takes any, or comes
+ * with one that just came; @ack: the number that it acknowledges. Global for the same reason. */
+__noinline int challenge_check(struct xdp_md *ctx, const struct packet *packet, int found,
+			       __u32 *ack)
+{
+	struct cookie_segment segment;
+
+	if (!packet || !ack || !challenge_read(ctx, packet, &segment))
+		return CHALLENGE_NO_PROOF;
+	*ack = segment.ack;
+	if (arrivals_know(packet, segment.ack))
+		return CHALLENGE_ARRIVED;
+	return fw_tier == FW_TIER_OWN && found == CHALLENGE_LISTENER &&
+			       packet_may_complete(packet) &&
+			       secrets_check(packet, &segment, bpf_ktime_get_ns())
+		       ? CHALLENGE_COOKIE
+		       : CHALLENGE_NO_PROOF;
 }
 
 /* What there is for the packet. Global for the same reason. */
@@ -319,26 +332,27 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 	return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
 }
 
-/* A segment that opens no connection, to a service under pressure. FW_NONE: it is of a connection,
- * or of one that the stack is about to make, or for another host. */
+/* A segment that opens no connection, to a service under pressure; @ack: what it acknowledges if it
+ * brings a cookie. FW_NONE: it is of a connection, or of one that the stack is about to make, or
+ * for another host. */
 static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
-							 const struct packet *packet)
+							 const struct packet *packet, __u32 *ack)
 {
-	int found = challenge_find(ctx, packet);
+	int found = challenge_find(ctx, packet), brought;
 
-	if ((found != CHALLENGE_LISTENER && found != CHALLENGE_MULTIPATH &&
-	     found != CHALLENGE_STACKS) ||
-	    arrivals_know(packet))
+	if (found != CHALLENGE_LISTENER && found != CHALLENGE_MULTIPATH &&
+	    found != CHALLENGE_STACKS)
+		return FW_NONE;
+	brought = challenge_check(ctx, packet, found, ack);
+	if (brought == CHALLENGE_ARRIVED)
 		return FW_NONE;
 	if (found == CHALLENGE_STACKS)
 		return FW_PASS_COOKIE;
 	if (!homes_mtu(ctx, packet))
 		return FW_NONE;
-	if (!packet_may_complete(packet))
-		return FW_NO_SOCKET;
-	return fw_tier == FW_TIER_OWN && found == CHALLENGE_LISTENER && challenge_check(ctx, packet)
-		       ? FW_PASS_COOKIE
-		       : FW_BAD_COOKIE;
+	if (brought == CHALLENGE_COOKIE)
+		return FW_PASS_COOKIE;
+	return packet_may_complete(packet) ? FW_BAD_COOKIE : FW_NO_SOCKET;
 }
 
 #endif

@@ -189,14 +189,14 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	return verdict;
 }
 
-/* A segment that brings a cookie back. */
-static __always_inline enum fw_verdict judge_cookie(const struct packet *packet)
+/* A segment that brings a cookie back; @ack: what it acknowledges. */
+static __always_inline enum fw_verdict judge_cookie(const struct packet *packet, __u32 ack)
 {
 	enum fw_verdict verdict = judge_proof(packet, bpf_ktime_get_ns());
 
 	if (verdict != FW_NONE)
 		return verdict;
-	arrivals_note(packet);
+	arrivals_note(packet, ack);
 	return FW_PASS_COOKIE;
 }
 
@@ -215,6 +215,7 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet)
 {
 	enum fw_verdict verdict;
+	__u32 ack = 0;
 	__u64 now;
 
 	if (likely(!pressure_anywhere()))
@@ -224,9 +225,9 @@ static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct 
 		return FW_PASS_ESTABLISHED;
 	now = bpf_ktime_get_coarse_ns();
 	if (fw_tier != FW_TIER_DROP && pressure_is_on(packet->service, now)) {
-		verdict = challenge_segment(ctx, packet);
+		verdict = challenge_segment(ctx, packet, &ack);
 		if (verdict == FW_PASS_COOKIE)
-			return judge_cookie(packet);
+			return judge_cookie(packet, ack);
 		JUDGE(verdict);
 	}
 	if (pressure_watches_caps(packet->service, now)) {

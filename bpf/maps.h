@@ -218,7 +218,7 @@ struct {
 	__type(value, struct fw_home);
 } homes SEC(".maps");
 
-/* Flows that have just returned a cookie, until the stack knows them: arrivals.h. */
+/* Handshakes that a cookie has just completed, until the stack knows them: arrivals.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FW_ARRIVALS);

@@ -62,15 +62,16 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 }
 
 /* The source has proved itself. The handshake counts against its rate and its prefix's, unless it
- * was charged for when it brought back a cookie, or the source is @exempt. */
-static __always_inline void track_verify(const struct packet *packet, bool exempt)
+ * was charged for when it brought back a cookie, by acknowledging @ack, or the source is @exempt.
+ */
+static __always_inline void track_verify(const struct packet *packet, __u32 ack, bool exempt)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct fw_source *source = rate_prove(packet, now);
 
 	if (!source)
 		emit_fault(packet, FW_SOURCES_FULL);
-	if (exempt || arrivals_know(packet))
+	if (exempt || arrivals_know(packet, ack))
 		return;
 	if (source)
 		rate_handshake(source, packet->service, now);
@@ -134,7 +135,7 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 	if (packet.service == FW_HOST_SERVICE)
 		return;
 	exempt = lists_exempt(&packet) || listed_exempt(&packet);
-	track_verify(&packet, exempt);
+	track_verify(&packet, ctx->snd_nxt, exempt);
 	if (exempt)
 		return; /* nothing is asked of it, so no cap may meet it at accept either */
 

@@ -17,18 +17,27 @@ static int setup(void **state)
 	return challenge_setup(state, FW_TIER_OWN);
 }
 
-/* The segment that completes a handshake, from a source that was sent a cookie. */
-static struct frame proof(struct filter *filter, const struct family *family, const char *source,
-			  uint16_t port)
+/* The segment that completes a handshake, from a source that was sent a cookie. @isn: what tells its
+ * number from those of others by the same port. */
+static struct frame proof_of(struct filter *filter, const struct family *family, const char *source,
+			     uint16_t port, uint32_t isn)
 {
 	struct frame asked = cookie_syn(source, family->server, OPTIONS), answer;
 	const __be16 number = htons(port);
 
 	memcpy(asked.data + asked.transport, &number, sizeof(number));
+	frame_tcp(&asked)->seq = htonl(ntohl(frame_tcp(&asked)->seq) + isn);
 	answer = filter_answer_of(filter, &asked);
 	asked = cookie_ack(&asked, &answer, OPTIONS, 0);
+	frame_tcp(&asked)->seq = htonl(ntohl(frame_tcp(&asked)->seq) + isn);
 	memcpy(asked.data + asked.transport, &number, sizeof(number));
 	return asked;
+}
+
+static struct frame proof(struct filter *filter, const struct family *family, const char *source,
+			  uint16_t port)
+{
+	return proof_of(filter, family, source, port, 0);
 }
 
 /* A later segment of the same flow. */
@@ -79,6 +88,28 @@ static void a_flow_is_a_source_and_its_port(void **state)
 		other = frame(.source = family->neighbour, .destination = family->server,
 			      .source_port = 40000, .flags = FRAME_ACK);
 		filter_expect_frame(filter, SERVICE, FW_BAD_COOKIE, &other);
+	}
+}
+
+/* Who resets a connection and opens another one by the same port is charged for both. */
+static void a_port_used_again_is_another_handshake(void **state)
+{
+	struct filter *filter = *state;
+	struct frame ack[4], next;
+
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 2);
+	for_each_family(family)
+	{
+		for (uint32_t i = 0; i < 4; i++)
+			ack[i] = proof_of(filter, family, family->client, 40000, i);
+		for (uint32_t i = 0; i < 4; i++) {
+			filter_expect_frame(filter, SERVICE,
+					    i < 2 ? FW_PASS_COOKIE : FW_VERIFIED_SYN_RATE, &ack[i]);
+			next = following(&ack[i], FRAME_ACK | FRAME_PSH);
+			filter_expect_frame(filter, SERVICE,
+					    i < 2 ? FW_PASS_ESTABLISHED : FW_BAD_COOKIE, &next);
+		}
 	}
 }
 
@@ -343,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		story(what_follows_a_cookie_at_once_passes),
 		story(a_flow_is_a_source_and_its_port),
+		story(a_port_used_again_is_another_handshake),
 		story(a_moment_later_the_stack_must_know_it),
 		story(who_proves_nothing_leaves_no_trace),
 		story(a_proof_verifies_its_source),
