@@ -151,6 +151,17 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 	return FW_NONE;
 }
 
+/* An attempt that nobody but the stack can answer, whatever the doubt. Who has used up his
+ * handshakes gains nothing by going through the ports that he has just used. */
+static __always_inline enum fw_verdict
+judge_again(const struct packet *packet, const struct attempt *attempt, enum fw_verdict doubt)
+{
+	if (doubt == FW_VERIFIED_SYN_RATE && attempt->verified &&
+	    rate_handshakes_are_used_up(attempt->verified, packet->service, attempt->now))
+		return doubt;
+	return FW_PASS_SYN;
+}
+
 /*
  * A connection attempt to a service: what its source holds, then how fast it comes. Who it is says
  * but an address that anybody can forge, so where there is doubt it has to prove itself.
@@ -184,6 +195,8 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	if (!may_challenge(packet, &attempt))
 		return doubt;
 	verdict = challenge_newcomer(ctx, packet, doubt, attempt.now);
+	if (verdict == FW_NONE)
+		return judge_again(packet, &attempt, doubt);
 	if (verdict == FW_QUEUE_FULL && !emit_enforces(packet, verdict))
 		return FW_PASS_SYN;
 	return verdict;

@@ -85,20 +85,29 @@ APART enum fw_verdict judge_prefix(__u32 service, __u64 hash, __u64 now)
 	return ahead > rate.limit.tolerance_ns / 2 ? FW_UNCHALLENGED : FW_NONE;
 }
 
-/* A cookie came back: its source is verified, and from now on charged for what it does. */
+/* A cookie came back: its source is verified, and from now on charged for what it does. A prefix
+ * puts no more sources on record than it may have handshakes: the owner of a /46 has as many as the
+ * table has places. */
 static __always_inline enum fw_verdict judge_proof(const struct packet *packet, __u64 now)
 {
-	struct fw_source *source;
 	enum fw_verdict verdict = judge_caps(packet);
+	struct fw_source *source, *newcomer;
 
 	if (verdict != FW_NONE)
 		return verdict;
-	source = rate_prove(packet, now);
-	if (source)
+	source = rate_verified_source(packet);
+	if (source) {
+		source->verified_ns = now;
 		JUDGE(rate_handshake(source, packet->service, now));
+	}
+	JUDGE(judge_handshake(packet->service, HASH(PREFIX), now));
+	if (source)
+		return FW_NONE;
+	newcomer = rate_prove(packet, now);
+	if (newcomer)
+		rate_handshake(newcomer, packet->service, now);
 	else
 		emit_fault(packet, FW_SOURCES_FULL);
-	JUDGE(judge_handshake(packet->service, HASH(PREFIX), now));
 	return FW_NONE;
 }
 

@@ -94,6 +94,13 @@ static __always_inline enum fw_verdict rate_handshake(struct fw_source *source, 
 									: FW_VERIFIED_SYN_RATE;
 }
 
+/* Whether the source has completed all the handshakes that it may. */
+static __always_inline bool rate_handshakes_are_used_up(const struct fw_source *source,
+							__u32 service, __u64 now)
+{
+	return rate_is_used_up(&source->tat_ns, rate_of_source(service), now);
+}
+
 /*
  * Charges an attempt under a verified source's address. Whoever forges it uses up these attempts,
  * but no handshakes; who does nothing but forge leaves the source the way by a cookie. And who has

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "server.h"
 #include <arpa/inet.h>
+#include <linux/ipv6.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -28,6 +29,28 @@ int server_begin(void **state)
 {
 	(void)state;
 	return unshare(CLONE_NEWNET) || server_bring_up();
+}
+
+void server_own(const char *address)
+{
+	struct in6_ifreq v6 = {.ifr6_prefixlen = 128, .ifr6_ifindex = if_nametoindex("lo")};
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct ifreq alias = {0};
+	static int aliases;
+	int fd, result;
+
+	if (inet_pton(AF_INET, address, &v4.sin_addr) == 1) {
+		snprintf(alias.ifr_name, sizeof(alias.ifr_name), "lo:%d", ++aliases);
+		memcpy(&alias.ifr_addr, &v4, sizeof(v4));
+		fd = socket(AF_INET, SOCK_DGRAM, 0);
+		result = ioctl(fd, SIOCSIFADDR, &alias);
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, address, &v6.ifr6_addr), 1);
+		fd = socket(AF_INET6, SOCK_DGRAM, 0);
+		result = ioctl(fd, SIOCSIFADDR, &v6);
+	}
+	assert_int_equal(result, 0);
+	close(fd);
 }
 
 int server_listen(const char *address, uint16_t port, int backlog, int protocol)
