@@ -224,11 +224,23 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 	return FW_NONE;
 }
 
+/* A segment to a service under pressure: FW_NONE if it is of a connection, or for another host. */
+static __always_inline enum fw_verdict judge_under_pressure(struct xdp_md *ctx,
+							    const struct packet *packet)
+{
+	__u32 ack = 0;
+	enum fw_verdict verdict = challenge_segment(ctx, packet, &ack);
+
+	if (verdict == FW_PASS_COOKIE)
+		return judge_cookie(packet, ack);
+	JUDGE(verdict);
+	return FW_NONE;
+}
+
 /* Any other segment passes, unless its service is under pressure, or a source at its cap. */
 static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct packet *packet)
 {
-	enum fw_verdict verdict;
-	__u32 ack = 0;
+	enum fw_verdict verdict = FW_NONE;
 	__u64 now;
 
 	if (likely(!pressure_anywhere()))
@@ -237,18 +249,11 @@ static __always_inline enum fw_verdict judge_segment(struct xdp_md *ctx, struct 
 	if (packet->service == FW_HOST_SERVICE)
 		return FW_PASS_ESTABLISHED;
 	now = bpf_ktime_get_coarse_ns();
-	if (fw_tier != FW_TIER_DROP && pressure_is_on(packet->service, now)) {
-		verdict = challenge_segment(ctx, packet, &ack);
-		if (verdict == FW_PASS_COOKIE)
-			return judge_cookie(packet, ack);
-		JUDGE(verdict);
-	}
-	if (pressure_watches_caps(packet->service, now)) {
+	if (fw_tier != FW_TIER_DROP && pressure_is_on(packet->service, now))
+		verdict = judge_under_pressure(ctx, packet);
+	if (verdict == FW_NONE && pressure_watches_caps(packet->service, now))
 		verdict = judge_opening(ctx, packet);
-		if (verdict != FW_NONE)
-			return verdict;
-	}
-	return FW_PASS_ESTABLISHED;
+	return verdict == FW_NONE ? FW_PASS_ESTABLISHED : verdict;
 }
 
 /* An answer to a SYN: somebody here, or behind this host, must have sent that. */
