@@ -249,7 +249,8 @@ struct fw_socket {
 	__u16 service;
 	__u8 counted_source;
 	__u8 counted_prefix;
-	__u32 zero;
+	__u8 is_awaited; /* its handshake: Fast Open made it before that was complete */
+	__u8 zero[3];
 };
 
 /*

@@ -10,12 +10,13 @@
 
 #include "floodwall.h"
 
-/* The prefix that @addr is in, as a number of 48 bits. */
+/* The prefix that @addr is in, as a number. No two prefixes have the same: in IPv6's the highest 16
+ * bits are set, else 2a01:7e00::/48 would be 42.1.126.0/24, and use up what that may have. */
 static inline __u64 fw_network(const struct fw_addr *addr)
 {
 	if (fw_addr_is_v4(addr))
 		return addr->word[3] & (__be32)__builtin_bswap32(0xffffff00);
-	return (__u64)(addr->word[1] & (__be32)__builtin_bswap32(0xffff0000)) << 32 | addr->word[0];
+	return (__u64)(addr->word[1] | (__be32)__builtin_bswap32(0x0000ffff)) << 32 | addr->word[0];
 }
 
 /* What tells sources of one network apart: 8 bits of an IPv4 address, 16 of an IPv6 one. */
@@ -79,14 +80,14 @@ static inline __u64 fw_hash(const __u64 seed[2], const struct fw_addr *addr, __u
 
 /*
  * Keyed hash of a network and a service: SipHash-1-3 (Aumasson, Bernstein 2012) of the one word
- * that they make, without the length that other messages end with. Keyed by a secret, so that
- * nobody outside can aim at a bucket or a cell.
+ * that they make (a service has seven bits), without the length that other messages end with. Keyed
+ * by a secret, so that nobody outside can aim at a bucket or a cell.
  */
 static inline __u64 fw_hash_prefix(const __u64 seed[2], __u64 network, __u32 service)
 {
 	__u64 v0 = seed[0] ^ 0x736f6d6570736575ULL, v1 = seed[1] ^ 0x646f72616e646f6dULL;
 	__u64 v2 = seed[0] ^ 0x6c7967656e657261ULL, v3 = seed[1] ^ 0x7465646279746573ULL;
-	__u64 word = network << 16 | service;
+	__u64 word = network ^ (__u64)service << 56;
 	int i;
 
 	v3 ^= word;

@@ -6,7 +6,7 @@
  *
  * Noted are UDP packets to ports that reflectors answer from, echo requests, and the SYNs of hosts
  * behind this one; its own have a socket that the filter can look for. And so are the services that
- * hosts behind this one answer for (behind.h).
+ * hosts behind this one answer for (behind.h), and what the stack has no connection for (strays.h).
  */
 #include <linux/bpf.h>
 #include <linux/icmpv6.h>
@@ -21,6 +21,7 @@
 #include "callers.h"
 #include "questions.h"
 #include "service.h"
+#include "strays.h"
 
 #define FRAGMENT_OFFSET 0x1fff
 
@@ -98,7 +99,7 @@ static __always_inline bool read_forwarded(struct __sk_buff *skb, __u32 offset,
 	struct fw_service_key service = {.addr = question->local, .proto = IPPROTO_TCP};
 	struct tcphdr tcp;
 
-	if (!skb->ingress_ifindex || !READ(skb, offset, &tcp))
+	if (!READ(skb, offset, &tcp))
 		return false;
 	question->local_port = tcp.source;
 	question->remote_port = tcp.dest;
@@ -108,6 +109,28 @@ static __always_inline bool read_forwarded(struct __sk_buff *skb, __u32 offset,
 	if (skb->ingress_ifindex != skb->ifindex && !behind_renew(&service) &&
 	    service_find(&service) != FW_HOST_SERVICE)
 		behind_note(&service);
+	return false;
+}
+
+/* A segment of this host's own. */
+static __always_inline void read_own(struct __sk_buff *skb, __u32 offset,
+				     const struct fw_question *question)
+{
+	struct fw_service_key place = {.addr = question->local, .proto = IPPROTO_TCP};
+	struct tcphdr tcp;
+
+	if (!strays_may_be(skb->len, fw_addr_is_v4(&question->local)) || !READ(skb, offset, &tcp))
+		return;
+	place.port = tcp.source;
+	strays_note(&place, &tcp);
+}
+
+static __always_inline bool read_segment(struct __sk_buff *skb, __u32 offset,
+					 struct fw_question *question)
+{
+	if (skb->ingress_ifindex)
+		return read_forwarded(skb, offset, question);
+	read_own(skb, offset, question);
 	return false;
 }
 
@@ -126,7 +149,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, struct fw_quest
 	case IPPROTO_ICMPV6:
 		return read_echo(skb, offset, ICMPV6_ECHO_REQUEST, question);
 	case IPPROTO_TCP:
-		return read_forwarded(skb, offset, question);
+		return read_segment(skb, offset, question);
 	default:
 		return false;
 	}

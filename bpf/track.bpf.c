@@ -122,11 +122,22 @@ static __always_inline void track_uncount(const struct fw_socket *record, enum f
 	connections_remove(&holder);
 }
 
+/* The socket's record, which its end will find; NULL: there is none, or the end would not be told.
+ */
+static __always_inline struct fw_socket *track_record(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk ||
+	    bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG))
+		return NULL;
+	return bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
 static __always_inline void track_open(struct bpf_sock_ops *ctx)
 {
 	__u64 epoch = track_epoch();
-	struct fw_socket *record = NULL;
-	struct bpf_sock *sk = ctx->sk;
+	struct fw_socket *record;
 	struct packet packet;
 	bool exempt;
 
@@ -141,9 +152,7 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 
 	/* First whatever makes the close come back to us: a count that nothing undoes is worse than
 	 * none. */
-	if (sk && !bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags |
-							  BPF_SOCK_OPS_STATE_CB_FLAG))
-		record = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	record = track_record(ctx);
 	if (!record) {
 		emit_fault(&packet, FW_SOCKET_STORAGE);
 		return;
@@ -159,6 +168,32 @@ static __always_inline void track_open(struct bpf_sock_ops *ctx)
 			policy_setting(packet.service, FW_SET_SOURCE_CONNECTIONS));
 	track_watch_cap(&packet, FW_LEVEL_PREFIX,
 			policy_setting(packet.service, FW_SET_PREFIX_CONNECTIONS));
+}
+
+/*
+ * A SYN with data makes the connection at once, by Fast Open (RFC 7413). Whoever forges it may have
+ * its cookie from when the address was his, and where none is asked for needs none. So it proves
+ * nothing and is charged to nobody before the handshake is complete. The socket tells then.
+ */
+static __always_inline bool track_awaits(struct bpf_sock_ops *ctx)
+{
+	struct fw_socket *record = ctx->skb_tcp_flags & PACKET_SYN ? track_record(ctx) : NULL;
+
+	if (!record)
+		return false;
+	record->is_awaited = 1;
+	return true;
+}
+
+static __always_inline void track_complete(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct fw_socket *record = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+
+	if (!record || !record->is_awaited)
+		return;
+	record->is_awaited = 0;
+	track_open(ctx);
 }
 
 static __always_inline void track_close(struct bpf_sock_ops *ctx)
@@ -183,10 +218,13 @@ int floodwall_track(struct bpf_sock_ops *ctx)
 {
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		track_open(ctx);
+		if (!track_awaits(ctx))
+			track_open(ctx);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE)
+		if (ctx->args[1] == BPF_TCP_ESTABLISHED)
+			track_complete(ctx);
+		else if (ctx->args[1] == BPF_TCP_CLOSE)
 			track_close(ctx);
 		break;
 	}

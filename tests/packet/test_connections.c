@@ -61,6 +61,22 @@ static void a_prefix_at_its_cap_opens_no_more(void **state)
 	}
 }
 
+/* An IPv6 prefix whose bytes are those of an IPv4 one uses up nothing of it. */
+static void families_share_no_cap(void **state)
+{
+	const struct family *family = &families[0];
+	struct filter *filter = *state;
+
+	filter_set(filter, SERVICE, FW_SET_PREFIX_CONNECTIONS, 100);
+	filter_hold(filter, "2a01:7e00::1", SERVICE, FW_LEVEL_PREFIX, 100);
+	attempt(PASS_SYN, "42.1.126.1");
+	family = &families[1];
+	attempt(PREFIX_CONNECTIONS, "2a01:7e00::1");
+	filter_hold(filter, "42.1.126.1", SERVICE, FW_LEVEL_PREFIX, 100);
+	filter_hold(filter, "2a01:7e00::1", SERVICE, FW_LEVEL_PREFIX, 0);
+	attempt(PASS_SYN, "2a01:7e00::1");
+}
+
 static void a_cap_concerns_one_service(void **state)
 {
 	struct filter *filter = *state;
@@ -146,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_source_at_its_cap_opens_no_more),
 		test(a_prefix_at_its_cap_opens_no_more),
+		test(families_share_no_cap),
 		test(a_cap_concerns_one_service),
 		test(a_cap_holds_for_verified_sources_too),
 		test(a_cap_of_zero_is_none),

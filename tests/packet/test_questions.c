@@ -36,6 +36,9 @@ static int setup(void **state)
 	assert_int_equal(bpf_map__reuse_fd(egress->maps.behind, filter_map(filter, "behind")), 0);
 	assert_int_equal(bpf_map__reuse_fd(egress->maps.bindings, filter_map(filter, "bindings")),
 			 0);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.strains, filter_map(filter, "strains")), 0);
+	assert_int_equal(bpf_map__reuse_fd(egress->maps.pressure, filter_map(filter, "pressure")),
+			 0);
 	assert_int_equal(questions_bpf__load(egress), 0);
 	return 0;
 }
@@ -346,6 +349,60 @@ static void who_serves_behind_is_known(void **state)
 	assert_int_equal(noted(filter), 0);
 }
 
+/* --- strays ---------------------------------------------------------------------------------- */
+
+static bool is_under_pressure(struct filter *filter)
+{
+	struct fw_pressure row;
+	const uint32_t service = SERVICE;
+
+	assert_int_equal(bpf_map_lookup_elem(filter_map(filter, "pressure"), &service, &row), 0);
+	return row.until_ns > filter_now();
+}
+
+/* What the stack resets was for no connection. A flood of it puts the service under pressure. */
+static void resets_of_strays_are_pressure(void **state)
+{
+	struct filter *filter = *state;
+
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_RATE, 1);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_BURST, 10);
+	filter_set(filter, SERVICE, FW_SET_CHALLENGE_HOLD, 3600000);
+	for_each_family(family)
+	{
+		struct frame reset =
+			frame(.source = family->server, .destination = family->client,
+			      .source_port = 443, .destination_port = 40000, .flags = FRAME_RST);
+		struct frame end = frame(.source = family->server, .destination = family->client,
+					 .source_port = 443, .destination_port = 40000,
+					 .flags = FRAME_RST | FRAME_ACK);
+		struct frame other =
+			frame(.source = family->server, .destination = family->client,
+			      .source_port = 444, .destination_port = 40000, .flags = FRAME_RST);
+
+		filter_bind(filter, SERVICE, family->any, 443, IPPROTO_TCP);
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+		for (int i = 0; i < 100; i++) {
+			leave(&end);             /* of a connection */
+			leave(&other);           /* of no service */
+			leave_from(BOX, &reset); /* another host's */
+		}
+		for (int i = 0; i < 10; i++)
+			leave(&reset);
+		assert_false(is_under_pressure(filter));
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_NEVER);
+		for (int i = 0; i < 10; i++)
+			leave(&reset);
+		assert_false(is_under_pressure(filter));
+		filter_set(filter, SERVICE, FW_SET_CHALLENGE_MODE, FW_CHALLENGE_AUTO);
+		for (int i = 0; i < 10; i++)
+			leave(&reset);
+		assert_true(is_under_pressure(filter));
+		assert_true(egress->data_meta->meta.segments_ns > filter_now());
+		filter_age(filter, 3601 * FILTER_SECOND);
+	}
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -359,6 +416,7 @@ int main(void)
 		test(who_spoke_first_is_not_answering),
 		test(who_was_asked_before_is_no_caller),
 		test(who_serves_behind_is_known),
+		test(resets_of_strays_are_pressure),
 	};
 
 	return cmocka_run_group_tests_name("questions", tests, NULL, NULL);
