@@ -19,7 +19,9 @@
 #include <bpf/bpf_helpers.h>
 #include "behind.h"
 #include "callers.h"
+#include "pressure.h"
 #include "questions.h"
+#include "rate.h"
 #include "service.h"
 #include "strays.h"
 

@@ -88,21 +88,30 @@ struct sketch_rate {
 /* The cell that an attempt would be charged to. */
 struct sketch_pick {
 	__u64 *cell;
+	__u64 key;       /* whose it would be */
 	__u64 word;      /* what it holds */
 	__u64 effective; /* the TAT that counts */
 	bool raced;      /* another CPU changed it while the line was read */
 };
 
+/* The hash with a fingerprint that is never 0. That is the one of cells which nobody has used yet,
+ * and one key in 4,096 would find its own in all of a line. */
+static __always_inline __u64 sketch_key(__u64 hash)
+{
+	return likely(hash >> SKETCH_TAT_BITS) ? hash : hash | 1ULL << SKETCH_TAT_BITS;
+}
+
 static __always_inline struct sketch_pick sketch_pick(struct fw_sketch_line *line,
 						      const struct sketch_rate *rate, __u64 now)
 {
-	__s64 best = sketch_choose(line, rate->hash);
+	__u64 key = sketch_key(rate->hash);
+	__s64 best = sketch_choose(line, key);
 	__u32 slot = best & (FW_SKETCH_CELLS - 1);
-	struct sketch_pick pick = {.cell = &line->cell[slot]};
+	struct sketch_pick pick = {.cell = &line->cell[slot], .key = key};
 
 	pick.word = *(volatile __u64 *)pick.cell;
 	pick.effective = limit_effective(&rate->limit, sketch_tat(pick.word), now);
-	pick.raced = sketch_rank(pick.word, slot, rate->hash) != best;
+	pick.raced = sketch_rank(pick.word, slot, key) != best;
 	return pick;
 }
 
@@ -121,7 +130,7 @@ static __always_inline enum sketch_outcome sketch_settle(const struct sketch_pic
 						    sketch_cell(word, pick->effective));
 		return SKETCH_REFUSED;
 	}
-	charged = sketch_cell(rate->hash, pick->effective + rate->limit.interval_ns);
+	charged = sketch_cell(pick->key, pick->effective + rate->limit.interval_ns);
 	return __sync_val_compare_and_swap(pick->cell, word, charged) == word ? SKETCH_CHARGED
 									      : SKETCH_RACED;
 }
@@ -223,7 +232,7 @@ static __always_inline __u64 sketch_ahead(void *lines, const struct sketch_rate 
 	if (!line || !rate->limit.interval_ns)
 		return 0;
 	pick = sketch_pick(line, rate, now);
-	return (pick.word ^ rate->hash) >> SKETCH_TAT_BITS == 0 ? pick.effective - now : 0;
+	return (pick.word ^ pick.key) >> SKETCH_TAT_BITS == 0 ? pick.effective - now : 0;
 }
 
 #endif

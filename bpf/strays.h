@@ -16,9 +16,8 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
-#include "pressure.h"
-#include "rate.h"
-#include "service.h"
+#include "maps.h"
+#include "policy.h"
 
 /* A reset of the stack's has nothing behind its header, and needs no look at what is longer: nearly
  * every segment of a connection has timestamps or data. There may be two tags before it. */

@@ -132,6 +132,27 @@ static void thousand_sources_are_told_apart_and_none_is_missed(void **state)
 	}
 }
 
+/* Whatever a source's fingerprint is, no cell that was never used is taken for its own. */
+static void unused_cells_are_nobodys(void **state)
+{
+	struct filter *filter = *state;
+	struct frame syn = frame(.source = families[0].client, .destination = families[0].server,
+				 .flags = FRAME_SYN);
+	struct fw_addr addr = filter_address(families[0].client);
+	uint32_t i = 0, found = 0;
+
+	limit(SOURCE, 1);
+	for (; found < 3; i++) {
+		addr.word[3] = htonl(0x14000001 + (i << 8));
+		if (fw_hash_at(filter_seed, &addr, SERVICE, FW_LEVEL_SOURCE) >> 52)
+			continue;
+		memcpy(&frame_ipv4(&syn)->saddr, &addr.word[3], sizeof(addr.word[3]));
+		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &syn);
+		filter_expect_frame(filter, SERVICE, FW_SOURCE_SYN_RATE, &syn);
+		found++;
+	}
+}
+
 /*
  * Ten sources for every line that has eight cells, so that most lose theirs: whoever comes back
  * finds at least as much charged as when it left, and nobody gets more than it may.
@@ -205,6 +226,7 @@ int main(void)
 		test(an_ipv6_network_is_one_source),
 		test(an_earlier_refusal_costs_later_levels_nothing),
 		test(thousand_sources_are_told_apart_and_none_is_missed),
+		test(unused_cells_are_nobodys),
 		test(who_lost_its_cell_gets_no_more_for_it),
 		test(cells_from_the_far_future_recover),
 		test(a_rate_of_zero_is_no_limit),

@@ -14,6 +14,10 @@ int server_begin(void **state);
 /* The namespace has the address, so that connections from and to it are made. */
 void server_own(const char *address);
 
+/* A TCP segment over IPv4 comes in by lo: its checksum is filled in. */
+struct frame;
+void server_receive(const struct frame *segment);
+
 /* Listens on an address, which nobody need have: 0.0.0.0 for IPv4, :: for both families. Several
  * may share one (SO_REUSEPORT). @protocol 0: TCP. −1: the kernel can't. */
 int server_listen(const char *address, uint16_t port, int backlog, int protocol);
