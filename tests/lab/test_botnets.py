@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sources that are all there: they answer every challenge, so only what they may have stops them."""
 from lab import wait_until
-from test_cookies import at, families, protect, served, service
+from test_cookies import PYTHON, at, families, first, protect, served, service
 
 BOTS = 200
 
@@ -22,6 +22,37 @@ def test_churn_from_one_network_has_a_rate(lab, edge, clients, dark):
     assert result["ok"] == result["attempts"], (result, service(lab, "web"))
     # Of the first burst, some are under way before they begin to be charged.
     assert completed <= 200 + 200 * 4 + BOTS and seen > 2 * completed, (completed, seen)
+
+
+# Opens and resets one connection after the other by the same port.
+SAME_PORT = """
+import socket, struct, sys, time
+edge, source, end, opened = sys.argv[1], sys.argv[2], time.monotonic() + 2, 0
+while time.monotonic() < end:
+    client = socket.socket(socket.AF_INET6 if ":" in edge else socket.AF_INET)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.settimeout(0.2)
+    client.bind((source, 40000))
+    try:
+        client.connect((edge, 80))
+        opened += 1
+    except OSError:
+        pass
+    client.close()
+print(opened)
+"""
+
+
+@families
+def test_a_port_used_again_renews_no_rate(lab, edge, clients, dark):
+    """Whoever answers every challenge at once, by one port, completes no more than his rate."""
+    protect(lab, web='source { syn_rate = 10  syn_burst = 10 }  challenge { mode = "always" }')
+    before = lab.edge.stack()["TcpPassiveOpens"]
+    opened = int(lab.internet(PYTHON, "-c", SAME_PORT, edge, first(clients)).stdout)
+    completed = lab.edge.stack()["TcpPassiveOpens"] - before
+    assert completed <= 10 + 10 * 4 and opened > 2 * completed, (completed, opened)
+    assert service(lab, "web")["reasons"]["verified_syn_rate"] > completed
 
 
 @families

@@ -242,6 +242,20 @@ def test_other_floods_die_under_pressure(lab, edge, clients, dark, kind, reason)
 
 
 @families
+def test_floods_of_strays_are_pressure(lab, edge, clients, dark):
+    """Segments of no connection and no SYN among them: what the stack resets gives them away."""
+    protect(lab)
+    before = lab.edge.stack()["TcpOutRsts"]
+    flood = lab.flood(destination=at(edge, 80), source_prefix=dark, kind="ack", rate=30000, seconds=3)
+    wait_until(lambda: lab.drops().get("bad_cookie"), "the filter looks at segments")
+    result = served(lab, edge, clients, seconds=1)
+    sent = flood.result()["sent"]
+    assert result["ok"] == result["attempts"], result
+    # But for the burst, and what the rate adds to it until both CPUs know.
+    assert lab.edge.stack()["TcpOutRsts"] - before < 2 * BURST < sent / 2 < lab.drops()["bad_cookie"]
+
+
+@families
 def test_pressure_comes_and_goes(lab, edge, clients, dark):
     """No newcomer is challenged in peace; above the rate each is, until the hold is over."""
     protect(lab, web='challenge { rate = 100  burst = 100  hold = "1s" }')
