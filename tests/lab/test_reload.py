@@ -406,6 +406,7 @@ def test_sockets_of_systemd_are_used_and_kept(lab):
 
     assert [len(of(port)) for port in (80, 443, 81, 9180)] == [1, 1, 2, 1]
     assert "0.0.0.0:99: no listener is bound there" in house.log() and not of(99)
+    assert "its unit needs NonBlocking=yes" in house.log()
     load = house.load("new", "handshake", "relay", "keepalive")
     kept = of(80) | of(443)
 

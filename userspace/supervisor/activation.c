@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "supervisor/activation.h"
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -10,6 +12,7 @@
 void activation_receive(struct sockets *sockets)
 {
 	char **names = NULL;
+	bool blocking = false;
 	int count = sd_listen_fds_with_names(1, &names);
 
 	if (count < 0)
@@ -17,6 +20,7 @@ void activation_receive(struct sockets *sockets)
 	for (int i = 0; i < count; i++) {
 		struct error error;
 
+		blocking |= !(fcntl(SD_LISTEN_FDS_START + i, F_GETFL) & O_NONBLOCK);
 		if (sockets_adopt(sockets, SD_LISTEN_FDS_START + i, &error) < 0) {
 			log_warning("socket %s from systemd: %s", names[i], error.text);
 			close(SD_LISTEN_FDS_START + i);
@@ -24,6 +28,9 @@ void activation_receive(struct sockets *sockets)
 		free(names[i]);
 	}
 	free(names);
+	if (blocking)
+		log_warning("sockets from systemd: whoever still accepts from them may be held up "
+			    "for good; its unit needs NonBlocking=yes");
 }
 
 void activation_close_unused(struct sockets *received, const struct sockets *used)
