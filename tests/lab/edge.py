@@ -11,7 +11,7 @@ from lab import BUILD, wait_until
 WEB, PAGE, RELAY, LONELY, PAIR, ADMIN = 80, 81, 82, 83, 84, 9180
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
-listener web   {{ bind = "127.0.0.1:80" upstream = "origin"
+listener web   {{ bind = "127.0.0.1:80" upstream = "origin" exempt = "127.77.0.0/16"
                  source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}
 listener page  {{ bind = "127.0.0.1:81" upstream = "nginx"
                  source {{ connections = 0 syn_rate = 0 requests = 0 faults = 0 }} prefix {{ syn_rate = 0 }} }}

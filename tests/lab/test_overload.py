@@ -431,6 +431,17 @@ def test_a_source_has_so_many_requests_at_once(edge, counted):
     counted("source_requests", 1)
 
 
+def test_who_is_exempt_has_no_rate(edge):
+    """A monitor asks as often as it likes, and as much at once; whoever asks so besides is told to wait."""
+    wait_calm(edge)
+    with edge.tuned(source__request_rate="1", source__request_burst="2", prefix__request_rate="1",
+                    prefix__request_burst="2", source__requests="1"), Origin(8000, answer_simply):
+        before = edge.count("source_request_rate"), edge.count("prefix_request_rate")
+        assert serve(WEB, 20, source="127.77.0.1") == [200] * 20
+        assert (edge.count("source_request_rate"), edge.count("prefix_request_rate")) == before
+        assert 429 in serve(WEB, 4, source="127.78.0.1")
+
+
 def test_a_prefix_has_a_rate_too(edge, counted):
     wait_calm(edge)
     counted.expect("prefix_request_rate")

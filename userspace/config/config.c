@@ -98,6 +98,7 @@ static void free_service(struct config_service *service)
 	free_files(&service->tls.keys);
 	free_files(&service->tls.staples);
 	free(service->tls.client_ca.path);
+	free(service->exempt);
 	free(service->balancers.ranges);
 	free(service->bindings);
 	free(service->name);

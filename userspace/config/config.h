@@ -251,7 +251,9 @@ struct config_service {
 
 	/* Listeners only. */
 	enum config_protocol protocol;
-	uint32_t backlog; /* default 4096; checked against net.core.somaxconn */
+	uint32_t backlog;         /* default 4096; checked against net.core.somaxconn */
+	struct fw_prefix *exempt; /* sources that the rates of sources do not hold for */
+	size_t exempt_count;
 	struct config_balancers balancers;
 	struct config_tls tls;
 	struct config_forwarding forwarding;

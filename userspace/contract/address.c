@@ -197,6 +197,14 @@ bool prefix_has(const struct fw_prefix *prefix, const struct fw_addr *addr)
 		(ntohl(prefix->addr.word[whole] ^ addr->word[whole]) >> (32 - rest)) == 0);
 }
 
+bool prefixes_have(const struct fw_prefix *prefixes, size_t count, const struct fw_addr *addr)
+{
+	for (size_t i = 0; i < count; i++)
+		if (prefix_has(&prefixes[i], addr))
+			return true;
+	return false;
+}
+
 const char *prefix_format(const struct fw_prefix *prefix, char buffer[ADDRESS_TEXT_SIZE])
 {
 	bool v4 = fw_addr_is_v4(&prefix->addr) && prefix->length >= MAPPED_BITS;

@@ -20,6 +20,8 @@ int address_parse(const char *text, struct fw_addr *addr, struct error *error);
 int prefix_parse(const char *text, struct fw_prefix *prefix, struct error *error);
 /* Whether the address is in the prefix. An IPv4 address is in none but those of IPv4. */
 bool prefix_has(const struct fw_prefix *prefix, const struct fw_addr *addr);
+/* Whether one of @count does. */
+bool prefixes_have(const struct fw_prefix *prefixes, size_t count, const struct fw_addr *addr);
 /* "0.0.0.0:443", "[::]:443", "*:443" (both families: @count is 2); @keys has room for 2. */
 int binding_parse(const char *text, uint8_t proto, struct fw_service_key keys[2], size_t *count,
 		  struct error *error);

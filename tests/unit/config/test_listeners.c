@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What listeners say of TLS and of balancers in front of them, and servers of the PROXY protocol.
  */
+#include <arpa/inet.h>
 #include <string.h>
+#include "contract/address.h"
 #include "text.h"
 
 #define TLS(text) "listener a { bind = \"127.0.0.1:1\" upstream = app\n tls { " text " }\n}\n" APP
@@ -78,6 +80,25 @@ static void test_balancers_of_a_listener(void **state)
 	config_free(config);
 }
 
+#define LISTENER(text) "listener a { bind = \"127.0.0.1:1\" upstream = app\n " text " }\n" APP
+
+static void test_who_is_exempt(void **state)
+{
+	const struct fw_addr inside = {{0, 0, htonl(0xffff), htonl(0xc0000207)}};
+	const struct fw_addr outside = {{0, 0, htonl(0xffff), htonl(0xc0000307)}};
+	struct config *config = parsed(LISTENER("exempt = {\"192.0.2.0/24\", \"2001:db8::1\"}"));
+	const struct config_service *listener = &config->services[0];
+
+	(void)state;
+	assert_int_equal(listener->exempt_count, 2);
+	assert_true(prefixes_have(listener->exempt, listener->exempt_count, &inside));
+	assert_false(prefixes_have(listener->exempt, listener->exempt_count, &outside));
+	config_free(config);
+	assert_refused(
+		LISTENER("exempt = \"0.0.0.0/0\""),
+		"f:2: listener a: exempt: \"0.0.0.0/0\" is everybody: a rate of 0 is for nobody");
+}
+
 static void test_faults_of_balancers(void **state)
 {
 	(void)state;
@@ -125,6 +146,7 @@ int main(void)
 		cmocka_unit_test(test_tls_of_a_listener),
 		cmocka_unit_test(test_faults_of_tls),
 		cmocka_unit_test(test_balancers_of_a_listener),
+		cmocka_unit_test(test_who_is_exempt),
 		cmocka_unit_test(test_faults_of_balancers),
 	};
 

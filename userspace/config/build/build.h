@@ -97,6 +97,9 @@ bool build_text(const struct site *site, const struct grammar_value *written, co
 size_t build_text_most(const struct config_text *text);
 /* forwarding.c */
 void build_forwarding(const struct site *listener, struct config_service *service);
+/* ranges.c: those that @option lists, and how many; everybody is none, for @danger. */
+struct fw_prefix *build_ranges(const struct site *site, const char *option, const char *danger,
+			       size_t *count);
 /* balancers.c */
 void build_balancers(const struct site *listener, struct config_service *service);
 /* upstream_tls.c */

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 #include "config/build/build.h"
-#include "contract/address.h"
 
 static const char *const lists[] = {[TELL_OFF] = "off",
 				    [TELL_REMOVE] = "remove",
@@ -33,27 +32,6 @@ static const struct {
 
 static const struct setting_row trace_sample = {
 	"trace_sample", SCOPE_LISTENER, UNIT_COUNT, 100, 0, 100, ""};
-
-static void build_trusted(const struct site *site, struct config_forwarding *forwarding)
-{
-	size_t count = cfg_size(site->section, "trust");
-
-	forwarding->trusted = build_alloc(count, sizeof(*forwarding->trusted));
-	for (size_t i = 0; i < count; i++) {
-		const struct grammar_value *written = grammar_value(site->section, "trust", i);
-		struct fw_prefix range;
-		struct error error;
-
-		if (prefix_parse(written->text, &range, &error) < 0)
-			site_complain(site, written->line, "trust", "%s", error.text);
-		else if (range.length == (fw_addr_is_v4(&range.addr) ? 96 : 0))
-			site_complain(site, written->line, "trust",
-				      "\"%s\" is everybody: any client could say who it is",
-				      written->text);
-		else
-			forwarding->trusted[forwarding->trusted_count++] = range;
-	}
-}
 
 static void build_deadline(const struct site *site, struct config_forwarding *forwarding)
 {
@@ -87,5 +65,6 @@ void build_forwarding(const struct site *listener, struct config_service *servic
 			&site, told[i].option, told[i].words, (int)told[i].initial);
 	site_number(&site, &trace_sample, &forwarding->trace_sample);
 	build_deadline(&site, forwarding);
-	build_trusted(&site, forwarding);
+	forwarding->trusted = build_ranges(&site, "trust", "any client could say who it is",
+					   &forwarding->trusted_count);
 }

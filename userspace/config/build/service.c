@@ -119,6 +119,8 @@ static void build_listener(const struct site *site, struct config_service *servi
 							      PROTOCOL_HTTP);
 	site_number(site, &listener_backlog, &service->backlog);
 	build_bindings(site, IPPROTO_TCP, service);
+	service->exempt =
+		build_ranges(site, "exempt", "a rate of 0 is for nobody", &service->exempt_count);
 	build_balancers(site, service);
 	build_tls(site, service);
 	build_forwarding(site, service);

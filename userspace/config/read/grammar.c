@@ -20,7 +20,8 @@
 static const char *const filter_options[] = {"interfaces[]",  "mode",   "cgroup",    "connections",
 					     "sources",       "blocks", "questions", "monitor[]",
 					     "cookie_secret", "tier",   NULL};
-static const char *const listener_options[] = {"bind[]", "protocol", "backlog", "upstream", NULL};
+static const char *const listener_options[] = {"bind[]",   "protocol", "backlog",
+					       "upstream", "exempt[]", NULL};
 static const char *const tls_options[] = {
 	"certificate[]",      "key[]",          "ocsp[]",     "client_ca",
 	"client_certificate", "forward_client", "strict_sni", "tickets",

@@ -8,6 +8,7 @@
 #include "proxy/client/evict.h"
 #include "proxy/client/fault.h"
 #include "proxy/client/report.h"
+#include "proxy/client/source_limit.h"
 #include "proxy/net/socket.h"
 #include "wall/wall.h"
 
@@ -106,7 +107,7 @@ static enum fw_verdict judge_handshakes(const struct listener *listener,
 	uint64_t now_ns = worker->loop.now_ns, wait_ns;
 
 	if (!listener->site || listener_stage(listener) < OVERLOAD_SHORTEN ||
-	    balancer_is_one(listener->config, source))
+	    balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
 		return FW_NONE;
 	wait_ns =
 		gate_wait(worker->shared->gate, &listener->live, listener->service, source, now_ns);

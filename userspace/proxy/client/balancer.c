@@ -9,10 +9,7 @@ _Static_assert(PROXY_HEADER_MAX <= 4096 - 128, "a small buffer does not hold the
 
 bool balancer_is_one(const struct config_service *listener, const struct fw_addr *peer)
 {
-	for (size_t i = 0; i < listener->balancers.count; i++)
-		if (prefix_has(&listener->balancers.ranges[i], peer))
-			return true;
-	return false;
+	return prefixes_have(listener->balancers.ranges, listener->balancers.count, peer);
 }
 
 static bool is_over(const struct client *client, uint64_t count, enum fw_setting setting,

@@ -12,6 +12,7 @@
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 #include "proxy/client/route/route.h"
+#include "proxy/client/source_limit.h"
 #include "proxy/net/tls.h"
 #include "wall/wall.h"
 
@@ -53,6 +54,7 @@ static void name_source(struct client *client, const struct fw_addr *source, uin
 	memcpy(client->address, address, client->address_length);
 	client->address[client->address_length] = '\0';
 	client->trusted = router_trusts(client->listener->router, source);
+	client->exempt = source_is_exempt(client->listener->config, source);
 }
 
 /* Counts the connection among its source's and prefix's. */

@@ -54,6 +54,7 @@ struct client {
 	uint8_t ward;  /* enum ward */
 	uint8_t address_length;
 	bool trusted; /* to tell whose requests it brings */
+	bool exempt;  /* from the rates of sources */
 	uint32_t requests;
 	char address[INET6_ADDRSTRLEN]; /* of the source, as text */
 };

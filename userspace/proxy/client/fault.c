@@ -3,6 +3,7 @@
 #include "proxy/client/balancer.h"
 #include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
+#include "proxy/client/source_limit.h"
 #include "proxy/guard/complaints.h"
 #include "proxy/guard/conduct.h"
 #include "wall/wall.h"
@@ -68,7 +69,8 @@ static bool is_enforced(const struct listener *listener)
 /* The kernel counts no connections of sources on the allow list. */
 static bool is_exempt(const struct listener *listener, const struct fw_addr *source)
 {
-	return !wall_connections(listener->worker->shared->options->wall, source, listener->service,
+	return source_is_exempt(listener->config, source) ||
+	       !wall_connections(listener->worker->shared->options->wall, source, listener->service,
 				 FW_LEVEL_SOURCE);
 }
 

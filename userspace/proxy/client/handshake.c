@@ -61,9 +61,10 @@ static void fail(struct client *client, enum fw_verdict verdict)
 static bool is_admitted(struct client *client)
 {
 	struct listener *listener = client->listener;
-	enum fw_verdict verdict = gate_judge(
-		listener->worker->shared->gate, &listener->live, listener->service, &client->source,
-		listener_stage(listener) >= OVERLOAD_SHORTEN, client_now(client));
+	enum fw_verdict verdict =
+		gate_judge(listener->worker->shared->gate, &listener->live, listener->service,
+			   client->exempt ? NULL : &client->source,
+			   listener_stage(listener) >= OVERLOAD_SHORTEN, client_now(client));
 
 	if (verdict != FW_NONE)
 		client_reset(client, verdict);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/source_limit.h"
+#include "contract/address.h"
 #include "proxy/guard/quota.h"
 
 enum { COME_AGAIN_S = 1 }; /* for want of a better guess */
@@ -36,13 +37,21 @@ static void count(struct exchange *exchange, int change)
 	exchange->counts = change > 0;
 }
 
+bool source_is_exempt(const struct config_service *listener, const struct fw_addr *source)
+{
+	return prefixes_have(listener->exempt, listener->exempt_count, source);
+}
+
 enum fw_verdict source_limit_judge(struct exchange *exchange)
 {
 	const struct client *client = exchange->client;
 	const struct worker *worker = client_worker(client);
 	uint64_t most = most_at_once(client->listener);
-	enum fw_verdict verdict = judge_rate(exchange);
+	enum fw_verdict verdict;
 
+	if (client->exempt)
+		return FW_NONE;
+	verdict = judge_rate(exchange);
 	if (verdict != FW_NONE)
 		return verdict;
 	if (most &&

@@ -9,6 +9,9 @@
 
 #include "proxy/client/exchange/exchange.h"
 
+/* Whether no rate of a source holds for it on that listener: a monitor, or who is in front. */
+bool source_is_exempt(const struct config_service *listener, const struct fw_addr *source);
+
 /* A request's head is complete. FW_NONE, and it counts until source_limit_leave(); or why it is
  * refused, and when to come again in exchange->wait_s. */
 enum fw_verdict source_limit_judge(struct exchange *exchange);

@@ -45,7 +45,7 @@ enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t 
 {
 	uint64_t all = live->value[FW_SET_HANDSHAKE_RATE];
 
-	if (live->value[FW_SET_SOURCE_HANDSHAKE_RATE] &&
+	if (source && live->value[FW_SET_SOURCE_HANDSHAKE_RATE] &&
 	    pacer_take(gate->sources, source, FW_LEVEL_SOURCE, service,
 		       pace_of_source(live, overloaded), now_ns))
 		return FW_SOURCE_HANDSHAKE_RATE;

@@ -21,7 +21,8 @@ struct gate *gate_create(void);    /* NULL: no memory, or no random numbers */
 void gate_free(struct gate *gate); /* NULL is allowed */
 
 /* Charges a handshake of @source with @service, whose settings are @live. FW_NONE, or by which rate
- * it comes too early: then it is charged nothing. */
+ * it comes too early: then it is charged nothing. @source NULL: one that no source's rate is for.
+ */
 enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t service,
 			   const struct fw_addr *source, bool overloaded, uint64_t now_ns);
 /* Under overload: for how many ns the source would be refused from now on; 0: it would not.

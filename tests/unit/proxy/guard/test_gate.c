@@ -54,6 +54,7 @@ static void test_a_burst_then_the_rate(void **state)
 	assert_int_equal(admitted(gate, &live, WEB, source, 100, START), 20);
 	assert_int_equal(gate_judge(gate, &live, WEB, &source, false, START),
 			 FW_SOURCE_HANDSHAKE_RATE);
+	assert_int_equal(gate_judge(gate, &live, WEB, NULL, false, START), FW_NONE); /* exempt */
 	for (int second = 1; second < 5; second++)
 		assert_int_equal(admitted(gate, &live, WEB, source, 100,
 					  START + (uint64_t)second * CLOCK_SEC),

@@ -229,10 +229,8 @@ const struct http_policy *router_policy(const struct router *router, bool truste
 
 bool router_trusts(const struct router *router, const struct fw_addr *source)
 {
-	for (size_t i = 0; i < router->forwarding->trusted_count; i++)
-		if (prefix_has(&router->forwarding->trusted[i], source))
-			return true;
-	return false;
+	return prefixes_have(router->forwarding->trusted, router->forwarding->trusted_count,
+			     source);
 }
 
 /* --- made once ----------------------------------------------------------------------------------
