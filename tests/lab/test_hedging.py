@@ -17,7 +17,7 @@ from origin import Client, Origin, Peer, inside
 from origin2 import in_order
 
 SLOW, OTHER = 8010, 8011
-(PLAIN, TLS, HTTP2, OFF, ODD, THRIFTY, CAPPED, QUICK, TOLD, TRUSTING) = range(80, 90)
+(PLAIN, TLS, HTTP2, OFF, ODD, THRIFTY, CAPPED, QUICK, QUICK2, TOLD, TRUSTING) = range(80, 91)
 
 # The first server is asked first, the other one only if that does not do.
 SERVERS = f'server {{{{ address = "127.0.0.1:{SLOW}" }}}} server {{{{ address = "127.0.0.1:{OTHER}" backup = on }}}} '
@@ -31,6 +31,7 @@ UPSTREAMS = {
     "thrifty": (THRIFTY, 'retry {{ hedge_after = "20ms" budget = 20 minimum = 0 concurrent = 0 }}'),
     "capped": (CAPPED, f'retry {{{{ hedge_after = "50ms" {FREELY} }}}} max_active = 1'),
     "quick": (QUICK, f'retry {{{{ hedge_after = "5ms" {FREELY} }}}}'),
+    "quick2": (QUICK2, f'retry {{{{ hedge_after = "5ms" {FREELY} }}}} http2 = "on"'),
     "told": (TOLD, f'retry {{{{ hedge_after = "500ms" on = {{{{"503"}}}} {FREELY} }}}}'),
     "trusting": (TRUSTING, 'http2 = "on"'),
 }
@@ -38,7 +39,7 @@ LISTENERS = {
     "told": 'forwarding {{ deadline = "X-Time-Left" }} timeouts {{ request = "9s" }}',
     "trusting": 'forwarding {{ deadline = "X-Time-Left" trust = {{"127.0.0.0/8"}} }}',
 }
-CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\n' + "".join(f"""
+CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\nhost {{ overload_latency = "60s" }}\n' + "".join(f"""
 listener {name} {{{{ bind = "127.0.0.1:{port}" upstream = "{name}" http2 {{{{ cleartext = on }}}}
 	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}}
 	{LISTENERS.get(name, "")} }}}}
@@ -134,11 +135,15 @@ class Server(Origin):
             return any(found == stream for found, _ in server.resets)
 
         def wait():
-            wait_until(lambda: self.go.is_set() or is_cut(), "the server may answer, or need not")
-            if is_cut():
-                self.cut.append(target)
+            if self.delay:
+                time.sleep(self.delay())
             else:
-                server.respond(stream, [("content-length", str(len(text)))], text)
+                wait_until(lambda: self.go.is_set() or is_cut(), "the server may answer, or need not")
+            with server.lock:
+                if is_cut():
+                    self.cut.append(target)
+                else:
+                    server.respond(stream, [("content-length", str(len(text)))], text)
 
         threading.Thread(target=wait, daemon=True).start()
 
@@ -162,7 +167,7 @@ def serving(app):
 
 def pair(edge, story, slow=None, other=None):
     """Both servers, as the story speaks to them; the second answers at once."""
-    same = {"http2": story == "http2", "context": serving(edge.app) if story == "tls" else None}
+    same = {"http2": story in ("http2", "quick2"), "context": serving(edge.app) if story == "tls" else None}
     return (Server(SLOW, "slow", **same | (slow or {})),
             Server(OTHER, "other", **same | {"delay": (lambda: 0) if not same["http2"] else None} | (other or {})))
 
@@ -226,15 +231,16 @@ def test_who_has_begun_to_answer_is_left_to_it(edge):
     figures.come_to()
 
 
-def test_two_answers_are_never_mixed(edge):
+@pytest.mark.parametrize("story", ["quick", "quick2"])
+def test_two_answers_are_never_mixed(edge, story):
     """Both answer at about the same time, again and again; each client gets one answer to each of its requests."""
-    figures = Figures(edge, "quick")
-    slow, other = pair(edge, "quick", slow={"delay": lambda: random.uniform(0, 0.02)},
+    figures = Figures(edge, story)
+    slow, other = pair(edge, story, slow={"delay": lambda: random.uniform(0, 0.02)},
                        other={"delay": lambda: random.uniform(0, 0.02)})
     wrong = []
 
     def live(person):
-        with Client(QUICK) as client:
+        with Client(UPSTREAMS[story][0]) as client:
             for number in range(60):
                 target = f"/{person}/{number}"
                 client.get(target)
