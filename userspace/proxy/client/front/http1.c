@@ -11,7 +11,10 @@
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"
 
-enum { BODY_ROOM = 512 }; /* for more of a body: worth a read, and there beside what is gathered */
+enum {
+	BODY_PART = 16384, /* of a body that is worth a medium buffer */
+	BODY_ROOM = 512,   /* that is worth a read, and there beside what is gathered */
+};
 
 /* Whether the client's connection may go on after this request. */
 static bool may_outlive(const struct exchange *exchange)
@@ -176,12 +179,11 @@ void http1_read(struct client *client)
 static bool make_body_room(struct exchange *exchange)
 {
 	struct client *client = exchange->client;
+	uint32_t have = buffer_length(client->in), room = BODY_ROOM;
 
-	if (client->in)
-		return buffer_fit(&client->in, &client->account, BODY_ROOM);
-	client->in =
-		buffer_take(&client->account, exchange->trickles ? BUFFER_SMALL : BUFFER_MEDIUM);
-	return client->in != NULL;
+	if (!exchange->trickles && have < BODY_PART)
+		room += BODY_PART - have;
+	return buffer_fit(&client->in, &client->account, room);
 }
 
 /* Nothing more has come, or so little that the kernel did not tell. */
