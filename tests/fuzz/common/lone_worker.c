@@ -5,6 +5,22 @@
 #include <sys/socket.h>
 #include "base/log.h"
 #include "proxy/client/route/route.h"
+#include "wall/internal.h"
+
+/* A wall without a kernel: no filter counts or forbids anything. */
+static struct wall *empty_wall(void)
+{
+	static volatile uint64_t modes[FW_VERDICT_COUNT];
+	static volatile struct fw_connection_bucket connections[1];
+	static volatile struct fw_complaints complaints[1];
+	static struct wall wall = {
+		.modes = modes,
+		.connections = connections,
+		.complaints = complaints,
+	};
+
+	return &wall;
+}
 
 struct worker *lone_worker_start(const char *text)
 {
@@ -12,6 +28,7 @@ struct worker *lone_worker_start(const char *text)
 	static uint64_t settings[FW_SERVICES_MAX * FW_SETTINGS_MAX];
 	static struct upstream_shared *upstreams[1];
 	static struct router *routers[1];
+	static struct worker *workers[1];
 	static struct proxy_options options = {.access_log = -1};
 	static struct proxy_shared shared;
 	static atomic_uint connections[1];
@@ -26,6 +43,7 @@ struct worker *lone_worker_start(const char *text)
 	if (config_parse(text, "fuzz", &config, NULL) < 0 ||
 	    credentials_load(config, NULL, &credentials, &ignored, &ignored) < 0)
 		abort();
+	options.wall = empty_wall();
 	options.config = config;
 	options.credentials = credentials;
 	upstreams[0] = upstream_shared_create(&config->upstreams[0], credentials, 1);
@@ -39,10 +57,13 @@ struct worker *lone_worker_start(const char *text)
 		.routers = routers,
 		.requests = pacer_create(),
 		.crowd = crowd_create(1),
+		.conduct = conduct_create(),
+		.workers = workers,
 	};
-	if (!upstreams[0] || !routers[0] || !shared.crowd ||
+	if (!upstreams[0] || !routers[0] || !shared.crowd || !shared.conduct ||
 	    worker_create(&shared, 0, &worker, NULL) < 0)
 		abort();
+	workers[0] = worker;
 	listener = &worker->listeners[0];
 	listener->board = board_row(board, 0, 0);
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
