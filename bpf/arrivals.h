@@ -72,7 +72,7 @@ static __always_inline bool arrivals_is_admitted(__u64 word)
 }
 
 /* Whether the cookie of the handshake has just been returned. */
-static __always_inline bool arrivals_know(const struct packet *packet, __u32 ack)
+APART bool arrivals_know(const struct packet *packet, __u32 ack)
 {
 	return arrivals_word(arrivals_place(packet, ack)) != 0;
 }

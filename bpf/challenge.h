@@ -241,22 +241,21 @@ static __always_inline bool challenge_is_stacks(struct xdp_md *ctx, const struct
 enum challenge_brought { CHALLENGE_NO_PROOF, CHALLENGE_COOKIE, CHALLENGE_ARRIVED };
 
 /* Whether it brings a cookie of ours back, if the listener, as it was @found, takes any, or comes
- * with one that just came; @ack: the number that it acknowledges. Global for the same reason. */
-__noinline int challenge_check(struct xdp_md *ctx, const struct packet *packet, int found,
-			       __u32 *ack)
+ * with one that just came; in the lower half the number that it acknowledges. Global for the same
+ * reason. */
+__noinline __u64 challenge_check(struct xdp_md *ctx, const struct packet *packet, int found)
 {
 	struct cookie_segment segment;
+	__u64 brought = CHALLENGE_NO_PROOF;
 
-	if (!packet || !ack || !challenge_read(ctx, packet, &segment))
-		return CHALLENGE_NO_PROOF;
-	*ack = segment.ack;
+	if (!packet || !challenge_read(ctx, packet, &segment))
+		return brought;
 	if (arrivals_know(packet, segment.ack))
-		return CHALLENGE_ARRIVED;
-	return fw_tier == FW_TIER_OWN && found == CHALLENGE_LISTENER &&
-			       packet_may_complete(packet) &&
-			       secrets_check(packet, &segment, bpf_ktime_get_ns())
-		       ? CHALLENGE_COOKIE
-		       : CHALLENGE_NO_PROOF;
+		brought = CHALLENGE_ARRIVED;
+	else if (fw_tier == FW_TIER_OWN && found == CHALLENGE_LISTENER &&
+		 packet_may_complete(packet) && secrets_check(packet, &segment, bpf_ktime_get_ns()))
+		brought = CHALLENGE_COOKIE;
+	return brought << 32 | segment.ack;
 }
 
 /* What there is for the packet. Global for the same reason. */
@@ -344,12 +343,15 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 static __always_inline enum fw_verdict challenge_segment(struct xdp_md *ctx,
 							 const struct packet *packet, __u32 *ack)
 {
-	int found = challenge_find(ctx, packet), brought;
+	int found = challenge_find(ctx, packet);
+	__u64 brought;
 
 	if (found != CHALLENGE_LISTENER && found != CHALLENGE_MULTIPATH &&
 	    found != CHALLENGE_STACKS)
 		return FW_NONE;
-	brought = challenge_check(ctx, packet, found, ack);
+	brought = challenge_check(ctx, packet, found);
+	*ack = brought;
+	brought >>= 32;
 	if (brought == CHALLENGE_ARRIVED)
 		return FW_NONE;
 	if (found == CHALLENGE_STACKS)
