@@ -2,17 +2,17 @@
 #include "proxy/client/client.h"
 #include <errno.h>
 #include <string.h>
-#include "proxy/client/balancer.h"
+#include "proxy/client/admission/balancer.h"
+#include "proxy/client/admission/handshake.h"
+#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/deadline.h"
-#include "proxy/client/evict.h"
 #include "proxy/client/exchange/exchange.h"
-#include "proxy/client/handshake.h"
 #include "proxy/client/exchange/hedge.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/overload/evict.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 #include "proxy/client/route/route.h"
-#include "proxy/client/source_limit.h"
 #include "proxy/net/tls.h"
 #include "wall/wall.h"
 

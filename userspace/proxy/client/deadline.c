@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/deadline.h"
+#include "proxy/client/admission/handshake.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/exchange/gather.h"
 #include "proxy/client/exchange/hedge.h"
 #include "proxy/client/front/http2.h"
-#include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
 
 #define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/reach.h"
 #include <errno.h>
-#include "proxy/client/evict.h"
+#include "proxy/client/overload/evict.h"
 #include "proxy/net/proxy_header.h"
 #include "proxy/net/socket.h"
 #include "proxy/net/tls.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/report.h"
 #include "base/log.h"
+#include "proxy/client/admission/fault.h"
 #include "proxy/client/exchange/exchange.h"
-#include "proxy/client/fault.h"
 #include "proxy/client/relay.h"
 #include "proxy/net/tls.h"
 

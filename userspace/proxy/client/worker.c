@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "proxy/client/accept.h"
+#include "proxy/client/admission/accept.h"
 #include "proxy/client/client.h"
-#include "proxy/client/elsewhere.h"
-#include "proxy/client/evict.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
-#include "proxy/client/load.h"
+#include "proxy/client/overload/elsewhere.h"
+#include "proxy/client/overload/evict.h"
+#include "proxy/client/overload/load.h"
 #include "proxy/client/relay.h"
 #include "proxy/client/report.h"
 

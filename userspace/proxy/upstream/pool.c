@@ -257,15 +257,7 @@ struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server)
 	}
 }
 
-void idle_settle(struct upstream_shared *shared)
-{
-	for (uint32_t i = 0; i < shared->pool_count; i++) {
-		pthread_mutex_lock(&shared->pools[i]->lock);
-		pthread_mutex_unlock(&shared->pools[i]->lock);
-	}
-}
-
-void idle_meet(const struct upstream_shared *shared)
+void idle_settle(const struct upstream_shared *shared)
 {
 	for (uint32_t i = 0; i < shared->pool_count; i++) {
 		pthread_mutex_lock(&shared->pools[i]->lock);

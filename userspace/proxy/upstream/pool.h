@@ -72,12 +72,10 @@ bool pool_has_its_share(const struct upstream_pool *pool, uint32_t server);
 bool idle_keep(struct upstream_link *link);
 /* One to @server, of this thread or another one, on which nothing has come; NULL: none. */
 struct upstream_link *idle_take(struct upstream_pool *pool, uint32_t server);
-/* Who looks after this finds what any thread made idle without knowing that somebody waits: how
- * many a thread has is read without its lock otherwise, and may come late. */
-void idle_settle(struct upstream_shared *shared);
-/* Once this has returned, idle links that were kept before are found, and whoever keeps one later
- * finds what was written before: for who has just begun to wait. */
-void idle_meet(const struct upstream_shared *shared);
+/* Meets every thread at its lock. Idle links that were kept before are found from then on, however
+ * late the news of how many a thread has would come; and whoever keeps one later finds what was
+ * written before, such as that somebody waits. */
+void idle_settle(const struct upstream_shared *shared);
 /* One to any server that is not in @tried. */
 struct upstream_link *idle_take_any(struct upstream_pool *pool, uint64_t tried);
 

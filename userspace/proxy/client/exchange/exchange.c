@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include "proxy/client/route/route_limit.h"
-#include "proxy/client/source_limit.h"
-#include "proxy/guard/quota.h"
-#include "proxy/client/exchange/hedge.h"
-#include "proxy/client/reach.h"
-#include "proxy/client/exchange/retry.h"
+#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/back/session.h"
+#include "proxy/client/exchange/hedge.h"
+#include "proxy/client/exchange/retry.h"
+#include "proxy/client/reach.h"
+#include "proxy/client/route/route_limit.h"
+#include "proxy/guard/quota.h"
 #include "proxy/net/tls.h"
 
 enum { STEPS_PER_TURN = 16 };

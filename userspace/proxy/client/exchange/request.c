@@ -5,14 +5,14 @@
  * how it gets to the server its back's.
  */
 #include <errno.h>
-#include "proxy/client/route/affinity.h"
+#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/exchange/gather.h"
+#include "proxy/client/route/affinity.h"
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_answer.h"
 #include "proxy/client/route/route_limit.h"
 #include "proxy/client/route/time_left.h"
-#include "proxy/client/source_limit.h"
 
 enum { CRUMBS_LEAST = 256 }; /* bytes of a body in chunks, that say how large its chunks are */
 

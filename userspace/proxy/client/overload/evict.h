@@ -15,8 +15,8 @@
  * Nobody is searched for. Clients stand in three wards, each in the order in which waiting for them
  * began; a few at the front of each are looked at.
  */
-#ifndef PROXY_CLIENT_EVICT_H
-#define PROXY_CLIENT_EVICT_H
+#ifndef PROXY_CLIENT_OVERLOAD_EVICT_H
+#define PROXY_CLIENT_OVERLOAD_EVICT_H
 
 #include "proxy/client/client.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/fault.h"
-#include "proxy/client/balancer.h"
-#include "proxy/client/handshake.h"
+#include "proxy/client/admission/fault.h"
+#include "proxy/client/admission/balancer.h"
+#include "proxy/client/admission/handshake.h"
+#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/relay.h"
-#include "proxy/client/source_limit.h"
 #include "proxy/guard/complaints.h"
 #include "proxy/guard/conduct.h"
 #include "wall/wall.h"

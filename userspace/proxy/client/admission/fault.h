@@ -7,8 +7,8 @@
  *
  * Sources on the allow list are exempt, and rules in monitor mode are respected.
  */
-#ifndef PROXY_CLIENT_FAULT_H
-#define PROXY_CLIENT_FAULT_H
+#ifndef PROXY_CLIENT_ADMISSION_FAULT_H
+#define PROXY_CLIENT_ADMISSION_FAULT_H
 
 #include "proxy/client/client.h"
 

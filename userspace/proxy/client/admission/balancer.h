@@ -7,8 +7,8 @@
  *
  * The balancer itself may have any number of connections. Its clients may have what others may.
  */
-#ifndef PROXY_CLIENT_BALANCER_H
-#define PROXY_CLIENT_BALANCER_H
+#ifndef PROXY_CLIENT_ADMISSION_BALANCER_H
+#define PROXY_CLIENT_ADMISSION_BALANCER_H
 
 #include "proxy/client/client.h"
 

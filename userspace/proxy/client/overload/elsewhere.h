@@ -9,10 +9,10 @@
  * Nobody waits, and nothing is locked. An offer can be claimed once: so a ceiling is exceeded by
  * one for each listener of each other thread at most, and for as long as that thread's turn takes.
  */
-#ifndef PROXY_CLIENT_ELSEWHERE_H
-#define PROXY_CLIENT_ELSEWHERE_H
+#ifndef PROXY_CLIENT_OVERLOAD_ELSEWHERE_H
+#define PROXY_CLIENT_OVERLOAD_ELSEWHERE_H
 
-#include "proxy/client/evict.h"
+#include "proxy/client/overload/evict.h"
 
 /* Whether another thread evicts somebody worse than a newcomer from @source. */
 bool elsewhere_ask(const struct listener *listener, enum evict_scope scope,

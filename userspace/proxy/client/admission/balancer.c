@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/balancer.h"
+#include "proxy/client/admission/balancer.h"
 #include <errno.h>
-#include "proxy/client/fault.h"
+#include "proxy/client/admission/fault.h"
 #include "proxy/net/proxy_header.h"
 #include "wall/wall.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/source_limit.h"
+#include "proxy/client/admission/source_limit.h"
 #include "contract/address.h"
 #include "proxy/guard/quota.h"
 

@@ -4,8 +4,8 @@
  * connections with all threads. The second is what an HTTP/2 client could multiply its connections
  * by.
  */
-#ifndef PROXY_CLIENT_SOURCE_LIMIT_H
-#define PROXY_CLIENT_SOURCE_LIMIT_H
+#ifndef PROXY_CLIENT_ADMISSION_SOURCE_LIMIT_H
+#define PROXY_CLIENT_ADMISSION_SOURCE_LIMIT_H
 
 #include "proxy/client/exchange/exchange.h"
 

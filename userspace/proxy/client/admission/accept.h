@@ -4,8 +4,8 @@
  * connection may stay. Whoever may not is reset: it costs no memory, no time-wait, and the peer
  * knows at once.
  */
-#ifndef PROXY_CLIENT_ACCEPT_H
-#define PROXY_CLIENT_ACCEPT_H
+#ifndef PROXY_CLIENT_ADMISSION_ACCEPT_H
+#define PROXY_CLIENT_ADMISSION_ACCEPT_H
 
 #include "proxy/client/worker.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/handshake.h"
+#include "proxy/client/admission/handshake.h"
 #include "proxy/net/tls.h"
 
 bool handshake_begin(struct client *client)

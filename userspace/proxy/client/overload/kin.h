@@ -4,8 +4,8 @@
  * make room. Clients stand in lists by what their accounts are kept under. A list is of some tens,
  * several sources' among them, which nobody outside can choose: so looking at some of it is enough.
  */
-#ifndef PROXY_CLIENT_KIN_H
-#define PROXY_CLIENT_KIN_H
+#ifndef PROXY_CLIENT_OVERLOAD_KIN_H
+#define PROXY_CLIENT_OVERLOAD_KIN_H
 
 #include "base/list.h"
 #include "base/tally.h"

@@ -3,8 +3,8 @@
  * How loaded a thread and its listeners are: measured a few times a second, published on the board,
  * and acted upon where that is not each connection's own business.
  */
-#ifndef PROXY_CLIENT_LOAD_H
-#define PROXY_CLIENT_LOAD_H
+#ifndef PROXY_CLIENT_OVERLOAD_LOAD_H
+#define PROXY_CLIENT_OVERLOAD_LOAD_H
 
 #include "proxy/client/worker.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/evict.h"
+#include "proxy/client/overload/evict.h"
+#include "proxy/client/admission/handshake.h"
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
-#include "proxy/client/handshake.h"
 #include "proxy/client/relay.h"
 
 enum {

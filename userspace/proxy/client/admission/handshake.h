@@ -3,8 +3,8 @@
  * A client between accept and the end of its TLS handshake: admitted or not once its first message
  * is whole, and counted by how it ends.
  */
-#ifndef PROXY_CLIENT_HANDSHAKE_H
-#define PROXY_CLIENT_HANDSHAKE_H
+#ifndef PROXY_CLIENT_ADMISSION_HANDSHAKE_H
+#define PROXY_CLIENT_ADMISSION_HANDSHAKE_H
 
 #include "proxy/client/client.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/load.h"
-#include "proxy/client/accept.h"
-#include "proxy/client/elsewhere.h"
-#include "proxy/client/evict.h"
+#include "proxy/client/overload/load.h"
+#include "proxy/client/admission/accept.h"
+#include "proxy/client/overload/elsewhere.h"
+#include "proxy/client/overload/evict.h"
 #include "proxy/net/socket.h"
 
 /* A single long turn may be another program's fault; only if the tick before had one as well it

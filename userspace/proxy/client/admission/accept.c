@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/accept.h"
+#include "proxy/client/admission/accept.h"
 #include <errno.h>
 #include "base/log.h"
-#include "proxy/client/balancer.h"
+#include "proxy/client/admission/balancer.h"
+#include "proxy/client/admission/fault.h"
+#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/client.h"
-#include "proxy/client/elsewhere.h"
-#include "proxy/client/evict.h"
-#include "proxy/client/fault.h"
+#include "proxy/client/overload/elsewhere.h"
+#include "proxy/client/overload/evict.h"
 #include "proxy/client/report.h"
-#include "proxy/client/source_limit.h"
 #include "proxy/net/socket.h"
 #include "wall/wall.h"
 

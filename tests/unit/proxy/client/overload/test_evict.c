@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "proxy/client/evict.h"
 #include "proxy/client/exchange/exchange.h"
+#include "proxy/client/overload/evict.h"
 #include "proxy/client/relay.h"
 
 enum { CLIENTS = 4 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/client/elsewhere.h"
+#include "proxy/client/overload/elsewhere.h"
 
 /* An offer is one word: nothing, a score, or, once it is claimed, this and the newcomer's score. */
 #define CLAIMED (1ULL << 63)
