@@ -4,7 +4,8 @@
  * again. Who they are the proxy found out, and user space wrote down: struct fw_shut_line.
  *
  * It is asked of attempts alone: a connection that is there already goes on, for whoever shares the
- * address. Only completed handshakes bring a source here, so nobody can be shut out by forgers.
+ * address. Only completed handshakes bring a source here, several of them; a forger would have to
+ * guess as many cookies, of which without timestamps one ACK in 2^23 hits (cookie.h).
  */
 #ifndef FLOODWALL_SHUT_H
 #define FLOODWALL_SHUT_H
