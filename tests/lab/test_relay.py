@@ -198,10 +198,10 @@ def test_whoever_reads_nothing_makes_the_server_wait(edge, counted):
         if stop.is_set():
             peer.send(b"at once")
             return
-        number = len(sent)
-        sent.append(0)
+        mine = [0]
+        sent.append(mine)
         while True:
-            sent[number] += peer.socket.send(block)
+            mine[0] += peer.socket.send(block)
 
     before = resident(edge)
     with edge.tuned(relay__timeouts__write="2s", relay__min_rate__send="0"), Origin(8000, answer):
@@ -218,7 +218,7 @@ def test_whoever_reads_nothing_makes_the_server_wait(edge, counted):
         counted("write_timeout", 40, service="relay")
         for client in clients:
             client.socket.close()
-    assert max(sent) < 32 * MEGABYTE
+    assert max(count for [count] in sent) < 32 * MEGABYTE
     wait_settled(edge)
 
 
