@@ -5,10 +5,17 @@
 
 #define ANY_SERVER UINT64_MAX
 
-/* Requests of the same few sources. */
-struct flow {
+enum {
+	FLOW_LISTS = 256,
+	FLOWS_EXTRA = 64, /* for those who wait again, for whom there is room always */
+};
+
+/* Requests of one source. */
+struct queue_flow {
+	struct list node; /* among those that are found by the same hash, or those that are free */
+	struct list turn; /* among those whose turn comes */
 	struct list waiters;
-	struct list turn; /* among those whose turn comes; alone while nobody waits */
+	uint64_t source;
 	uint32_t length;
 };
 
@@ -27,7 +34,9 @@ struct queue {
 	atomic_uint length; /* in flows; written under the lock */
 	atomic_uint claims; /* those of them who are not stuck; the same */
 	struct list turns;
-	struct flow flows[QUEUE_FLOWS];
+	struct list by_source[FLOW_LISTS];
+	struct list free_flows;
+	struct queue_flow *flows; /* one for each who may wait */
 	struct post posts[];
 };
 
@@ -38,6 +47,11 @@ struct queue *queue_create(uint32_t length, uint32_t threads,
 
 	if (!queue)
 		return NULL;
+	queue->flows = calloc(length + FLOWS_EXTRA, sizeof(*queue->flows));
+	if (!queue->flows) {
+		free(queue);
+		return NULL;
+	}
 	queue->most = length;
 	queue->most_of_flow = length < QUEUE_FLOW_SHARE ? length : length / QUEUE_FLOW_SHARE;
 	queue->threads = threads;
@@ -45,10 +59,11 @@ struct queue *queue_create(uint32_t length, uint32_t threads,
 	queue->context = context;
 	pthread_mutex_init(&queue->lock, NULL);
 	list_init(&queue->turns);
-	for (int i = 0; i < QUEUE_FLOWS; i++) {
-		list_init(&queue->flows[i].waiters);
-		list_init(&queue->flows[i].turn);
-	}
+	list_init(&queue->free_flows);
+	for (int i = 0; i < FLOW_LISTS; i++)
+		list_init(&queue->by_source[i]);
+	for (uint32_t i = 0; i < length + FLOWS_EXTRA; i++)
+		list_append(&queue->free_flows, &queue->flows[i].node);
 	for (uint32_t i = 0; i < threads; i++)
 		list_init(&queue->posts[i].called);
 	return queue;
@@ -56,8 +71,10 @@ struct queue *queue_create(uint32_t length, uint32_t threads,
 
 void queue_free(struct queue *queue)
 {
-	if (queue)
-		pthread_mutex_destroy(&queue->lock);
+	if (!queue)
+		return;
+	pthread_mutex_destroy(&queue->lock);
+	free(queue->flows);
 	free(queue);
 }
 
@@ -89,9 +106,39 @@ static enum waiter_state state_of(const struct waiter *waiter)
 	return (enum waiter_state)atomic_load_explicit(&waiter->state, memory_order_relaxed);
 }
 
-static struct flow *flow_of(struct queue *queue, const struct waiter *waiter)
+static struct list *list_of(struct queue *queue, uint64_t source)
 {
-	return &queue->flows[waiter->source % QUEUE_FLOWS];
+	return &queue->by_source[source % FLOW_LISTS];
+}
+
+/* NULL: nobody of the source waits. */
+static struct queue_flow *find_flow(struct queue *queue, uint64_t source)
+{
+	struct list *list = list_of(queue, source);
+
+	for (struct list *node = list->next; node != list; node = node->next)
+		if (container_of(node, struct queue_flow, node)->source == source)
+			return container_of(node, struct queue_flow, node);
+	return NULL;
+}
+
+/* The source's own; where none is free another's, whose turns it shares. */
+static struct queue_flow *get_flow(struct queue *queue, uint64_t source)
+{
+	struct queue_flow *flow = find_flow(queue, source);
+
+	if (flow)
+		return flow;
+	if (list_is_empty(&queue->free_flows))
+		return container_of(queue->turns.previous, struct queue_flow, turn);
+	flow = container_of(queue->free_flows.next, struct queue_flow, node);
+	list_remove(&flow->node);
+	list_append(list_of(queue, source), &flow->node);
+	list_init(&flow->turn);
+	list_init(&flow->waiters);
+	flow->source = source;
+	flow->length = 0;
+	return flow;
 }
 
 static struct waiter *waiter_of(struct list *node)
@@ -107,8 +154,9 @@ static bool is_stuck(const struct waiter *waiter)
 
 static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
 {
-	struct flow *flow = flow_of(queue, waiter);
+	struct queue_flow *flow = get_flow(queue, waiter->source);
 
+	waiter->flow = flow;
 	if (first) {
 		list_insert(&flow->waiters, &waiter->node);
 		list_remove(&flow->turn);
@@ -126,12 +174,15 @@ static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
 
 static void leave_flow(struct queue *queue, struct waiter *waiter)
 {
-	struct flow *flow = flow_of(queue, waiter);
+	struct queue_flow *flow = waiter->flow;
 
 	list_remove(&waiter->node);
 	flow->length--;
-	if (!flow->length)
+	if (!flow->length) {
 		list_remove(&flow->turn);
+		list_remove(&flow->node);
+		list_append(&queue->free_flows, &flow->node);
+	}
 	atomic_fetch_sub(&queue->length, 1);
 	atomic_fetch_sub(&queue->claims, !is_stuck(waiter));
 }
@@ -144,28 +195,32 @@ static void post(struct queue *queue, struct waiter *waiter, enum waiter_state s
 	list_append(&queue->posts[waiter->thread].called, &waiter->node);
 }
 
-static struct flow *longest(struct queue *queue)
+/* NULL: nobody waits. */
+static struct queue_flow *longest(struct queue *queue)
 {
-	struct flow *found = &queue->flows[0];
+	struct queue_flow *found = NULL, *flow;
 
-	for (int i = 1; i < QUEUE_FLOWS; i++)
-		if (queue->flows[i].length > found->length)
-			found = &queue->flows[i];
+	for (struct list *turn = queue->turns.next; turn != &queue->turns; turn = turn->next) {
+		flow = container_of(turn, struct queue_flow, turn);
+		if (!found || flow->length > found->length)
+			found = flow;
+	}
 	return found;
 }
 
 /* Whether there is room for one more, if *@last has to go for it (not NULL). */
 static bool has_room(struct queue *queue, const struct waiter *waiter, struct waiter **last)
 {
-	const struct flow *own = flow_of(queue, waiter);
-	struct flow *other;
+	const struct queue_flow *own = find_flow(queue, waiter->source);
+	uint32_t length = own ? own->length : 0;
+	struct queue_flow *other;
 
-	if (own->length >= queue->most_of_flow)
+	if (length >= queue->most_of_flow)
 		return false;
 	if (atomic_load_explicit(&queue->length, memory_order_relaxed) < queue->most)
 		return true;
 	other = longest(queue);
-	if (other->length <= own->length + 1)
+	if (!other || other->length <= length + 1)
 		return false;
 	*last = waiter_of(other->waiters.previous);
 	return true;
@@ -235,7 +290,7 @@ bool queue_leave(struct queue *queue, struct waiter *waiter)
 static struct waiter *find_next(const struct queue *queue, uint64_t offer)
 {
 	for (struct list *turn = queue->turns.next; turn != &queue->turns; turn = turn->next) {
-		struct list *waiters = &container_of(turn, struct flow, turn)->waiters;
+		struct list *waiters = &container_of(turn, struct queue_flow, turn)->waiters;
 
 		for (struct list *node = waiters->next; node != waiters; node = node->next)
 			if (offer & ~waiter_of(node)->tried)
@@ -248,11 +303,11 @@ static struct waiter *find_next(const struct queue *queue, uint64_t offer)
 static struct waiter *call_next(struct queue *queue, uint64_t offer)
 {
 	struct waiter *next = find_next(queue, offer);
-	struct flow *flow;
+	struct queue_flow *flow;
 
 	if (!next)
 		return NULL;
-	flow = flow_of(queue, next);
+	flow = next->flow;
 	list_remove(&flow->turn);
 	list_append(&queue->turns, &flow->turn);
 	next->offer = offer;

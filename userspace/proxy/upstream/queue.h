@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Who waits for an upstream that is at its cap, of all threads: sources take turns, whatever
- * number of requests each of them has waiting (stochastic fairness queueing, McKenney 1990).
+ * number of requests each of them has waiting (fair queueing, Nagle 1987).
  *
- * A source's requests wait in one of a fixed number of flows, in order; sources that share one,
- * which nobody outside can bring about, share its turns. A flow holds a part of the queue at most.
+ * A source's requests wait in a flow of its own, in order, which holds a part of the queue at most.
  * When the queue is full and who comes has fewer waiting than another flow, the last of the longest
  * one has to go for him: to fill the queue locks nobody out.
  *
@@ -28,12 +27,10 @@
 #include <stdint.h>
 #include "base/list.h"
 
-enum {
-	QUEUE_FLOWS = 256,
-	QUEUE_FLOW_SHARE = 8, /* a flow holds one part in so many of the queue at most */
-};
+enum { QUEUE_FLOW_SHARE = 8 }; /* a flow holds one part in so many of the queue at most */
 
 struct queue;
+struct queue_flow;
 
 enum waiter_state {
 	WAITER_AWAY,    /* zero-initialised: does not wait */
@@ -44,10 +41,11 @@ enum waiter_state {
 
 /* Embedded in whoever waits. Its thread's, but for what the queue does under its lock. */
 struct waiter {
-	struct list node; /* in its flow, or among the called of its thread */
-	uint64_t source;  /* keyed hash of whose request it is */
-	uint64_t tried;   /* servers that are of no use to him, a bit each */
-	uint64_t offer;   /* of which something may be free, as he was called; the same */
+	struct list node;        /* in its flow, or among the called of its thread */
+	struct queue_flow *flow; /* while it is in one */
+	uint64_t source;         /* keyed hash of whose request it is */
+	uint64_t tried;          /* servers that are of no use to him, a bit each */
+	uint64_t offer;          /* of which something may be free, as he was called; the same */
 	uint32_t thread;
 	_Atomic uint8_t state; /* enum waiter_state */
 	bool again; /* he was called before, and what he was called for was not for him */

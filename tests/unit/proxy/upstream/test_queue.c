@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include "proxy/upstream/queue.h"
 
-enum { LENGTH = 64, THREADS = 2, MANY = 100 };
+enum { LENGTH = 64, THREADS = 2, MANY = 3 * LENGTH };
 
 static struct queue *queue;
 static struct waiter waiters[MANY];
@@ -129,6 +129,43 @@ static void a_full_queue_locks_nobody_out(void **state)
 	assert_int_equal(call(), 70);
 }
 
+/* However alike their hashes are. */
+static void nobody_is_taken_for_another(void **state)
+{
+	(void)state;
+	for (int i = 0; i < LENGTH; i++)
+		assert_int_not_equal(join(i, (uint64_t)i % 8), QUEUE_FULL);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(join(LENGTH + i, (uint64_t)i << 32),
+				 i ? QUEUE_BEHIND : QUEUE_FULL);
+}
+
+/* Who was called and waits again has room always, be it in another's flow. */
+static void more_may_wait_again_than_there_is_room_for(void **state)
+{
+	bool seen[MANY] = {false};
+	int i;
+
+	(void)state;
+	for (int round = 0; round < 2; round++)
+		for (int phase = 0; phase < 2; phase++)
+			for (i = round * LENGTH; i < (round + 1) * LENGTH; i++)
+				if (phase)
+					assert_int_equal(call(), i);
+				else
+					assert_int_not_equal(join(i, (uint64_t)i), QUEUE_FULL);
+	for (i = 2 * LENGTH; i < MANY; i++)
+		assert_int_not_equal(join(i, (uint64_t)i), QUEUE_FULL);
+	for (i = 0; i < 2 * LENGTH; i++)
+		assert_int_equal(queue_join(queue, &waiters[i], true), QUEUE_FIRST);
+	for (int count = 0; count < MANY; count++) {
+		i = call();
+		assert_true(i >= 0 && !seen[i]);
+		seen[i] = true;
+	}
+	assert_int_equal(call(), -1);
+}
+
 static void who_leaves_is_not_called(void **state)
 {
 	(void)state;
@@ -242,6 +279,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sources_take_turns, begin, end),
 		cmocka_unit_test_setup_teardown(a_source_has_a_part_of_the_queue, begin, end),
 		cmocka_unit_test_setup_teardown(a_full_queue_locks_nobody_out, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_is_taken_for_another, begin, end),
+		cmocka_unit_test_setup_teardown(more_may_wait_again_than_there_is_room_for, begin,
+						end),
 		cmocka_unit_test_setup_teardown(who_leaves_is_not_called, begin, end),
 		cmocka_unit_test_setup_teardown(who_was_called_and_leaves_says_so, begin, end),
 		cmocka_unit_test_setup_teardown(who_found_nothing_is_next_again, begin, end),
