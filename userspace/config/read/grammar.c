@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/nearest.h"
 #include "config/read/grammar.h"
 
 #define MAX_OPTIONS 64 /* of one block */
@@ -275,46 +276,14 @@ static struct table *fill_grammar(struct grammar *grammar)
 
 /* --- complaints ------------------------------------------------------------------------------ */
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Levenshtein distance; names longer than NAME_SIZE count as far. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[NAME_SIZE + 1], length = strlen(b), above, left;
-
-	if (length > NAME_SIZE)
-		return NAME_SIZE;
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		above = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < length; j++) {
-			left = above + (a[i] != b[j]);
-			above = row[j + 1];
-			row[j + 1] = least(left, least(above, row[j]) + 1);
-		}
-	}
-	return row[length];
-}
-
 /* What the operator may have meant: near enough to be a slip of the pen, or NULL. */
-static const char *nearest(const cfg_t *section, const char *name)
+static const char *find_meant(const cfg_t *section, const char *name)
 {
-	const char *best = NULL;
-	size_t best_distance = strlen(name) / 3 + 2, found;
+	struct nearest nearest = nearest_to(name);
 
-	for (size_t i = 0; section->opts[i].name; i++) {
-		found = distance(name, section->opts[i].name);
-		if (found < best_distance) {
-			best_distance = found;
-			best = section->opts[i].name;
-		}
-	}
-	return best;
+	for (size_t i = 0; section->opts[i].name; i++)
+		nearest_offer(&nearest, section->opts[i].name);
+	return nearest.name;
 }
 
 static bool is_name_of_listener_setting(const char *name)
@@ -333,7 +302,7 @@ static bool is_name_of_listener_setting(const char *name)
 
 static void complain_unknown(const cfg_t *section, const char *name)
 {
-	const char *meant = nearest(section, name);
+	const char *meant = find_meant(section, name);
 	char label[LABEL_SIZE] = "";
 	int block = SOURCE_ROOT;
 
