@@ -14,13 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "supervisor/activation.h"
-#include "supervisor/handover.h"
-#include "supervisor/lists.h"
+#include "supervisor/change/handover.h"
+#include "supervisor/duties/lists.h"
+#include "supervisor/duties/tuned.h"
+#include "supervisor/duties/usage.h"
 #include "supervisor/lock.h"
+#include "supervisor/sockets/activation.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/tuned.h"
-#include "supervisor/usage.h"
 
 struct options {
 	const char *path;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "contract/list_text.h"
-#include "wall/listing.h"
+#include "wall/listing/listing.h"
 
 #define NOW 1000
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "floodwall.h"
-#include "proxy/net/hello.h"
+#include "proxy/net/tls/hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

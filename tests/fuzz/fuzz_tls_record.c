@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "proxy/net/credentials.h"
-#include "proxy/net/tls_client.h"
-#include "proxy/net/tls_state.h"
+#include "proxy/net/tls/credentials/credentials.h"
+#include "proxy/net/tls/tls_client.h"
+#include "proxy/net/tls/tls_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which server answers: shares and stickiness as clients and servers see them, over both threads of a proxy.
 
-How the policies choose, to the last request, is in tests/unit/proxy/upstream/test_balance.c.
+How the policies choose, to the last request, is in tests/unit/proxy/upstream/balance/test_balance.c.
 """
 import collections
 import contextlib

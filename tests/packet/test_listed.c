@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Named lists: what the filter finds in an image, and that replacing one leaves no gap. That the
- * image says what the entries do is tests/unit/wall/test_listing.c's part.
+ * image says what the entries do is tests/unit/wall/listing/test_listing.c's part.
  */
 #include "common/filter.h"
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@
 #include <bpf/bpf.h>
 #include "common/family.h"
 #include "contract/address.h"
-#include "wall/listing.h"
+#include "wall/listing/listing.h"
 
 #define expect(verdict, from)                                                                      \
 	filter_expect(filter, FW_HOST_SERVICE, verdict, .source = from,                            \

@@ -12,7 +12,7 @@
 #include "contract/order.h"
 #include "proxy/client/route/route.h"
 #include "proxy/client/worker.h"
-#include "proxy/upstream/caretaker.h"
+#include "proxy/upstream/care/caretaker.h"
 
 /* Of a thread, which looks around every quarter of a second. */
 #define STANDSTILL_NS (3 * CLOCK_SEC)

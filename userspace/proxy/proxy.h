@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "config/config.h"
-#include "proxy/net/credentials.h"
+#include "proxy/net/tls/credentials/credentials.h"
 #include "wall/wall.h"
 
 /* A bound and listening socket of one worker (SO_REUSEPORT: each worker has its own). */

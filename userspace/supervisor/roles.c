@@ -5,8 +5,8 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "proxy/proxy.h"
-#include "supervisor/handover.h"
-#include "supervisor/sandbox.h"
+#include "supervisor/change/handover.h"
+#include "supervisor/children/sandbox.h"
 #include "supervisor/state.h"
 #include "warden/warden.h"
 

@@ -5,9 +5,9 @@
 #ifndef SUPERVISOR_STATE_H
 #define SUPERVISOR_STATE_H
 
-#include "supervisor/child.h"
-#include "supervisor/duties.h"
-#include "supervisor/generations.h"
+#include "supervisor/children/child.h"
+#include "supervisor/children/generations.h"
+#include "supervisor/duties/duties.h"
 #include "supervisor/supervisor.h"
 #include "warden/roster.h"
 

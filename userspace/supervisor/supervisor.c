@@ -15,12 +15,12 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "supervisor/activation.h"
-#include "supervisor/attachment.h"
-#include "supervisor/control.h"
-#include "supervisor/handover.h"
-#include "supervisor/reload.h"
+#include "supervisor/change/handover.h"
+#include "supervisor/change/reload.h"
+#include "supervisor/control/control.h"
+#include "supervisor/duties/attachment.h"
 #include "supervisor/roles.h"
+#include "supervisor/sockets/activation.h"
 #include "supervisor/state.h"
 
 #define WARDEN_GRACE_NS (2 * CLOCK_SEC)

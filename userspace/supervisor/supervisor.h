@@ -14,8 +14,8 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "proxy/net/credentials.h"
-#include "supervisor/sockets.h"
+#include "proxy/net/tls/credentials/credentials.h"
+#include "supervisor/sockets/sockets.h"
 #include "wall/wall.h"
 
 /* What the daemon holds while it runs, and hands to the children that it starts. A reload prepares

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
-#include "wall/listing.h"
+#include "wall/listing/listing.h"
 
 static __u64 random_state = 0x9e3779b97f4a7c15ULL;
 

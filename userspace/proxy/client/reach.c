@@ -4,7 +4,7 @@
 #include "proxy/client/overload/evict.h"
 #include "proxy/net/proxy_header.h"
 #include "proxy/net/socket.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 /* Takes, if need be from somebody worse, or waits. */
 static int take_or_wait(struct client *client, struct upstream_pool *pool,

@@ -2,11 +2,11 @@
 #include "proxy/client/relay.h"
 #include <errno.h>
 #include <string.h>
-#include "proxy/client/route/affinity.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/reach.h"
 #include "proxy/client/report.h"
-#include "proxy/upstream/health.h"
+#include "proxy/client/route/affinity.h"
+#include "proxy/upstream/server/health.h"
 
 /* What one relay may move before others have their turn. */
 enum { STEPS_PER_TURN = 16, BYTES_PER_TURN = 1 << 20 };

@@ -4,7 +4,7 @@
 #include "proxy/client/admission/fault.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/relay.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 static void add_line(struct listener *listener, struct access_line *line)
 {

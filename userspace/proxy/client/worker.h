@@ -28,7 +28,7 @@
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
 #include "proxy/loop/loop.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 #include "proxy/proxy.h"
 #include "proxy/upstream/upstream.h"
 

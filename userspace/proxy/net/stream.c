@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "proxy/net/tls_state.h"
+#include "proxy/net/tls/tls_state.h"
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
 {

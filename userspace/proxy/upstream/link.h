@@ -9,7 +9,7 @@
 
 #include "base/account.h"
 #include "proxy/net/stream.h"
-#include "proxy/upstream/server.h"
+#include "proxy/upstream/server/server.h"
 
 struct upstream_pool;
 struct session;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "proxy/net/tls_client.h"
+#include "proxy/net/tls/tls_client.h"
 #include "proxy/upstream/upstream.h"
 
 #define SWEEP_NS CLOCK_SEC

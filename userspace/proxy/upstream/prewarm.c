@@ -2,7 +2,7 @@
 #include "proxy/upstream/prewarm.h"
 #include <errno.h>
 #include "base/clock.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 #include "proxy/upstream/pool.h"
 #include "proxy/upstream/upstream.h"
 

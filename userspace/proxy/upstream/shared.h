@@ -7,10 +7,10 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
-#include "proxy/upstream/balance.h"
-#include "proxy/upstream/breaker.h"
-#include "proxy/upstream/health.h"
-#include "proxy/upstream/queue.h"
+#include "proxy/upstream/balance/balance.h"
+#include "proxy/upstream/capacity/breaker.h"
+#include "proxy/upstream/capacity/queue.h"
+#include "proxy/upstream/server/health.h"
 
 struct upstream_pool;
 

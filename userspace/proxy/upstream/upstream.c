@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "proxy/upstream/health.h"
-#include "proxy/net/tls_client.h"
+#include "proxy/net/tls/tls_client.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/server/health.h"
 
 /* --- what the threads share --------------------------------------------------------------------
  */

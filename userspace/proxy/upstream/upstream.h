@@ -16,9 +16,9 @@
 #include "base/pool.h"
 #include "config/config.h"
 #include "proxy/loop/loop.h"
-#include "proxy/net/credentials.h"
+#include "proxy/net/tls/credentials/credentials.h"
+#include "proxy/upstream/capacity/queue.h"
 #include "proxy/upstream/link.h"
-#include "proxy/upstream/queue.h"
 
 enum { UPSTREAM_SERVERS_MAX = CONFIG_SERVERS_MAX };
 

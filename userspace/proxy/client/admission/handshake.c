@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/admission/handshake.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 bool handshake_begin(struct client *client)
 {

@@ -6,7 +6,7 @@
  */
 #include "proxy/client/back/session.h"
 #include "proxy/client/reach.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 static struct session_stream *stream_of(struct list *node)
 {

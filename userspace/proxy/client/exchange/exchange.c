@@ -10,7 +10,7 @@
 #include "proxy/client/reach.h"
 #include "proxy/client/route/route_limit.h"
 #include "proxy/guard/quota.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 enum { STEPS_PER_TURN = 16 };
 

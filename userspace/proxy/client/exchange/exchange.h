@@ -13,12 +13,12 @@
 #ifndef PROXY_CLIENT_EXCHANGE_EXCHANGE_H
 #define PROXY_CLIENT_EXCHANGE_EXCHANGE_H
 
-#include "proxy/client/exchange/body.h"
 #include "proxy/client/client.h"
+#include "proxy/client/exchange/body.h"
 #include "proxy/client/route/route.h"
 #include "proxy/guard/rate.h"
 #include "proxy/http/http.h"
-#include "proxy/upstream/health.h"
+#include "proxy/upstream/server/health.h"
 
 /* What a step came to. */
 enum flow {

@@ -9,7 +9,7 @@
 #include "proxy/client/route/forward.h"
 #include "proxy/client/route/route_text.h"
 #include "proxy/client/route/time_left.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 /* Values that are made for one request. */
 struct scratch {

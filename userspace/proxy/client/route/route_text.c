@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/route/route_text.h"
-#include "proxy/net/tls.h"
+#include "proxy/net/tls/tls.h"
 
 void route_facts_init(struct route_facts *facts, const struct exchange *exchange)
 {
