@@ -51,6 +51,24 @@ int cli_no(struct cli *cli, const char *format, ...)
 	SAY(STATUS_NO);
 }
 
+const char *cli_meant(const struct nearest *nearest, char text[MEANT_SIZE])
+{
+	text[0] = '\0';
+	if (nearest->name)
+		snprintf(text, MEANT_SIZE, "; did you mean %s?", nearest->name);
+	return text;
+}
+
+const char *cli_meant_reason(const char *word, bool rules_only, char text[MEANT_SIZE])
+{
+	struct nearest nearest = nearest_to(word);
+
+	for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++)
+		if (!rules_only || verdict_rows[i].action == FW_ACTION_DROP)
+			nearest_offer(&nearest, verdict_rows[i].label);
+	return cli_meant(&nearest, text);
+}
+
 int cli_wall(struct cli *cli)
 {
 	struct error error;
@@ -91,6 +109,25 @@ bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_se
 	return false;
 }
 
+/* There is no such setting, or the service has no use for it. */
+static int refuse_setting(struct cli *cli, const char *service, const struct fw_service *row,
+			  int id, const char *name)
+{
+	bool is_host = id == FW_HOST_SERVICE;
+	struct nearest nearest = nearest_to(name);
+	char meant[MEANT_SIZE];
+
+	if (setting_find(name, is_host) >= 0)
+		return cli_usage(cli,
+				 "%s is enforced by the proxy, and %s is not one of its listeners",
+				 name, service);
+	for (int i = 0; i < FW_SETTING_COUNT; i++)
+		if (cli_setting_applies((uint32_t)id, row->kind, i))
+			nearest_offer(&nearest, setting_rows[i].name);
+	return cli_usage(cli, "%s has no setting \"%s\"%s floodwall get %s shows those it has",
+			 service, name, *cli_meant(&nearest, meant) ? meant : ";", service);
+}
+
 int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_setting *setting)
 {
 	const char *dot = strchr(path, '.');
@@ -108,15 +145,9 @@ int cli_setting(struct cli *cli, const char *path, uint32_t *service, enum fw_se
 	if (id < 0)
 		return cli_no(cli, "%s", error.text);
 	index = setting_find(dot + 1, id == FW_HOST_SERVICE);
-	if (index < 0)
-		return cli_usage(cli,
-				 "%s has no setting \"%s\"; floodwall get %s shows those it has",
-				 name, dot + 1, name);
 	wall_service(cli->wall, (uint32_t)id, &row);
-	if (!cli_setting_applies((uint32_t)id, row.kind, index))
-		return cli_usage(cli,
-				 "%s is enforced by the proxy, and %s is not one of its listeners",
-				 dot + 1, name);
+	if (index < 0 || !cli_setting_applies((uint32_t)id, row.kind, index))
+		return refuse_setting(cli, name, &row, id, dot + 1);
 	*service = (uint32_t)id;
 	*setting = index;
 	return STATUS_OK;

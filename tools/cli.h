@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "base/nearest.h"
 #include "config/config.h"
 #include "wall/wall.h"
 
@@ -83,6 +84,12 @@ bool cli_setting_applies(uint32_t service, enum fw_service_kind kind, enum fw_se
 int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_fail(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_no(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "; did you mean …?" for the end of a complaint, or "". */
+#define MEANT_SIZE 96
+const char *cli_meant(const struct nearest *nearest, char text[MEANT_SIZE]);
+/* The same for a reason: of every kind, or of the filter's rules alone. */
+const char *cli_meant_reason(const char *word, bool rules_only, char text[MEANT_SIZE]);
 
 /* A column of a table: the key in the rows, and its heading. */
 struct column {

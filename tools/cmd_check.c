@@ -4,9 +4,8 @@
 #include <string.h>
 #include "cli.h"
 
-static json_t *lines(const char *text)
+static json_t *append_lines(json_t *array, const char *text)
 {
-	json_t *array = json_array();
 	size_t size;
 
 	for (; *text; text += size + (text[size] == '\n')) {
@@ -15,6 +14,11 @@ static json_t *lines(const char *text)
 			json_array_append_new(array, json_stringn(text, size));
 	}
 	return array;
+}
+
+static json_t *lines(const char *text)
+{
+	return append_lines(json_array(), text);
 }
 
 static int refuse(struct cli *cli, const char *path, const struct error *error)
@@ -27,28 +31,51 @@ static int refuse(struct cli *cli, const char *path, const struct error *error)
 	return STATUS_NO;
 }
 
+/* Certificates and keys are what this program can't judge. */
+static bool has_tls(const struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->services[i].tls.enabled)
+			return true;
+	for (size_t i = 0; i < config->upstream_count; i++)
+		if (config->upstreams[i].tls.enabled)
+			return true;
+	return false;
+}
+
+static void tell(struct cli *cli, const char *path, const struct config *config)
+{
+	struct error warnings = {""}, unread = {""};
+	size_t listeners = config->listener_count, others = config->service_count - listeners;
+
+	config_warnings(config, &warnings);
+	wall_lists_check(config, &unread);
+	if (cli->json) {
+		output_json(json_pack("{s:s, s:b, s:[], s:o, s:I, s:I}", "file", path, "valid", 1,
+				      "errors", "warnings",
+				      append_lines(lines(warnings.text), unread.text), "listeners",
+				      (json_int_t)listeners, "services", (json_int_t)others));
+		return;
+	}
+	error_print_lines(stderr, "warning", warnings.text);
+	error_print_lines(stderr, "warning", unread.text);
+	printf("%s is valid: %zu listener%s, %zu other service%s\n", path, listeners,
+	       listeners == 1 ? "" : "s", others, others == 1 ? "" : "s");
+	if (has_tls(config))
+		printf("certificates and keys were not looked at: floodwalld --check does that\n");
+}
+
 int cmd_check(struct cli *cli)
 {
 	const char *path = cli->argc ? cli->argv[0] : CONFIG_PATH_DEFAULT;
-	struct error error = {""}, warnings = {""};
+	struct error error = {""};
 	struct config *config;
 
 	if (cli->argc > 1)
 		return cli_usage(cli, "one file, not %d", cli->argc);
 	if (config_load(path, &config, &error) < 0)
 		return refuse(cli, path, &error);
-	config_warnings(config, &warnings);
-	if (cli->json) {
-		output_json(
-			json_pack("{s:s, s:b, s:[], s:o, s:I, s:I}", "file", path, "valid", 1,
-				  "errors", "warnings", lines(warnings.text), "listeners",
-				  (json_int_t)config->listener_count, "services",
-				  (json_int_t)(config->service_count - config->listener_count)));
-	} else {
-		error_print_lines(stderr, "warning", warnings.text);
-		printf("%s is valid: %zu listeners, %zu other services\n", path,
-		       config->listener_count, config->service_count - config->listener_count);
-	}
+	tell(cli, path, config);
 	config_free(config);
 	return STATUS_OK;
 }

@@ -107,13 +107,14 @@ int cmd_events(struct cli *cli)
 	const char *label = cli_option(cli, "reason");
 	int reason = label ? verdict_find(label) : -1, status;
 	uint64_t sequence = 0;
+	char meant[MEANT_SIZE];
 	json_t *rows;
 
 	if (most < 0)
 		return STATUS_USAGE;
 	if (label && reason <= FW_NONE)
-		return cli_usage(cli, "there is no reason \"%s\"; floodwall reasons shows them",
-				 label);
+		return cli_usage(cli, "there is no reason \"%s\"%s floodwall reasons shows them",
+				 label, *cli_meant_reason(label, false, meant) ? meant : ";");
 	if (cli->argc)
 		return cli_usage(cli, "events takes no arguments");
 	status = cli_wall(cli);
@@ -124,7 +125,7 @@ int cmd_events(struct cli *cli)
 	while (json_array_size(rows) > (size_t)most)
 		json_array_remove(rows, 0);
 	if (!cli_option(cli, "follow"))
-		return output_rows(cli, columns, rows, "");
+		return output_rows(cli, columns, rows, "no events yet\n");
 	status = follow(cli, sequence, reason, rows);
 	json_decref(rows);
 	return status;

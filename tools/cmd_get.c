@@ -30,15 +30,40 @@ static json_t *describe(struct wall *wall, uint32_t service, const char *name,
 			 (json_int_t)row->max, "meaning", row->text);
 }
 
-static void list_service(struct wall *wall, uint32_t id, json_t *rows)
+/* Whether the setting is one of @group, such as "source"; every one is of none. */
+static bool is_of_group(enum fw_setting setting, const char *group)
+{
+	const char *name = setting_rows[setting].name;
+	size_t length = group ? strlen(group) : 0;
+
+	return !group || (strncmp(name, group, length) == 0 && name[length] == '.');
+}
+
+static void list_service(struct wall *wall, uint32_t id, const char *group, json_t *rows)
 {
 	struct fw_service service;
 
 	if (!wall_service(wall, id, &service))
 		return;
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
-		if (cli_setting_applies(id, service.kind, i))
+		if (cli_setting_applies(id, service.kind, i) && is_of_group(i, group))
 			json_array_append_new(rows, describe(wall, id, service.name, i));
+}
+
+/* A service, or a group of its settings. */
+static int list_named(struct cli *cli, const char *path, json_t *rows)
+{
+	const char *dot = strchr(path, '.');
+	struct error error;
+	char name[256];
+	int id;
+
+	snprintf(name, sizeof(name), "%.*s", dot ? (int)(dot - path) : (int)strlen(path), path);
+	id = wall_service_find(cli->wall, name, &error);
+	if (id < 0)
+		return cli_no(cli, "%s", error.text);
+	list_service(cli->wall, (uint32_t)id, dot ? dot + 1 : NULL, rows);
+	return STATUS_OK;
 }
 
 static int list(struct cli *cli, json_t *rows)
@@ -46,22 +71,17 @@ static int list(struct cli *cli, json_t *rows)
 	const char *path = cli->argc ? cli->argv[0] : NULL;
 	enum fw_setting setting;
 	struct fw_service row;
-	struct error error;
 	uint32_t service;
-	int id, status;
+	int status;
 
 	if (!path) {
 		for (uint32_t i = 0; i < FW_SERVICES_MAX; i++)
-			list_service(cli->wall, i, rows);
+			list_service(cli->wall, i, NULL, rows);
 		return STATUS_OK;
 	}
-	if (!strchr(path, '.')) {
-		id = wall_service_find(cli->wall, path, &error);
-		if (id < 0)
-			return cli_no(cli, "%s", error.text);
-		list_service(cli->wall, (uint32_t)id, rows);
-		return STATUS_OK;
-	}
+	status = list_named(cli, path, rows);
+	if (status != STATUS_OK || json_array_size(rows))
+		return status;
 	status = cli_setting(cli, path, &service, &setting);
 	if (status != STATUS_OK)
 		return status;
@@ -80,7 +100,7 @@ int cmd_get(struct cli *cli)
 	int status;
 
 	if (cli->argc > 1)
-		return cli_usage(cli, "one NAME or NAME.SETTING, not %d", cli->argc);
+		return cli_usage(cli, "one NAME, NAME.GROUP or NAME.SETTING, not %d", cli->argc);
 	status = cli_wall(cli);
 	if (status != STATUS_OK)
 		return status;

@@ -20,6 +20,7 @@ int cmd_rule(struct cli *cli)
 {
 	static const struct column columns[] = {
 		{"reason", "RULE"}, {"mode", "MODE"}, {"text", "DROPS"}, {NULL, NULL}};
+	char meant[MEANT_SIZE];
 	json_t *rows;
 	struct error error;
 	int verdict = -1, status;
@@ -29,8 +30,9 @@ int cmd_rule(struct cli *cli)
 	if (cli->argc)
 		verdict = verdict_find(cli->argv[0]);
 	if (cli->argc && (verdict < 0 || verdict_rows[verdict].action != FW_ACTION_DROP))
-		return cli_usage(cli, "\"%s\" is no rule of the filter; floodwall rule shows them",
-				 cli->argv[0]);
+		return cli_usage(cli, "\"%s\" is no rule of the filter%s floodwall rule shows them",
+				 cli->argv[0],
+				 *cli_meant_reason(cli->argv[0], true, meant) ? meant : ";");
 	if (cli->argc == 2 && strcmp(cli->argv[1], modes[0]) != 0 &&
 	    strcmp(cli->argv[1], modes[1]) != 0)
 		return cli_usage(cli, "the mode is enforce or monitor, not \"%s\"", cli->argv[1]);

@@ -109,7 +109,7 @@ int cmd_service(struct cli *cli)
 		return add(cli);
 	if (strcmp(what, "remove") == 0)
 		return drop(cli);
-	if (strcmp(what, "list") == 0 && cli->argc <= 1)
-		return list(cli);
+	if (strcmp(what, "list") == 0)
+		return cli->argc > 1 ? cli_usage(cli, "list takes no arguments") : list(cli);
 	return cli_usage(cli, "service add, remove or list, not \"%s\"", what);
 }

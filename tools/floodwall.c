@@ -32,6 +32,16 @@ const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
+static int refuse_verb(struct cli *cli, const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+	char meant[MEANT_SIZE];
+
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		nearest_offer(&nearest, verb->name);
+	return cli_usage(cli, "there is no verb \"%s\"%s", name, cli_meant(&nearest, meant));
+}
+
 static void help(FILE *out)
 {
 	fprintf(out,
@@ -79,7 +89,7 @@ static int run(struct cli *cli, const char *name)
 	cli->json = options_take_word(cli, "--json");
 	cli->verb = verb_find(name);
 	if (!cli->verb)
-		return cli_usage(cli, "there is no verb \"%s\"", name);
+		return refuse_verb(cli, name);
 	if (wants_help) {
 		help_verb(cli->verb);
 		return STATUS_OK;

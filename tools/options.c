@@ -3,7 +3,9 @@
  * A command line taken apart: the words of a verb's options, wherever they stand among its
  * arguments, and what they say.
  */
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
@@ -21,6 +23,20 @@ const char *cli_option(const struct cli *cli, const char *name)
 	return cli->values[find_option(cli->verb, name)];
 }
 
+static int refuse_option(struct cli *cli, const char *word)
+{
+	struct nearest nearest = nearest_to(word);
+	char names[OPTIONS_MAX][32], meant[MEANT_SIZE];
+
+	for (int i = 0; i < OPTIONS_MAX && cli->verb->options[i].name; i++) {
+		snprintf(names[i], sizeof(names[i]), "--%s", cli->verb->options[i].name);
+		nearest_offer(&nearest, names[i]);
+	}
+	nearest_offer(&nearest, "--json");
+	nearest_offer(&nearest, "--help");
+	return cli_usage(cli, "there is no option %s%s", word, cli_meant(&nearest, meant));
+}
+
 /* One word that begins with -; @next is the one after it. Returns how many words it took, or −1. */
 static int take_option(struct cli *cli, char *word, char *next)
 {
@@ -32,7 +48,7 @@ static int take_option(struct cli *cli, char *word, char *next)
 		*value++ = '\0';
 	index = find_option(cli->verb, name);
 	if (index < 0 || is_long != (name[1] != '\0')) {
-		cli_usage(cli, "there is no option %s", word);
+		refuse_option(cli, word);
 		return -1;
 	}
 	if (!cli->verb->options[index].value) {
@@ -62,7 +78,8 @@ int options_take(struct cli *cli)
 			i++;
 			break;
 		}
-		if (word[0] != '-' || word[1] == '\0') {
+		/* -1 is a number, which nobody takes, and is told so by whoever was to take it. */
+		if (word[0] != '-' || word[1] == '\0' || isdigit((unsigned char)word[1])) {
 			cli->argv[kept++] = word;
 			i++;
 			continue;

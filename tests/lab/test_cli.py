@@ -224,6 +224,8 @@ def test_errors_say_what_and_what_to_do(lab, cli):
     assert pins(lab) is None
     assert "/nonesuch" in cli("attach", "eth0", "--cgroup", "/nonesuch", status=FAILED)["error"]
     assert pins(lab) is None
+    assert "cgroup v2" in cli("attach", "eth0", "--cgroup", "/tmp", status=FAILED)["error"]
+    assert pins(lab) is None
     cli("attach", "eth0", "eth0", status=USAGE)
     cli("attach", "eth0", "--mode", "fast", status=USAGE)
     assert "nonesuch.conf" in cli("attach", "eth0", "--config", "nonesuch.conf", status=FAILED)["error"]
@@ -231,6 +233,31 @@ def test_errors_say_what_and_what_to_do(lab, cli):
     done = lab.edge("setpriv", "--reuid=65534", "--clear-groups", "--", BUILD / "floodwall", "blocks",
                     check=False)
     assert done.returncode == FAILED and "root" in done.stderr
+
+
+def test_slips_of_the_pen_are_understood(lab, cli):
+    """And what is near to nothing there is gets no advice that would lead astray."""
+    attach(lab, cli)
+    cli("service", "add", "web", "*:80")
+    for line, meant in (("stauts", "status"), ("status --jsno", "--json"),
+                        ("set web.source.syn_rte 5", "source.syn_rate"), ("rule lnad monitor", "land"),
+                        ("events --reason bloked", "blocked")):
+        assert f"did you mean {meant}?" in cli(*line.split(), status=USAGE)["error"]
+    for line in ("frobnicate", "status -x", "rule header_timeout", "get web.nothing.at.all"):
+        assert "did you mean" not in cli(*line.split(), status=USAGE)["error"]
+    assert '"-1" is not a number' in cli("set", "web.source.syn_rate", "-1", status=USAGE)["error"]
+
+
+def test_get_shows_one_setting_a_group_or_all(lab, cli):
+    attach(lab, cli)
+    cli("service", "add", "web", "*:80")
+    everything = [row["name"] for row in cli("get", "web")]
+    group = [row["name"] for row in cli("get", "web.source")]
+    assert group == [name for name in everything if name.startswith("web.source.")] and len(group) > 1
+    assert [row["name"] for row in cli("get", "web.source.syn_rate")] == ["web.source.syn_rate"]
+    assert [row["name"] for row in cli("get", "web.syn_rate")] == ["web.syn_rate"]
+    cli("get", "web.sourc", status=USAGE)
+    cli("get", "shop.source", status=NO)
 
 
 def test_maps_of_another_layout_are_refused_until_removed(lab, cli):
@@ -399,6 +426,22 @@ def test_check(lab, cli):
     assert "bad.conf" in cli("attach", "--config", bad, status=FAILED)["error"]
     assert pins(lab) is None
     cli("check", "nonesuch", status=NO)
+    assert "directory" in cli("check", lab.home, status=NO)["errors"][0]
+
+
+def test_check_reads_lists_and_says_who_reads_certificates(lab, cli):
+    """A list that can't be loaded stays as it is and stops nothing: that is a warning."""
+    drop = lab.home / "drop.txt"
+    path = lab.configure(CONFIG + f'list drop {{ file = "{drop}" }}')
+    assert any("drop.txt: No such file" in line for line in cli("check", path)["warnings"])
+    drop.write_text("192.0.2.1\n192.0.2\n")
+    assert any("drop.txt:2: " in line for line in cli("check", path)["warnings"])
+    drop.write_text("192.0.2.1\n")
+    assert not any("drop.txt" in line for line in cli("check", path)["warnings"])
+    check = (BUILD / "floodwall", "check", path)
+    assert "floodwalld --check" not in lab.edge(*check).stdout
+    lab.configure(CONFIG.replace("listener web {", 'listener web { tls { certificate = "/a"  key = "/b" }'))
+    assert "floodwalld --check" in lab.edge(*check).stdout
 
 
 # --- what was seen --------------------------------------------------------------------------------

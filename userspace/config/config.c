@@ -59,7 +59,7 @@ int config_load(const char *path, struct config **config, struct error *error)
 	if (!text)
 		result = error_set(error, -ENOMEM, "%s: out of memory", path);
 	else if (ferror(file))
-		result = error_set(error, -EIO, "%s: can't be read", path);
+		result = error_set(error, -EIO, "%s: can't be read: %s", path, strerror(errno));
 	else if (length > FILE_SIZE_MAX)
 		result = error_set(error, -EFBIG, "%s: is larger than %d bytes", path,
 				   FILE_SIZE_MAX);

@@ -263,6 +263,8 @@ int wall_apply(struct wall *wall, const struct config *config, bool keep_live, s
  */
 size_t wall_lists_apply(struct wall *wall, const struct config *config, bool keep_live,
 			struct error *complaints);
+/* Only reads the files: how many could not be loaded, with the same lines. */
+size_t wall_lists_check(const struct config *config, struct error *complaints);
 
 /* --- what was seen (wall/counters.c, pressure.c, events.c, connections.c) -------------------- */
 

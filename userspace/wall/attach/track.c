@@ -10,11 +10,13 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 #include "wall/attach/programs.h"
 #include "track.skel.h"
@@ -42,6 +44,7 @@ static int find_cgroup_root(char *path, size_t size, struct error *error)
 
 static int open_cgroup(const char *cgroup, struct error *error)
 {
+	struct statfs kind;
 	char root[256];
 	int fd;
 
@@ -51,9 +54,17 @@ static int open_cgroup(const char *cgroup, struct error *error)
 		cgroup = root;
 	}
 	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd
-		       : error_set(error, -errno, "cannot open the cgroup %s: %s", cgroup,
-				   strerror(errno));
+	if (fd < 0)
+		return error_set(error, -errno, "cannot open the cgroup %s: %s", cgroup,
+				 strerror(errno));
+	if (fstatfs(fd, &kind) < 0 || kind.f_type != CGROUP2_SUPER_MAGIC) {
+		close(fd);
+		return error_set(error, -EINVAL,
+				 "%s is no directory of cgroup v2; grep cgroup2 /proc/self/mounts "
+				 "says where those are",
+				 cgroup);
+	}
+	return fd;
 }
 
 /* Id of the cgroup that the link is on; 0: of none any more, or there is no link. */

@@ -23,9 +23,16 @@ static void complain(struct error *complaints, const struct config *config,
 {
 	size_t used = strlen(complaints->text);
 
+	snprintf(complaints->text + used, sizeof(complaints->text) - used, "%s%s:%d: list %s: %s",
+		 used ? "\n" : "", config->path, list->line, list->name, text);
+}
+
+static void tell_consequence(struct error *complaints, const struct config_list *list)
+{
+	size_t used = strlen(complaints->text);
+
 	snprintf(complaints->text + used, sizeof(complaints->text) - used,
-		 "%s%s:%d: list %s: %s\nlist %s stays as it is", used ? "\n" : "", config->path,
-		 list->line, list->name, text, list->name);
+		 "\nlist %s stays as it is", list->name);
 }
 
 static int read_file(const struct config_list *list, struct wall_named_new *new,
@@ -79,10 +86,29 @@ static size_t collect(const struct config *config, const struct wall_listing *th
 		if (read_file(&config->lists[i], &changes->loads[changes->load_count], &error) <
 		    0) {
 			complain(complaints, config, &config->lists[i], error.text);
+			tell_consequence(complaints, &config->lists[i]);
 			failed++;
 		} else {
 			changes->load_count++;
 		}
+	}
+	return failed;
+}
+
+size_t wall_lists_check(const struct config *config, struct error *complaints)
+{
+	struct wall_named_new read;
+	struct error error;
+	size_t failed = 0;
+
+	complaints->text[0] = '\0';
+	for (size_t i = 0; i < config->list_count; i++) {
+		if (read_file(&config->lists[i], &read, &error) == 0) {
+			free(read.entries);
+			continue;
+		}
+		complain(complaints, config, &config->lists[i], error.text);
+		failed++;
 	}
 	return failed;
 }
