@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * OpenSSL gives TLS 1.3's traffic secrets to a key log alone (SSL_CTX_set_keylog_callback(3)), as a
- * line of text; they go from there into struct records and nowhere else. It counts records by
- * itself, and tells nobody: each header passes by the message callback, and those that are sent
- * with the traffic keys (session tickets) are counted there.
- */
 #include "proxy/net/tls/handshake.h"
 #include <errno.h>
 #include <openssl/bio.h>
@@ -16,17 +10,8 @@
 #include "proxy/net/tls/credentials/site.h"
 #include "proxy/net/tls/tls_client.h"
 
-#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-/* Ephemeral keys and AEADs only: what record.c can speak. */
-#define CIPHERS_12                                                                                 \
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:P-256:P-384"
-
 enum {
 	SUBJECT_MAX = 512,
-	SECURITY_LEVEL = 2,       /* RSA from 2048 bits, curves from 224, SHA-2 */
 	RECEIVED_MAX = 128 << 10, /* bytes; the longest chain that is taken is half of it */
 };
 
@@ -124,114 +109,25 @@ static BIO *open_bio(struct handshake *handshake)
 	return bio;
 }
 
-/* --- what the library tells --------------------------------------------------------------------
- */
-
-static int digit(char c)
-{
-	return c >= 'a' ? c - 'a' + 10 : c >= 'A' ? c - 'A' + 10 : c - '0';
-}
-
-/* The last word of "LABEL RANDOM SECRET". */
-static void take_secret(struct handshake_secret *secret, const char *line)
-{
-	const char *hex = strrchr(line, ' ') + 1;
-	size_t size = strlen(hex) / 2;
-
-	if (size > sizeof(secret->data))
-		return;
-	for (size_t i = 0; i < size; i++)
-		secret->data[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
-	secret->size = size;
-}
-
-static bool begins(const char *line, const char *label)
-{
-	return !strncmp(line, label, strlen(label));
-}
-
-static void note_secret(const SSL *ssl, const char *line)
-{
-	struct handshake *handshake = SSL_get_app_data(ssl);
-
-	if (begins(line, "CLIENT_TRAFFIC_SECRET_0 "))
-		take_secret(&handshake->client, line);
-	else if (begins(line, "SERVER_TRAFFIC_SECRET_0 "))
-		take_secret(&handshake->server, line);
-}
-
-static bool is_client(const struct handshake *handshake)
-{
-	return handshake->stream->tls->peer != NULL;
-}
-
-static const struct handshake_secret *our_secret(const struct handshake *handshake)
-{
-	return is_client(handshake) ? &handshake->client : &handshake->server;
-}
-
-static const struct handshake_secret *their_secret(const struct handshake *handshake)
-{
-	return is_client(handshake) ? &handshake->server : &handshake->client;
-}
-
-static void note_message(int sent, int version, int type, const void *data, size_t length, SSL *ssl,
-			 void *argument)
-{
-	struct handshake *handshake = SSL_get_app_data(ssl);
-
-	(void)version;
-	(void)data;
-	(void)length;
-	(void)argument;
-	if (sent && type == SSL3_RT_HEADER && our_secret(handshake)->size)
-		handshake->sent++;
-}
-
-static void note_alert(const SSL *ssl, int where, int code)
-{
-	struct handshake *handshake = SSL_get_app_data(ssl);
-
-	if (where & SSL_CB_ALERT)
-		*(where & SSL_CB_WRITE ? &handshake->alert_sent : &handshake->alert_received) =
-			code & 0xff;
-}
-
-bool handshake_offers_http2(const SSL *ssl)
-{
-	const struct handshake *handshake = SSL_get_app_data(ssl);
-
-	return handshake->stream->tls->offers_http2;
-}
-
-bool handshake_prepare(SSL_CTX *context, bool only_13)
-{
-	SSL_CTX_set_keylog_callback(context, note_secret);
-	SSL_CTX_set_msg_callback(context, note_message);
-	SSL_CTX_set_info_callback(context, note_alert);
-	SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_security_level(context, SECURITY_LEVEL);
-	return SSL_CTX_set_min_proto_version(context, only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) ==
-		       1 &&
-	       SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1 &&
-	       SSL_CTX_set_ciphersuites(context, CIPHERS_13) == 1 &&
-	       SSL_CTX_set1_groups_list(context, GROUPS) == 1;
-}
-
 /* --- its life ----------------------------------------------------------------------------------
  */
 
 struct handshake *handshake_create(struct stream *stream, SSL_CTX *context)
 {
 	struct handshake *handshake = calloc(1, sizeof(*handshake));
+	const struct tls *tls = stream->tls;
 	BIO *bio;
 
 	if (!handshake)
 		return NULL;
 	list_init(&handshake->node);
 	handshake->stream = stream;
-	handshake->alert_sent = handshake->alert_received = -1;
+	handshake->notes = (struct context_notes){
+		.peer = tls->peer,
+		.offers_http2 = tls->offers_http2,
+		.alert_sent = -1,
+		.alert_received = -1,
+	};
 	handshake->ssl = SSL_new(context);
 	bio = handshake->ssl ? open_bio(handshake) : NULL;
 	if (!bio) {
@@ -239,8 +135,8 @@ struct handshake *handshake_create(struct stream *stream, SSL_CTX *context)
 		return NULL;
 	}
 	SSL_set_bio(handshake->ssl, bio, bio);
-	SSL_set_app_data(handshake->ssl, handshake);
-	if (is_client(handshake))
+	SSL_set_app_data(handshake->ssl, &handshake->notes);
+	if (context_is_client(&handshake->notes))
 		SSL_set_connect_state(handshake->ssl);
 	else
 		SSL_set_accept_state(handshake->ssl);
@@ -280,7 +176,7 @@ static enum fw_verdict explain(const struct handshake *handshake, int error)
 {
 	int reason = ERR_GET_REASON(ERR_peek_error());
 
-	if (handshake->alert_received >= 0)
+	if (handshake->notes.alert_received >= 0)
 		return FW_HANDSHAKE_REJECTED;
 	if (handshake_overran(handshake))
 		return FW_BAD_HANDSHAKE;
@@ -290,7 +186,7 @@ static enum fw_verdict explain(const struct handshake *handshake, int error)
 	    reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
 	    SSL_get_verify_result(handshake->ssl) != X509_V_OK)
 		return FW_CLIENT_CERTIFICATE;
-	return verdict_of_alert(handshake->alert_sent);
+	return verdict_of_alert(handshake->notes.alert_sent);
 }
 
 int handshake_step(struct handshake *handshake)
@@ -305,7 +201,8 @@ int handshake_step(struct handshake *handshake)
 	error = SSL_get_error(handshake->ssl, result);
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return 0;
-	verdict = is_client(handshake) ? tls_client_explain(handshake) : explain(handshake, error);
+	verdict = context_is_client(&handshake->notes) ? tls_client_explain(handshake)
+						       : explain(handshake, error);
 	ERR_clear_error();
 	return -(int)verdict;
 }
@@ -345,14 +242,14 @@ static bool harvest_12(SSL *ssl, int cipher, struct records *records)
 
 static bool harvest_13(const struct handshake *handshake, int cipher, struct tls *tls)
 {
-	const struct handshake_secret *ours = our_secret(handshake),
-				      *theirs = their_secret(handshake);
+	const struct context_secret *ours = context_our_secret(&handshake->notes),
+				    *theirs = context_their_secret(&handshake->notes);
 
 	if (!ours->size || ours->size != theirs->size ||
 	    !records_begin_13(tls->engine->records, &tls->records, (enum record_cipher)cipher,
 			      theirs->data, ours->data, ours->size))
 		return false;
-	tls->records.out.sequence = handshake->sent;
+	tls->records.out.sequence = handshake->notes.sent;
 	return true;
 }
 

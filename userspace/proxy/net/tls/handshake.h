@@ -10,31 +10,19 @@
 
 #include <openssl/ssl.h>
 #include "base/list.h"
+#include "proxy/net/tls/credentials/context.h"
 #include "proxy/net/tls/tls_state.h"
-
-struct handshake_secret {
-	uint8_t data[RECORD_SECRET_SIZE];
-	size_t size; /* 0: not known yet */
-};
 
 struct handshake {
 	struct list node; /* among those of the engine that wait for a ticket */
 	struct stream *stream;
 	SSL *ssl;
-	struct handshake_secret client, server; /* TLS 1.3: of application traffic */
-	uint64_t sent;                          /* records under our traffic key */
-	uint32_t received;                      /* bytes */
-	int alert_sent, alert_received;         /* −1: none */
+	struct context_notes notes;
+	uint32_t received; /* bytes */
 	/* Once complete: a record for the library, which then reads nothing else. */
 	const uint8_t *given;
 	size_t given_size;
 };
-
-/* Sets what every context for handshakes needs: what record.c speaks, and no other version and
- * cipher; what is told of it. False: the library refuses. */
-bool handshake_prepare(SSL_CTX *context, bool only_13);
-/* Whether HTTP/2 is among what this handshake offers. */
-bool handshake_offers_http2(const SSL *ssl);
 
 /* Ours is the server's part, or (tls->peer) the client's. NULL: no memory. */
 struct handshake *handshake_create(struct stream *stream, SSL_CTX *context);

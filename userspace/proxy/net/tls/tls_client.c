@@ -71,9 +71,9 @@ static enum fw_verdict judge_protocol(const struct handshake *handshake)
 	unsigned long error = ERR_peek_error();
 	const char *reason = ERR_reason_error_string(error);
 
-	if (handshake->alert_received >= 0)
+	if (handshake->notes.alert_received >= 0)
 		complain(handshake->stream, "the handshake was refused: alert \"%s\"",
-			 SSL_alert_desc_string_long(handshake->alert_received));
+			 SSL_alert_desc_string_long(handshake->notes.alert_received));
 	else if (handshake_overran(handshake))
 		complain(handshake->stream, "the handshake failed: %s",
 			 "more was sent than any consists of");

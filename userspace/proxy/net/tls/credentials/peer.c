@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "contract/address.h"
 #include "proxy/net/tls/credentials/certificate.h"
-#include "proxy/net/tls/handshake.h"
+#include "proxy/net/tls/credentials/context.h"
 
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 #define COMPLAINS_EVERY_NS (10 * CLOCK_SEC)
@@ -97,9 +97,7 @@ void peer_trust_drop(struct peer_trust *trust)
 
 static int note_session(SSL *ssl, SSL_SESSION *session)
 {
-	const struct handshake *handshake = SSL_get_app_data(ssl);
-
-	peer_keep_session(handshake->stream->tls->peer, session);
+	peer_keep_session(context_notes(ssl)->peer, session);
 	return 0; /* it stays the library's */
 }
 
@@ -161,7 +159,7 @@ static SSL_CTX *make_context(const char *owner, const struct config_upstream_tls
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 
-	if (!context || !handshake_prepare(context, tls->only_13)) {
+	if (!context || !context_prepare(context, tls->only_13)) {
 		complaints_add(faults, tls->line, "%s: tls: the TLS library refuses: %s", owner,
 			       ERR_reason_error_string(ERR_get_error()));
 	} else if (demand_proof(context, owner, tls, trust, faults) &&
@@ -341,7 +339,7 @@ bool peer_prepare(struct tls_peer *peer, SSL *ssl)
 		SSL_set_session(ssl, session);
 	SSL_SESSION_free(session);
 	return expect_name(peer, ssl) &&
-	       (!handshake_offers_http2(ssl) ||
+	       (!context_notes(ssl)->offers_http2 ||
 		SSL_set_alpn_protos(ssl, protocols, sizeof(protocols) - 1) == 0);
 }
 

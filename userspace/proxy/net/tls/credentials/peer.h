@@ -8,9 +8,12 @@
 #define PROXY_NET_TLS_CREDENTIALS_PEER_H
 
 #include <openssl/ssl.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include "config/complaints.h"
 #include "config/config.h"
-#include "proxy/net/tls/tls_client.h"
+#include "proxy/net/tls/credentials/credentials.h"
 
 /* What the peers of one configuration share: the system's authorities are read once. */
 struct peer_trust {

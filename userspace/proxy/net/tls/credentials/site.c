@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/net/tls/credentials/site.h"
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-#include "proxy/net/tls/handshake.h"
+#include "proxy/net/tls/credentials/context.h"
+#include "proxy/net/tls/credentials/resumption.h"
 #include "proxy/net/tls/record/ktls.h"
 
 enum {
 	CLIENT_CHAIN_MAX = 32 << 10, /* bytes that a client may send as its certificates */
-	TICKETS_13 = 1,              /* of one handshake */
 	STAPLES_MAX = 4,             /* one for each kind of key */
 };
 
@@ -81,7 +78,7 @@ static int select_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 			   const unsigned char *offered, unsigned int offered_length,
 			   void *argument)
 {
-	unsigned int skipped = handshake_offers_http2(ssl) ? 0 : HTTP2_LENGTH;
+	unsigned int skipped = context_notes(ssl)->offers_http2 ? 0 : HTTP2_LENGTH;
 	unsigned char *found;
 
 	(void)argument;
@@ -93,85 +90,8 @@ static int select_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* Sets up sealing or opening of a ticket (SSL_CTX_set_tlsext_ticket_key_evp_cb(3)). */
-static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-			  EVP_MAC_CTX *mac, int seal)
-{
-	const struct tls_site *site = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	struct ticket_key key;
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.mac, sizeof(key.mac)),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA2-256", 0),
-		OSSL_PARAM_construct_end(),
-	};
-	int age = 0, ready;
-
-	if (seal) {
-		tickets_current(site->tickets, &key);
-		memcpy(name, key.name, sizeof(key.name));
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
-			return -1;
-	} else {
-		age = tickets_find(site->tickets, name, &key);
-		if (age < 0)
-			return 0; /* a full handshake */
-	}
-	ready = EVP_CipherInit_ex2(cipher, EVP_aes_256_cbc(), key.cipher, iv, seal, NULL) == 1 &&
-		EVP_MAC_CTX_set_params(mac, params) == 1;
-	OPENSSL_cleanse(&key, sizeof(key));
-	if (!ready)
-		return -1;
-	return age ? 2 : 1; /* 2: good, and to be replaced */
-}
-
-/*
- * What becomes of a ticket (SSL_CTX_set_session_ticket_cb(3)). TLS 1.3 has each used once, so that
- * nobody can tell by it who comes back: whoever uses one is given another. A client's certificate
- * that has expired since proves nothing any more.
- */
-static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
-				      size_t length, SSL_TICKET_STATUS status, void *argument)
-{
-	const X509 *client;
-
-	(void)name;
-	(void)length;
-	(void)argument;
-	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	client = SSL_SESSION_get0_peer(session);
-	if (client && X509_cmp_current_time(X509_get0_notAfter(client)) <= 0)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	return status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION
-		       ? SSL_TICKET_RETURN_USE_RENEW
-		       : SSL_TICKET_RETURN_USE;
-}
-
 /* --- contexts ----------------------------------------------------------------------------------
  */
-
-/* Sessions are resumed only where they were begun: under the same listener, and the same demands on
- * client certificates. */
-static bool set_session_context(SSL_CTX *context, const struct config_service *listener,
-				STACK_OF(X509) * authorities)
-{
-	EVP_MD_CTX *digest = EVP_MD_CTX_new();
-	uint8_t demand = (uint8_t)listener->tls.client_certificate;
-	unsigned char hash[EVP_MAX_MD_SIZE], each[EVP_MAX_MD_SIZE];
-	unsigned int size = 0, each_size;
-	bool good = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-		    EVP_DigestUpdate(digest, listener->name, strlen(listener->name) + 1) == 1 &&
-		    EVP_DigestUpdate(digest, &demand, 1) == 1;
-
-	for (int i = 0; good && i < sk_X509_num(authorities); i++)
-		good = X509_digest(sk_X509_value(authorities, i), EVP_sha256(), each, &each_size) ==
-			       1 &&
-		       EVP_DigestUpdate(digest, each, each_size) == 1;
-	good = good && EVP_DigestFinal_ex(digest, hash, &size) == 1 &&
-	       SSL_CTX_set_session_id_context(context, hash, size) == 1;
-	EVP_MD_CTX_free(digest);
-	return good;
-}
 
 static bool demand_client_certificates(SSL_CTX *context, const struct config_tls *tls,
 				       STACK_OF(X509) * authorities)
@@ -192,31 +112,19 @@ static bool demand_client_certificates(SSL_CTX *context, const struct config_tls
 	return true;
 }
 
-static bool set_tickets(SSL_CTX *context, const struct tls_site *site)
-{
-	SSL_CTX_set_timeout(context, TICKET_LIFETIME_S);
-	if (site->tickets)
-		return SSL_CTX_set_num_tickets(context, TICKETS_13) == 1 &&
-		       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key) == 1 &&
-		       SSL_CTX_set_session_ticket_cb(context, NULL, judge_ticket, NULL) == 1;
-	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-	return SSL_CTX_set_num_tickets(context, 0) == 1;
-}
-
 static SSL_CTX *make_context(const struct config_service *listener, struct tls_site *site,
 			     STACK_OF(X509) * authorities)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 
-	if (!context || !handshake_prepare(context, listener->tls.only_13) ||
-	    !set_tickets(context, site) || !set_session_context(context, listener, authorities) ||
+	if (!context || !context_prepare(context, listener->tls.only_13) ||
+	    !resumption_prepare(context, listener, authorities, site->tickets) ||
 	    !demand_client_certificates(context, &listener->tls, authorities)) {
 		SSL_CTX_free(context);
 		return NULL;
 	}
 	SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_app_data(context, site);
 	if (site->is_http)
 		SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
 	return context;
