@@ -58,7 +58,7 @@ struct http2 {
 	struct patience patience;
 	int32_t last_stream;        /* that was opened */
 	uint32_t frames;            /* that came in this turn */
-	uint32_t updates;           /* WINDOW_UPDATEs that are due for the DATA we sent */
+	uint32_t allowed;           /* WINDOW_UPDATEs and PINGs, for the DATA we sent */
 	uint8_t verdict;            /* why the connection ends; FW_NONE: it goes on */
 	bool is_busy;               /* it had much to say in its last turn: others come first */
 	bool told_last, heard_last; /* GOAWAY was said: by us, by the client */

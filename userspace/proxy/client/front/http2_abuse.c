@@ -17,10 +17,11 @@ enum {
 	POINTS_SETTINGS = 5,
 	POINTS_CONTROL = 1,
 	POINTS_BOMB = 100,
-	/* WINDOW_UPDATEs that are due for each DATA: of its stream and of the connection; and how
-	 * many may be owed, however much was sent. */
-	UPDATES_PER_DATA = 2,
-	UPDATES_MOST = 1024,
+	/* For each DATA: WINDOW_UPDATE of its stream and of the connection, and a PING by which its
+	 * receiver measures the way, as gRPC's do all the time; and how many may be owed, however
+	 * much was sent. */
+	ALLOWED_PER_DATA = 3,
+	ALLOWED_MOST = 1536,
 };
 
 static bool charge(struct http2 *http2, uint32_t points, enum fw_verdict reason)
@@ -53,11 +54,12 @@ bool http2_abuse_note_frame(struct http2 *http2, const nghttp2_frame_hd *head)
 			return true;
 		return charge(http2, POINTS_SETTINGS, FW_HTTP2_CONTROL);
 	case NGHTTP2_WINDOW_UPDATE:
-		if (!http2->updates)
+	case NGHTTP2_PING:
+		if (!http2->allowed)
 			return charge(http2, POINTS_CONTROL, FW_HTTP2_CONTROL);
-		http2->updates--;
+		http2->allowed--;
 		return true;
-	default: /* PING, PRIORITY, GOAWAY, what nobody knows */
+	default: /* PRIORITY, GOAWAY, what nobody knows */
 		return charge(http2, POINTS_CONTROL, FW_HTTP2_CONTROL);
 	}
 }
@@ -79,7 +81,7 @@ bool http2_abuse_note_bomb(struct http2 *http2)
 
 void http2_abuse_note_data(struct http2 *http2)
 {
-	http2->updates += UPDATES_PER_DATA;
-	if (http2->updates > UPDATES_MOST)
-		http2->updates = UPDATES_MOST;
+	http2->allowed += ALLOWED_PER_DATA;
+	if (http2->allowed > ALLOWED_MOST)
+		http2->allowed = ALLOWED_MOST;
 }

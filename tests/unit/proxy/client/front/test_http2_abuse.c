@@ -61,17 +61,20 @@ static void what_brings_something_is_free(void **state)
 	assert_int_equal(points_of(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, FW_NONE), 0);
 }
 
-/* Two for each DATA that he was sent; the last straw gives the reason. */
-static void windows_may_be_opened_for_what_was_sent(void **state)
+/* Both windows, and a PING, for each DATA that he was sent; the last straw gives the reason. */
+static void what_was_sent_may_be_acknowledged_and_timed(void **state)
 {
 	const nghttp2_frame_hd update = {.type = NGHTTP2_WINDOW_UPDATE, .length = 4};
+	const nghttp2_frame_hd ping = {.type = NGHTTP2_PING, .length = 8};
 
 	(void)state;
 	listener.live.value[FW_SET_HTTP2_ABUSE_BURST] = 10;
 	http2_abuse_note_data(&http2);
 	http2_abuse_note_data(&http2);
-	for (int i = 0; i < 4 + 10; i++)
+	for (int i = 0; i < 4; i++)
 		assert_true(http2_abuse_note_frame(&http2, &update));
+	for (int i = 0; i < 2 + 10; i++)
+		assert_true(http2_abuse_note_frame(&http2, &ping));
 	assert_false(http2_abuse_note_error(&http2));
 	assert_int_equal(http2.verdict, FW_HTTP2_ERRORS);
 	assert_false(http2_abuse_note_frame(&http2, &update));
@@ -95,7 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(frames_cost_what_they_are_said_to, begin),
 		cmocka_unit_test_setup(what_brings_something_is_free, begin),
-		cmocka_unit_test_setup(windows_may_be_opened_for_what_was_sent, begin),
+		cmocka_unit_test_setup(what_was_sent_may_be_acknowledged_and_timed, begin),
 		cmocka_unit_test_setup(points_are_forgiven, begin),
 	};
 
