@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/build/build.h"
+#include "config/options.h"
 
 #define FILE_SIZE_MAX (1 << 20)
 
@@ -80,24 +81,14 @@ const struct config_service *config_service_find(const struct config *config, co
 	return NULL;
 }
 
-static void free_files(struct config_files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		free(files->list[i].path);
-	free(files->list);
-}
-
 static void free_service(struct config_service *service)
 {
 	for (size_t i = 0; i < service->route_count; i++)
 		config_route_free(&service->routes[i]);
+	config_options_free(BLOCK_FORWARDING, &service->forwarding);
+	config_options_free(BLOCK_TLS, &service->tls);
 	free(service->forwarding.trusted);
-	free(service->forwarding.deadline);
 	free(service->routes);
-	free_files(&service->tls.certificates);
-	free_files(&service->tls.keys);
-	free_files(&service->tls.staples);
-	free(service->tls.client_ca.path);
 	free(service->exempt);
 	free(service->balancers.ranges);
 	free(service->bindings);
@@ -116,13 +107,8 @@ static void free_upstream(struct config_upstream *upstream)
 		if (!upstream->servers[i].slot)
 			free_server(&upstream->servers[i]);
 	free(upstream->servers);
-	free_files(&upstream->tls.certificates);
-	free_files(&upstream->tls.keys);
-	free(upstream->tls.ca.path);
-	free(upstream->tls.name);
-	free(upstream->health.path);
-	free(upstream->health.host);
-	free(upstream->health.body);
+	config_options_free(BLOCK_UPSTREAM_TLS, &upstream->tls);
+	config_options_free(BLOCK_HEALTH, &upstream->health);
 	free(upstream->balance.key_name);
 	free(upstream->name);
 }
@@ -141,21 +127,16 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->filter.interface_count; i++)
 		free(config->filter.interfaces[i]);
 	for (size_t i = 0; i < config->list_count; i++) {
+		config_options_free(BLOCK_LIST, &config->lists[i]);
 		free(config->lists[i].name);
-		free(config->lists[i].file);
 	}
 	free(config->lists);
 	free(config->services);
 	free(config->upstreams);
 	free(config->filter.interfaces);
-	free(config->filter.mode);
-	free(config->filter.tier);
-	free(config->filter.cgroup);
-	free(config->filter.cookie_secret);
-	free(config->admin);
-	free(config->access_log);
-	free(config->log_level);
-	free(config->user);
+	config_options_free(BLOCK_FILTER, &config->filter);
+	config_options_free(BLOCK_PROXY, config);
+	config_options_free(BLOCK_ADMIN, config);
 	free(config->path);
 	free(config);
 }

@@ -2,7 +2,7 @@
 /*
  * The configuration file (libConfuse blocks), read, checked and turned into one immutable struct.
  *
- * What the file does not say holds the default of its row in settings.def or the one given here.
+ * What the file does not say holds the default of its row in settings.def or options.def.
  * Reading has no effect on anything: whoever wants it applied takes the struct and does so.
  */
 #ifndef CONFIG_CONFIG_H
@@ -31,8 +31,7 @@ struct config_sizes {
 struct config_filter {
 	char **interfaces; /* to attach to; may be none: the proxy alone */
 	size_t interface_count;
-	char *mode;   /* "auto", "native", "generic" */
-	char *tier;   /* "auto", "own", "kernel", "drop" */
+	const char *mode, *tier; /* words */
 	char *cgroup; /* whose TCP servers are tracked; NULL: the root of the cgroup-v2 mount */
 	char *cookie_secret; /* file with the secret of a fleet's SYN cookies; NULL: the host's own
 			      */
@@ -41,6 +40,9 @@ struct config_filter {
 };
 
 enum {
+	/* Generations of the proxy share the board, each with rows of its own: there is room for
+	 * three that drain beside the one that serves. */
+	CONFIG_THREADS_MAX = FW_WORKERS_MAX / 4,
 	CONFIG_SERVERS_MAX = 64, /* of an upstream: a bit each */
 	CONFIG_PRIORITIES = 8,   /* the last is a backup's */
 };
@@ -56,9 +58,11 @@ struct config_server {
 	struct fw_addr addr; /* unless it has a name */
 	uint16_t port;       /* host order */
 	uint16_t slot;
+	uint16_t addresses;       /* as many of which a name may have */
 	uint32_t max_connections; /* of all threads; 0: no cap but the upstream's */
-	uint16_t weight;          /* its share is in proportion to. Default 1 */
-	uint16_t priority;        /* 0, the default, is asked first; written from 1 on */
+	uint16_t weight;          /* its share is in proportion to */
+	uint16_t priority;        /* 0 is asked first; written from 1 on */
+	bool backup;              /* it has the last */
 };
 
 /* By what one of an upstream's servers is chosen. */
@@ -77,7 +81,7 @@ struct config_balance {
 	char *key_name;         /* of the header, in lower case, or the cookie; else NULL */
 	uint64_t slow_start_ms; /* in which a server that is up again gets its share; 0: at once */
 	uint32_t failover_percent; /* with a smaller share of weights up the next priority helps;
-				    * 0, the default: when none is */
+				    * 0: when none is */
 };
 
 /* A set of HTTP statuses, 100 to 599. */
@@ -95,28 +99,28 @@ static inline bool config_statuses_have(const struct config_statuses *set, uint1
 enum config_check { CHECK_NONE, CHECK_TCP, CHECK_HTTP };
 
 struct config_health {
-	enum config_check check;         /* default: none */
-	char *path;                      /* of the request; default "/" */
+	enum config_check check;
+	char *path;                      /* of the request */
 	char *host;                      /* its Host; NULL: the server's address as written */
 	char *body;                      /* text that the content must contain; NULL: any */
-	struct config_statuses statuses; /* that are expected; default 200 to 299 */
+	struct config_statuses statuses; /* that are expected */
 	uint16_t port;                   /* where it is asked; 0: where requests go */
-	uint64_t interval_ms;            /* default 5 s */
-	uint64_t timeout_ms;             /* for all of a check; default 2 s */
-	uint32_t rise, fall; /* checks in a row that make it well or not; default 2 and 3 */
+	uint64_t interval_ms;
+	uint64_t timeout_ms; /* for all of a check */
+	uint32_t rise, fall; /* checks in a row that make it well or not */
 };
 
 /* When servers are passed over for what requests to them met. */
 struct config_ejection {
-	uint32_t refusals;               /* connections in a row; default 1 */
-	uint32_t failures;               /* errors of any kind in a row; default 5 */
-	struct config_statuses statuses; /* that are errors; default none */
-	uint32_t latency_factor;         /* times the median of its peers; 0 (default): any */
-	uint64_t time_ms;                /* for the first time; default 2 s */
-	uint64_t max_time_ms;            /* default 60 s */
-	uint32_t trials;      /* requests that it is then tried with at a time; default 3 */
-	uint32_t max_ejected; /* percent of the servers, but at least one; 0: none. Default 50 */
-	uint32_t panic;       /* percent that are well, below which health is ignored; default 25 */
+	uint32_t refusals;               /* connections in a row */
+	uint32_t failures;               /* errors of any kind in a row */
+	struct config_statuses statuses; /* that are errors */
+	uint32_t latency_factor;         /* times the median of its peers; 0: any */
+	uint64_t time_ms;                /* for the first time */
+	uint64_t max_time_ms;
+	uint32_t trials;      /* requests that it is then tried with at a time */
+	uint32_t max_ejected; /* percent of the servers, but at least one; 0: none */
+	uint32_t panic;       /* percent that are well, below which health is ignored */
 };
 
 /* After which failures a request is sent to another server, besides that of a connection. A bit
@@ -130,12 +134,12 @@ enum config_retry_on {
 };
 
 struct config_retry {
-	uint32_t attempts;   /* of a request, the first included. Default 3 */
-	uint32_t on;         /* enum config_retry_on. Default: broken */
-	uint32_t budget;     /* retries, in percent of the last ten seconds' requests. Default 20 */
-	uint32_t minimum;    /* a second that are always allowed. Default 10 */
-	uint32_t concurrent; /* at once; 0: no cap. Default 64 */
-	uint64_t hedge_ms;   /* without an answer, until another is asked too; 0 (default): never */
+	uint32_t attempts;   /* of a request, the first included */
+	uint32_t on;         /* enum config_retry_on */
+	uint32_t budget;     /* retries, in percent of the last ten seconds' requests */
+	uint32_t minimum;    /* a second that are always allowed */
+	uint32_t concurrent; /* at once; 0: no cap */
+	uint64_t hedge_ms;   /* without an answer, until another is asked too; 0: never */
 };
 
 /* In what form servers are told whose connection it is. */
@@ -155,14 +159,14 @@ struct config_files {
 /* How TLS is spoken with servers. The files are read by whoever speaks it, and judged then. */
 struct config_upstream_tls {
 	bool enabled;
-	int line;                         /* of the block */
-	bool verify;                      /* default on */
+	int line; /* of the block */
+	bool verify;
 	struct config_file ca;            /* whom to trust; path NULL: the system's authorities */
 	char *name;                       /* that servers are to prove; NULL: of their address */
 	struct config_files certificates; /* ours, if any: at most one, with its chain */
 	struct config_files keys;         /* at most one; none: it is in the same file */
-	bool resume;                      /* sessions; default on */
-	bool only_13;                     /* min_version = "1.3"; default "1.2" */
+	bool resume;                      /* sessions */
+	bool only_13;                     /* min_version = "1.3" */
 };
 
 /* Whether servers are spoken to in HTTP/2. */
@@ -178,16 +182,16 @@ struct config_upstream {
 	size_t server_count;
 	struct config_health health;
 	struct config_ejection ejection;
-	uint32_t max_connections;                /* of all threads; 0: no cap. Default 1024 */
-	uint32_t max_active;                     /* requests at once; 0: no cap, the default */
-	uint32_t queue;                          /* requests that may wait at a cap. Default 1024 */
-	uint32_t keepalive;                      /* idle connections, of all threads. Default 256 */
-	uint32_t prewarm;                        /* that are kept ready. Default 0 */
-	uint32_t max_requests;                   /* of one connection; 0: no limit, the default */
-	uint64_t max_age_ms;                     /* of one connection; 0: no limit, the default */
-	uint64_t keepalive_ms;                   /* how long one is kept. Default 30 s */
-	enum config_upstream_http2 http2;        /* default off */
-	enum config_introduction proxy_protocol; /* default off; else no connection is kept */
+	uint32_t max_connections; /* of all threads; 0: no cap */
+	uint32_t max_active;      /* requests at once; 0: no cap */
+	uint32_t queue;           /* requests that may wait at a cap */
+	uint32_t keepalive;       /* idle connections, of all threads */
+	uint32_t prewarm;         /* that are kept ready */
+	uint32_t max_requests;    /* of one connection; 0: no limit */
+	uint64_t max_age_ms;      /* of one connection; 0: no limit */
+	uint64_t keepalive_ms;    /* how long one is kept */
+	enum config_upstream_http2 http2;
+	enum config_introduction proxy_protocol; /* unless off no connection is kept */
 	struct config_retry retry;
 	struct config_balance balance;
 	struct config_upstream_tls tls;
@@ -196,7 +200,7 @@ struct config_upstream {
 	bool http2_left_out;
 };
 
-enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
+enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP, PROTOCOL_UDP };
 
 enum config_client_certificate {
 	CLIENT_CERTIFICATE_NONE,
@@ -213,11 +217,11 @@ struct config_tls {
 	struct config_files staples;      /* OCSP responses */
 	struct config_file client_ca;     /* path NULL: clients are asked for no certificate */
 	enum config_client_certificate client_certificate;
-	bool forward_client; /* tell servers about the client's certificate; default off */
-	bool strict_sni;     /* refuse names that no certificate has; default off */
-	bool tickets;        /* default on */
-	bool only_13;        /* min_version = "1.3"; default "1.2" */
-	bool kernel; /* ktls = "auto": long responses are sealed by a kernel that can; default */
+	bool forward_client; /* tell servers about the client's certificate */
+	bool strict_sni;     /* refuse names that no certificate has */
+	bool tickets;
+	bool only_13; /* min_version = "1.3" */
+	bool kernel;  /* ktls = "auto": long responses are sealed by a kernel that can */
 };
 
 /* What becomes of peers that are no balancers. */
@@ -227,7 +231,7 @@ enum config_peers { PEERS_ACCEPT, PEERS_REFUSE };
 struct config_balancers {
 	struct fw_prefix *ranges;
 	size_t count;
-	enum config_peers others; /* default: they are clients */
+	enum config_peers others;
 };
 
 enum config_family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
@@ -236,8 +240,8 @@ enum config_family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
 struct config_resolver {
 	struct config_server *servers; /* to ask; none: those of /etc/resolv.conf */
 	size_t server_count;
-	uint64_t min_ttl_ms, max_ttl_ms; /* how long an answer is believed; default 1 s, 5 min */
-	uint64_t timeout_ms;             /* of a question; default 2 s */
+	uint64_t min_ttl_ms, max_ttl_ms; /* how long an answer is believed */
+	uint64_t timeout_ms;             /* of a question */
 	enum config_family family;       /* of addresses that are taken */
 };
 
@@ -247,11 +251,11 @@ struct config_service {
 	enum fw_service_kind kind;
 	struct fw_service_key *bindings;
 	size_t binding_count;
+	enum config_protocol protocol;       /* of a listener HTTP or TCP, else TCP or UDP */
 	uint64_t settings[FW_SETTING_COUNT]; /* every one of scope SERVICE (and LISTENER) */
 
 	/* Listeners only. */
-	enum config_protocol protocol;
-	uint32_t backlog;         /* default 4096; checked against net.core.somaxconn */
+	uint32_t backlog;
 	struct fw_prefix *exempt; /* sources that the rates of sources do not hold for */
 	size_t exempt_count;
 	struct config_balancers balancers;
@@ -282,12 +286,12 @@ struct config {
 	struct config_resolver resolver;
 	struct config_list *lists;
 	size_t list_count;
-	uint32_t threads;  /* of the proxy; default: CPUs that may be used */
-	uint64_t drain_ms; /* for what a proxy that is replaced has begun. Default 30 s */
-	char *admin;       /* address of /metrics, "127.0.0.1:9180"; NULL: none */
-	char *access_log;  /* path, "-" for standard output; NULL: none */
-	char *log_level;   /* "error", "warning", "info", "debug" */
-	char *user;        /* that the children become; default "nobody" */
+	uint32_t threads;      /* of the proxy */
+	uint64_t drain_ms;     /* for what a proxy that is replaced has begun */
+	char *admin;           /* address of /metrics, "127.0.0.1:9180"; NULL: none */
+	char *access_log;      /* path, "-" for standard output; NULL: none */
+	const char *log_level; /* a word */
+	char *user;            /* that the children become */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/config.h"
+#include "config/options.h"
 
 /* Whether a request that meets @asked meets @condition as well. */
 static bool is_implied(const struct config_condition *condition,
@@ -82,9 +83,9 @@ void config_route_free(struct config_route *route)
 	}
 	free(route->conditions);
 	free_text(&route->answer.location);
-	free(route->answer.type);
+	config_options_free(BLOCK_ROUTE, route);
+	config_options_free(BLOCK_RESPOND, &route->answer);
 	free(route->answer.body);
-	free(route->rewrite);
 	free_rules(&route->request);
 	free_rules(&route->response);
 	free(route->prefix);

@@ -70,6 +70,7 @@ struct config_answer {
 	uint16_t status;             /* 0: nothing, its upstream answers */
 	struct config_text location; /* of a redirect; no pieces: it is none */
 	char *type;                  /* of the body */
+	char *file;                  /* that it was read from; NULL: none */
 	char *body;                  /* NULL: none */
 	size_t length;
 	uint64_t retry_after_ms; /* 0: not told */

@@ -173,8 +173,8 @@ static const char *word_of(enum setting_unit unit, uint64_t value)
 	return "?";
 }
 
-int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
-		  struct error *error)
+int setting_parse_value(const struct setting_row *row, const char *text, uint64_t *value,
+			struct error *error)
 {
 	const struct suffix *suffixes = units[row->unit].suffixes;
 	char limit[32];
@@ -184,16 +184,25 @@ int setting_parse(const struct setting_row *row, const char *text, uint64_t *val
 	result = suffixes ? parse_quantity(suffixes, text, &parsed)
 			  : parse_word(row->unit, text, &parsed);
 	if (result == -EINVAL)
-		return error_set(error, -EINVAL, "%s: \"%s\" is not %s", row->name, text,
+		return error_set(error, -EINVAL, "\"%s\" is not %s", text,
 				 units[row->unit].allowed);
 	if (result == -ERANGE || parsed > row->max)
-		return error_set(error, -ERANGE, "%s: %s is above %s", row->name, text,
+		return error_set(error, -ERANGE, "%s is above %s", text,
 				 setting_format(row, row->max, limit, sizeof(limit)));
 	if (parsed < row->min)
-		return error_set(error, -ERANGE, "%s: %s is below %s", row->name, text,
+		return error_set(error, -ERANGE, "%s is below %s", text,
 				 setting_format(row, row->min, limit, sizeof(limit)));
 	*value = parsed;
 	return 0;
+}
+
+int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
+		  struct error *error)
+{
+	struct error why;
+	int result = setting_parse_value(row, text, value, &why);
+
+	return result < 0 ? error_set(error, result, "%s: %s", row->name, why.text) : 0;
 }
 
 const char *setting_format(const struct setting_row *row, uint64_t value, char *buffer, size_t size)

@@ -67,6 +67,9 @@ int verdict_find(const char *label); /* −1: no such one */
  */
 int setting_parse(const struct setting_row *row, const char *text, uint64_t *value,
 		  struct error *error);
+/* The same, with a text that does not begin with the row's name. */
+int setting_parse_value(const struct setting_row *row, const char *text, uint64_t *value,
+			struct error *error);
 /* Writes @value as setting_parse() would read it ("10s"). Returns @buffer. */
 const char *setting_format(const struct setting_row *row, uint64_t value, char *buffer,
 			   size_t size);

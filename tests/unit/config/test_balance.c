@@ -68,8 +68,8 @@ static void every_fault_is_named(void **state)
 		"\"cookie:NAME\"\n"
 		"f:8: upstream b: slow_start: \"30\" is not a time with its unit, such as 250ms, "
 		"10s, 5m or 1h\n"
-		"f:12: upstream c: server: weight: 0 is below 1\n"
-		"f:13: upstream c: server: priority: 9 is above 8\n"
+		"f:12: upstream c: server.weight: 0 is below 1\n"
+		"f:13: upstream c: server.priority: 9 is above 8\n"
 		"f:14: upstream c: server.backup: is the last priority: give one or the other");
 }
 

@@ -79,9 +79,9 @@ static void every_fault_is_named(void **state)
 		       "(keepalive, max_connections)\n"
 		       "f:6: upstream c: prewarm: a connection with a PROXY header is one "
 		       "client's: it can't be opened ahead of him\n"
-		       "f:8: upstream d: retry: attempts: 0 is below 1\n"
+		       "f:8: upstream d: retry.attempts: 0 is below 1\n"
 		       "f:9: upstream d: retry.on: \"500\" is not broken, 502, 503 or 504\n"
-		       "f:10: upstream d: retry: budget: 101 is above 100");
+		       "f:10: upstream d: retry.budget: 101 is above 100");
 }
 
 /* Each thread has connections of HTTP/2 of its own. */

@@ -113,7 +113,7 @@ static void test_faults_of_answers(void **state)
 		"\"https://$host$path$query\"\n"
 		"f:6: listener a: route /e: redirect.to: \"/a b\" is no target: printable ASCII "
 		"without spaces\n"
-		"f:7: listener a: route /f: respond: status: 100 is below 200\n"
+		"f:7: listener a: route /f: respond.status: 100 is below 200\n"
 		"f:7: listener a: route /f: respond.type: \"a\r\nb\" is no media type\n"
 		"f:8: listener a: route /g: redirect.to: \"/$path\" leads to a host that the "
 		"client chooses: $path begins with a slash itself");

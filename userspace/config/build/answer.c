@@ -9,13 +9,6 @@
 #include <string.h>
 #include "config/build/build.h"
 
-static const char *const redirect_statuses[] = {"301", "302", "303", "307", "308", NULL};
-
-static const struct setting_row respond_status = {
-	"status", SCOPE_LISTENER, UNIT_COUNT, 200, 200, 599, ""};
-static const struct setting_row respond_retry_after = {
-	"retry_after", SCOPE_LISTENER, UNIT_MILLISECONDS, 0, 0, 604800000, ""};
-
 /* Printable ASCII goes into a field as it is. */
 static bool is_printable(const char *text)
 {
@@ -38,10 +31,11 @@ static void build_redirect(const struct site *site, struct config_answer *answer
 {
 	const unsigned int allowed =
 		1 << FACT_HOST | 1 << FACT_SCHEME | 1 << FACT_PATH | 1 << FACT_QUERY;
+	static const uint16_t statuses[] = {301, 302, 303, 307, 308}; /* as its words */
 	const struct grammar_value *to = grammar_value(site->section, "to", 0);
 
-	answer->status = (uint16_t)atoi(
-		redirect_statuses[site_choice(site, "status", redirect_statuses, 1)]);
+	build_options(site, BLOCK_REDIRECT, answer);
+	answer->status = statuses[answer->status];
 	if (!to)
 		site_complain(site, site_line(site), NULL,
 			      "needs a target: to = \"https://$host$path$query\"");
@@ -61,7 +55,7 @@ static void build_redirect(const struct site *site, struct config_answer *answer
 
 static void read_file(const struct site *site, const char *path, struct config_answer *answer)
 {
-	int line = grammar_value(site->section, "file", 0)->line;
+	int line = site_line_of(site, "file");
 	FILE *file = fopen(path, "re");
 
 	if (!file) {
@@ -81,7 +75,7 @@ static void read_file(const struct site *site, const char *path, struct config_a
 static void build_body(const struct site *site, struct config_answer *answer)
 {
 	const struct grammar_value *body = grammar_value(site->section, "body", 0);
-	char *path = site_path(site, "file", NULL);
+	const char *path = answer->file;
 
 	if (body && path) {
 		site_complain(site, body->line, "body", "there is a file already");
@@ -91,10 +85,9 @@ static void build_body(const struct site *site, struct config_answer *answer)
 		if (answer->length > CONFIG_BODY_MAX)
 			site_complain(site, body->line, "body", "is longer than %d bytes",
 				      CONFIG_BODY_MAX);
-	} else if (path && *path == '/') {
+	} else if (path) {
 		read_file(site, path, answer);
 	}
-	free(path);
 	if (answer->body &&
 	    (answer->status == 204 || answer->status == 205 || answer->status == 304))
 		site_complain(site, site_line(site), NULL, "status %u has no body", answer->status);
@@ -102,16 +95,11 @@ static void build_body(const struct site *site, struct config_answer *answer)
 
 static void build_respond(const struct site *site, struct config_answer *answer)
 {
-	uint64_t status = respond_status.initial;
-
-	site_setting(site, &respond_status, &status);
-	answer->status = (uint16_t)status;
-	site_setting(site, &respond_retry_after, &answer->retry_after_ms);
+	build_options(site, BLOCK_RESPOND, answer);
 	build_body(site, answer);
-	answer->type = site_text(site, "type");
 	if (answer->type && (!is_printable(answer->type) || strlen(answer->type) > 255))
-		site_complain(site, grammar_value(site->section, "type", 0)->line, "type",
-			      "\"%s\" is no media type", answer->type);
+		site_complain(site, site_line_of(site, "type"), "type", "\"%s\" is no media type",
+			      answer->type);
 	if (!answer->type && answer->body)
 		answer->type = build_copy("text/plain; charset=utf-8");
 }

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * By what an upstream's servers are chosen, and what each one's share is.
+ * What requests to the same one of an upstream's servers have in common.
  */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include "config/build/build.h"
 
-static const char *const policies[] = {
-#define FW_BALANCE(id, word) [BALANCE_##id] = #word,
-#include "config/balance.def"
-#undef FW_BALANCE
-	NULL};
-
 /* What stands before the name of what is hashed. */
 static const char *const keys[] = {
 	[KEY_SOURCE] = "source", [KEY_HEADER] = "header:", [KEY_COOKIE] = "cookie:"};
-
-static const struct setting_row balance_slow_start = {
-	"slow_start", SCOPE_LISTENER, UNIT_MILLISECONDS, 0, 0, 3600000, ""};
-static const struct setting_row balance_failover = {
-	"failover_below", SCOPE_LISTENER, UNIT_COUNT, 0, 0, 100, ""};
-static const struct setting_row share_weight = {"weight", SCOPE_LISTENER, UNIT_COUNT, 1, 1, 256,
-						""};
-static const struct setting_row share_priority = {"priority", SCOPE_LISTENER,    UNIT_COUNT, 1,
-						  1,          CONFIG_PRIORITIES, ""};
-static const struct setting_row share_backup = {"backup", SCOPE_LISTENER, UNIT_SWITCH, 0, 0, 1, ""};
 
 /* The characters of a token (RFC 9110 section 5.6.2): what a field or a cookie may be called. */
 static bool is_token(const char *text)
@@ -62,10 +46,6 @@ void build_balance(const struct site *upstream, struct config_balance *balance)
 {
 	const struct grammar_value *hash = grammar_value(upstream->section, "hash", 0);
 
-	balance->policy = (enum config_balance_policy)site_choice(upstream, "balance", policies,
-								  BALANCE_ROUND_ROBIN);
-	site_setting(upstream, &balance_slow_start, &balance->slow_start_ms);
-	site_number(upstream, &balance_failover, &balance->failover_percent);
 	if (hash && balance->policy != BALANCE_HASH)
 		site_complain(upstream, hash->line, "hash",
 			      "is of no use without balance = \"hash\"");
@@ -73,21 +53,4 @@ void build_balance(const struct site *upstream, struct config_balance *balance)
 		site_complain(upstream, hash->line, "hash",
 			      "\"%s\" is not \"source\", \"header:NAME\" or \"cookie:NAME\"",
 			      hash->text);
-}
-
-void build_share(const struct site *server, struct config_server *result)
-{
-	uint64_t weight = share_weight.initial, priority = share_priority.initial;
-	uint64_t backup = share_backup.initial;
-
-	site_setting(server, &share_weight, &weight);
-	site_setting(server, &share_priority, &priority);
-	site_setting(server, &share_backup, &backup);
-	if (backup && grammar_value(server->section, "priority", 0))
-		site_complain(server, site_line(server), "backup",
-			      "is the last priority: give one or the other");
-	else if (backup)
-		priority = CONFIG_PRIORITIES;
-	result->weight = (uint16_t)weight;
-	result->priority = (uint16_t)(priority - 1);
 }

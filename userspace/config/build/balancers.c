@@ -4,8 +4,6 @@
  */
 #include "config/build/build.h"
 
-static const char *const others[] = {[PEERS_ACCEPT] = "accept", [PEERS_REFUSE] = "refuse", NULL};
-
 void build_balancers(const struct site *listener, struct config_service *service)
 {
 	struct config_balancers *balancers = &service->balancers;
@@ -20,5 +18,5 @@ void build_balancers(const struct site *listener, struct config_service *service
 	/* Whoever may say that he is somebody else may be anybody. */
 	balancers->ranges = build_ranges(&site, "from", "any client could choose its address",
 					 &balancers->count);
-	balancers->others = (enum config_peers)site_choice(&site, "others", others, PEERS_ACCEPT);
+	build_options(&site, BLOCK_BALANCERS, balancers);
 }

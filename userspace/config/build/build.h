@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "config/config.h"
+#include "config/options.h"
 #include "config/read/grammar.h"
 
 struct build {
@@ -37,22 +38,13 @@ const char *site_title(const struct site *site);
 void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* A number or quantity by its row: the option is row->name; @value keeps what it is otherwise. */
-void site_number(const struct site *site, const struct setting_row *row, uint32_t *value);
-void site_setting(const struct site *site, const struct setting_row *row, uint64_t *value);
-/* One of @words (to NULL); its index, or @initial. */
-int site_choice(const struct site *site, const char *option, const char *const *words, int initial);
-/* "on" or "off". */
-bool site_switch(const struct site *site, const char *option, bool initial);
-/* The file that was written, by its absolute path. False: it was complained about. */
-bool site_file(const struct site *site, const char *option, const struct grammar_value *written,
-	       struct config_file *file);
-/* Every file of a list. */
-void site_files(const struct site *site, const char *option, struct config_files *files);
-/* A copy of the text, or NULL when it is not given. Empty text is complained about. */
-char *site_text(const struct site *site, const char *option);
-/* The same of a file's absolute path, or (unless NULL) of the word @instead. */
-char *site_path(const struct site *site, const char *option, const char *instead);
+/* Whether the block says it; and the line where, or where the block opens if it does not. */
+bool site_has(const struct site *site, const char *option);
+int site_line_of(const struct site *site, const char *option);
+
+/* values.c: every option of a block by its row, into the block's struct; and every setting. */
+void build_options(const struct site *site, enum config_block block, void *result);
+void build_settings(const struct site *site, enum config_block block, uint64_t *settings);
 
 /* Memory, zeroed, and a copy. Never NULL: without memory for a file nothing else would go on. */
 void *build_alloc(size_t count, size_t size);
@@ -76,12 +68,11 @@ bool build_whereabouts(const struct site *server, struct config_server *result);
 void build_slots(const struct site *server, struct config_upstream *upstream);
 /* balance.c */
 void build_balance(const struct site *upstream, struct config_balance *balance);
-void build_share(const struct site *server, struct config_server *result);
 /* routes.c */
 void build_routes(const struct site *listener, struct config_service *service);
 /* route.c: what the block says besides where it leads. */
 void build_route_match(const struct site *site, struct config_route *route);
-void build_route_limits(const struct site *site, struct config_route *route);
+void build_route_limits(const struct site *route, struct config_route_limits *limits);
 /* answer.c: redirect and respond. False: there is neither. */
 bool build_answer(const struct site *route, struct config_answer *answer);
 /* rules.c: request_headers and response_headers of a listener and its route. */

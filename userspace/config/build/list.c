@@ -4,25 +4,16 @@
 #include <string.h>
 #include "config/build/build.h"
 
-static const char *const actions[] = {[FW_LIST_BLOCK] = "block", [FW_LIST_ALLOW] = "allow", NULL};
-
-static const struct setting_row list_for = {
-	"for", SCOPE_HOST, UNIT_MILLISECONDS, 0, 1000, 10ULL * 365 * 24 * 3600 * 1000, ""};
-
 static void build_list(const struct site *site, struct config_list *list)
 {
-	uint64_t ms = 0;
-
 	build_check_name(site);
 	list->name = build_copy(cfg_title(site->section));
 	list->line = site_line(site);
-	list->file = site_path(site, "file", NULL);
-	if (!list->file && !grammar_value(site->section, "file", 0))
+	build_options(site, BLOCK_LIST, list);
+	list->seconds /= 1000; /* it was written as a time, in milliseconds */
+	if (!site_has(site, "file"))
 		site_complain(site, list->line, NULL,
 			      "needs a file, such as file = \"/etc/floodwall/%s.txt\"", list->name);
-	list->action = (enum fw_list_action)site_choice(site, "action", actions, FW_LIST_BLOCK);
-	site_setting(site, &list_for, &ms);
-	list->seconds = ms / 1000;
 }
 
 void build_lists(const struct site *root)

@@ -13,18 +13,6 @@
 #define LABEL_MAX_SIZE 63
 #define RESOLVERS_MAX  8
 
-static const char *const families[] = {
-	[FAMILY_ANY] = "any", [FAMILY_IPV4] = "ipv4", [FAMILY_IPV6] = "ipv6", NULL};
-
-static const struct setting_row server_addresses = {"addresses", SCOPE_LISTENER,     UNIT_COUNT, 8,
-						    1,           CONFIG_SERVERS_MAX, ""};
-static const struct setting_row resolver_min_ttl = {
-	"min_ttl", SCOPE_HOST, UNIT_MILLISECONDS, 1000, 100, 3600000, ""};
-static const struct setting_row resolver_max_ttl = {
-	"max_ttl", SCOPE_HOST, UNIT_MILLISECONDS, 300000, 100, 86400000, ""};
-static const struct setting_row resolver_timeout = {
-	"timeout", SCOPE_HOST, UNIT_MILLISECONDS, 2000, 50, 60000, ""};
-
 static bool is_unspecified(const struct fw_addr *addr)
 {
 	return !addr->word[0] && !addr->word[1] && !addr->word[3] &&
@@ -115,22 +103,20 @@ bool build_whereabouts(const struct site *site, struct config_server *server)
 void build_slots(const struct site *site, struct config_upstream *upstream)
 {
 	const struct config_server *first = &upstream->servers[upstream->server_count - 1];
-	const struct grammar_value *written = grammar_value(site->section, "addresses", 0);
-	uint32_t slots = (uint32_t)server_addresses.initial;
 	size_t room = CONFIG_SERVERS_MAX - upstream->server_count + 1;
+	int line = site_line_of(site, "addresses");
 
-	site_number(site, &server_addresses, &slots);
-	if (!first->host && written)
-		site_complain(site, written->line, "addresses",
+	if (!first->host && site_has(site, "addresses"))
+		site_complain(site, line, "addresses",
 			      "the server is given by its address: that is one");
 	if (!first->host)
 		return;
-	if (slots > room)
-		site_complain(site, written ? written->line : site_line(site), "addresses",
+	if (first->addresses > room)
+		site_complain(site, line, "addresses",
 			      "%u addresses are more than there is room for: %d servers, each "
 			      "address included",
-			      slots, CONFIG_SERVERS_MAX);
-	for (uint32_t slot = 1; slot < slots && slot < room; slot++) {
+			      first->addresses, CONFIG_SERVERS_MAX);
+	for (uint32_t slot = 1; slot < first->addresses && slot < room; slot++) {
 		upstream->servers[upstream->server_count] = *first;
 		upstream->servers[upstream->server_count++].slot = (uint16_t)slot;
 	}
@@ -169,15 +155,9 @@ void build_resolver(const struct site *root)
 	struct site site = site_inside(root, "resolver", 0);
 	size_t count = cfg_size(site.section, "servers");
 
-	resolver->min_ttl_ms = resolver_min_ttl.initial;
-	resolver->max_ttl_ms = resolver_max_ttl.initial;
-	resolver->timeout_ms = resolver_timeout.initial;
-	site_setting(&site, &resolver_min_ttl, &resolver->min_ttl_ms);
-	site_setting(&site, &resolver_max_ttl, &resolver->max_ttl_ms);
-	site_setting(&site, &resolver_timeout, &resolver->timeout_ms);
+	build_options(&site, BLOCK_RESOLVER, resolver);
 	if (resolver->min_ttl_ms > resolver->max_ttl_ms)
 		site_complain(&site, site_line(&site), NULL, "min_ttl is longer than max_ttl");
-	resolver->family = (enum config_family)site_choice(&site, "family", families, FAMILY_ANY);
 	if (count > RESOLVERS_MAX)
 		site_complain(&site, site_line(&site), "servers", "there is room for %d of them",
 			      RESOLVERS_MAX);

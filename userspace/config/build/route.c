@@ -125,21 +125,20 @@ static void build_conditions(const struct site *site, struct config_route *route
 }
 
 /* What takes the prefix's place has to end as that does, or the rest would stick to it. */
-static void build_rewrite(const struct site *site, struct config_route *route)
+static void check_rewrite(const struct site *site, const struct config_route *route)
 {
-	const struct grammar_value *written = grammar_value(site->section, "rewrite", 0);
 	size_t length = strlen(route->prefix);
+	int line = site_line_of(site, "rewrite");
 
-	route->rewrite = site_text(site, "rewrite");
 	if (!route->rewrite)
 		return;
 	if (*route->rewrite != '/' || strpbrk(route->rewrite, " \t\r\n?#%\\") ||
 	    strstr(route->rewrite, "/.") || strlen(route->rewrite) > 1024)
-		site_complain(site, written->line, "rewrite",
+		site_complain(site, line, "rewrite",
 			      "\"%s\" is not the beginning of a path, spelled out", route->rewrite);
 	else if (length && route->prefix[length - 1] == '/' &&
 		 route->rewrite[strlen(route->rewrite) - 1] != '/')
-		site_complain(site, written->line, "rewrite",
+		site_complain(site, line, "rewrite",
 			      "\"%s\" has to end with a slash, as \"%s\" does", route->rewrite,
 			      route->prefix);
 }
@@ -150,41 +149,20 @@ void build_route_match(const struct site *site, struct config_route *route)
 	build_hosts(site, route);
 	build_methods(site, route);
 	build_conditions(site, route);
-	build_rewrite(site, route);
+	build_options(site, BLOCK_ROUTE, route);
+	check_rewrite(site, route);
 }
 
-/* --- limits ---------------------------------------------------------------------------------- */
-
-static const struct setting_row request_rate = {
-	"limits.request_rate", SCOPE_LISTENER, UNIT_PER_SECOND, 0, 0, 10000000, ""};
-static const struct setting_row request_burst = {
-	"limits.request_burst", SCOPE_LISTENER, UNIT_COUNT, 0, 1, 10000000, ""};
-static const struct setting_row source_rate = {
-	"limits.source_rate", SCOPE_LISTENER, UNIT_PER_SECOND, 0, 0, 1000000, ""};
-static const struct setting_row source_burst = {
-	"limits.source_burst", SCOPE_LISTENER, UNIT_COUNT, 0, 1, 1000000, ""};
-static const struct setting_row active = {
-	"limits.active", SCOPE_LISTENER, UNIT_COUNT, 0, 0, 10000000, ""};
-static const struct setting_row body = {
-	"limits.body", SCOPE_LISTENER, UNIT_BYTES, 0, 0, 1125899906842624, ""};
-static const struct setting_row request_timeout = {
-	"timeouts.request", SCOPE_LISTENER, UNIT_MILLISECONDS, 0, 10, 86400000, ""};
-static const struct setting_row first_byte_timeout = {
-	"timeouts.first_byte", SCOPE_LISTENER, UNIT_MILLISECONDS, 0, 10, 3600000, ""};
-
-void build_route_limits(const struct site *site, struct config_route *route)
+void build_route_limits(const struct site *route, struct config_route_limits *limits)
 {
-	struct config_route_limits *limits = &route->limits;
+	struct site site = site_inside(route, "limits", 0);
 
-	site_setting(site, &request_rate, &limits->request_rate);
-	site_setting(site, &source_rate, &limits->source_rate);
+	build_options(&site, BLOCK_ROUTE_LIMITS, limits);
 	/* Twice a second's worth at once, as sources have it by default elsewhere. */
-	limits->request_burst = limits->request_rate ? 2 * limits->request_rate : 1;
-	limits->source_burst = limits->source_rate ? 2 * limits->source_rate : 1;
-	site_setting(site, &request_burst, &limits->request_burst);
-	site_setting(site, &source_burst, &limits->source_burst);
-	site_setting(site, &active, &limits->active);
-	site_setting(site, &body, &limits->body);
-	site_setting(site, &request_timeout, &limits->request_ms);
-	site_setting(site, &first_byte_timeout, &limits->first_byte_ms);
+	if (!limits->request_burst)
+		limits->request_burst = limits->request_rate ? 2 * limits->request_rate : 1;
+	if (!limits->source_burst)
+		limits->source_burst = limits->source_rate ? 2 * limits->source_rate : 1;
+	site = site_inside(route, "timeouts", 0);
+	build_options(&site, BLOCK_ROUTE_TIMEOUTS, limits);
 }

@@ -57,7 +57,7 @@ static void build_route(const struct site *listener, const struct site *site, bo
 	else if (upstream)
 		site_complain(site, upstream->line, "upstream",
 			      "is never asked: the route answers itself");
-	build_route_limits(site, route);
+	build_route_limits(site, &route->limits);
 	build_rules(listener, site, service, route);
 }
 

@@ -11,13 +11,6 @@
 
 #define BINDINGS_MAX 512 /* of all services: the map bindings has room for twice as many */
 
-static const char *const listener_protocols[] = {
-	[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp", NULL};
-static const char *const service_protocols[] = {"tcp", "udp", NULL};
-
-static const struct setting_row listener_backlog = {"backlog", SCOPE_LISTENER, UNIT_COUNT, 4096,
-						    1,         1048576,        ""};
-
 /* Who has the binding already, the service that is being built included. */
 static const struct config_service *find_binding(const struct config *config,
 						 const struct fw_service_key *key)
@@ -60,8 +53,9 @@ static void add_binding(const struct site *site, const struct grammar_value *wri
 		service->bindings[service->binding_count++] = *key;
 }
 
-static void build_bindings(const struct site *site, uint8_t proto, struct config_service *service)
+static void build_bindings(const struct site *site, struct config_service *service)
 {
+	uint8_t proto = service->protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 	size_t count = cfg_size(site->section, "bind"), found;
 	const struct grammar_value *written;
 	struct fw_service_key keys[2];
@@ -97,44 +91,27 @@ static void check_name(const struct site *site, struct config_service *service)
 			      other->kind == FW_SERVICE_LISTENER ? "a listener" : "a service");
 }
 
-static void build_service(const struct site *site, const char *block,
+static void build_service(const struct site *site, enum config_block block,
 			  struct config_service *service)
 {
 	service->name = build_copy(cfg_title(site->section));
+	service->kind = block == BLOCK_LISTENER ? FW_SERVICE_LISTENER : FW_SERVICE_PLAIN;
 	site->build->config->service_count++;
 	check_name(site, service);
-	for (size_t i = 0; i < FW_SETTING_COUNT; i++) {
-		service->settings[i] = setting_rows[i].initial;
-		if (grammar_has_setting(block, &setting_rows[i]))
-			site_setting(site, &setting_rows[i], &service->settings[i]);
-	}
+	build_settings(site, block, service->settings);
+	build_options(site, block, service);
+	build_bindings(site, service);
 }
 
 static void build_listener(const struct site *site, struct config_service *service)
 {
-	service->kind = FW_SERVICE_LISTENER;
-	service->backlog = (uint32_t)listener_backlog.initial;
-	build_service(site, "listener", service);
-	service->protocol = (enum config_protocol)site_choice(site, "protocol", listener_protocols,
-							      PROTOCOL_HTTP);
-	site_number(site, &listener_backlog, &service->backlog);
-	build_bindings(site, IPPROTO_TCP, service);
+	build_service(site, BLOCK_LISTENER, service);
 	service->exempt =
 		build_ranges(site, "exempt", "a rate of 0 is for nobody", &service->exempt_count);
 	build_balancers(site, service);
 	build_tls(site, service);
 	build_forwarding(site, service);
 	build_routes(site, service);
-}
-
-static void build_plain(const struct site *site, struct config_service *service)
-{
-	service->kind = FW_SERVICE_PLAIN;
-	build_service(site, "service", service);
-	build_bindings(site,
-		       site_choice(site, "protocol", service_protocols, 0) ? IPPROTO_UDP
-									   : IPPROTO_TCP,
-		       service);
 }
 
 void build_services(const struct site *root)
@@ -158,7 +135,7 @@ void build_services(const struct site *root)
 		if (listener)
 			build_listener(&site, &config->services[i]);
 		else
-			build_plain(&site, &config->services[i]);
+			build_service(&site, BLOCK_SERVICE, &config->services[i]);
 		config->listener_count += listener;
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How values are taken from blocks. */
+/* Where in the file something is said, and complaints about it. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,110 +52,16 @@ void site_complain(const struct site *site, int line, const char *option, const 
 		       option ? ": " : "", text);
 }
 
-void site_setting(const struct site *site, const struct setting_row *row, uint64_t *value)
+bool site_has(const struct site *site, const char *option)
 {
-	const char *dot = strchr(row->name, '.');
-	const struct grammar_value *written;
-	cfg_t *section = site->section;
-	struct error error;
-	char group[64];
-
-	if (dot) {
-		snprintf(group, sizeof(group), "%.*s", (int)(dot - row->name), row->name);
-		section = cfg_getsec(section, group);
-	}
-	written = section ? grammar_value(section, dot ? dot + 1 : row->name, 0) : NULL;
-	if (written && setting_parse(row, written->text, value, &error) < 0)
-		site_complain(site, written->line, NULL, "%s", error.text);
+	return grammar_value(site->section, option, 0);
 }
 
-void site_number(const struct site *site, const struct setting_row *row, uint32_t *value)
-{
-	uint64_t wide = *value;
-
-	site_setting(site, row, &wide);
-	*value = (uint32_t)wide;
-}
-
-int site_choice(const struct site *site, const char *option, const char *const *words, int initial)
-{
-	const struct grammar_value *written = grammar_value(site->section, option, 0);
-	char allowed[128] = "";
-
-	if (!written)
-		return initial;
-	for (int i = 0; words[i]; i++) {
-		size_t used = strlen(allowed);
-
-		if (!strcmp(words[i], written->text))
-			return i;
-		snprintf(allowed + used, sizeof(allowed) - used, "%s%s",
-			 i == 0 ? "" : (words[i + 1] ? ", " : " or "), words[i]);
-	}
-	site_complain(site, written->line, option, "\"%s\" is not %s", written->text, allowed);
-	return initial;
-}
-
-bool site_switch(const struct site *site, const char *option, bool initial)
-{
-	const struct setting_row row = {.name = option,
-					.scope = SCOPE_LISTENER,
-					.unit = UNIT_SWITCH,
-					.initial = initial,
-					.max = 1};
-	uint64_t value = initial;
-
-	site_setting(site, &row, &value);
-	return value;
-}
-
-/* The file is read by a daemon that may stand anywhere. */
-bool site_file(const struct site *site, const char *option, const struct grammar_value *written,
-	       struct config_file *file)
-{
-	if (*written->text != '/') {
-		site_complain(site, written->line, option, "\"%s\" is not an absolute path",
-			      written->text);
-		return false;
-	}
-	*file = (struct config_file){build_copy(written->text), written->line};
-	return true;
-}
-
-void site_files(const struct site *site, const char *option, struct config_files *files)
-{
-	size_t count = cfg_size(site->section, option);
-
-	files->list = build_alloc(count, sizeof(*files->list));
-	for (size_t i = 0; i < count; i++)
-		if (site_file(site, option, grammar_value(site->section, option, i),
-			      &files->list[files->count]))
-			files->count++;
-}
-
-char *site_text(const struct site *site, const char *option)
+int site_line_of(const struct site *site, const char *option)
 {
 	const struct grammar_value *written = grammar_value(site->section, option, 0);
 
-	if (!written)
-		return NULL;
-	if (!*written->text) {
-		site_complain(site, written->line, option, "is empty");
-		return NULL;
-	}
-	return build_copy(written->text);
-}
-
-char *site_path(const struct site *site, const char *option, const char *instead)
-{
-	char *path = site_text(site, option);
-
-	if (!path || *path == '/' || (instead && !strcmp(path, instead)))
-		return path;
-	site_complain(site, grammar_value(site->section, option, 0)->line, option,
-		      "\"%s\" is %s an absolute path%s%s%s", path, instead ? "neither" : "not",
-		      instead ? " nor \"" : "", instead ? instead : "", instead ? "\"" : "");
-	return path;
+	return written ? written->line : site_line(site);
 }
 
 void *build_alloc(size_t count, size_t size)

@@ -10,59 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/nearest.h"
+#include "config/options.h"
 #include "config/read/grammar.h"
 
 #define MAX_OPTIONS 64 /* of one block */
 #define MAX_BLOCKS  64 /* kinds of block, the groups of settings included */
 #define NAME_SIZE   32
 #define LABEL_SIZE  192
-
-/* Options of a block besides its settings; "[]" marks a list. */
-static const char *const filter_options[] = {"interfaces[]",  "mode",   "cgroup",    "connections",
-					     "sources",       "blocks", "questions", "monitor[]",
-					     "cookie_secret", "tier",   NULL};
-static const char *const listener_options[] = {"bind[]",   "protocol", "backlog",
-					       "upstream", "exempt[]", NULL};
-static const char *const tls_options[] = {
-	"certificate[]",      "key[]",          "ocsp[]",     "client_ca",
-	"client_certificate", "forward_client", "strict_sni", "tickets",
-	"min_version",        "ktls",           NULL};
-static const char *const balancer_options[] = {"from[]", "others", NULL};
-static const char *const service_options[] = {"bind[]", "protocol", NULL};
-static const char *const route_options[] = {"upstream", "host[]",  "method[]",
-					    "header[]", "rewrite", NULL};
-static const char *const redirect_options[] = {"to", "status", NULL};
-static const char *const respond_options[] = {"status", "type",        "body",
-					      "file",   "retry_after", NULL};
-static const char *const rule_options[] = {"remove[]", "set[]", "add[]", NULL};
-static const char *const route_limit_options[] = {
-	"request_rate", "request_burst", "source_rate", "source_burst", "active", "body", NULL};
-static const char *const route_timeout_options[] = {"request", "first_byte", NULL};
-static const char *const forwarding_options[] = {
-	"trust[]",      "x_forwarded_for", "x_forwarded_proto", "x_forwarded_host", "forwarded",
-	"x_request_id", "traceparent",     "trace_sample",      "deadline",         NULL};
-static const char *const upstream_options[] = {
-	"max_connections", "max_active", "queue",        "keepalive",      "keepalive_time",
-	"prewarm",         "max_age",    "max_requests", "http2",          "proxy_protocol",
-	"balance",         "hash",       "slow_start",   "failover_below", NULL};
-static const char *const server_options[] = {
-	"address", "addresses", "max_connections", "weight", "priority", "backup", NULL};
-static const char *const retry_options[] = {"attempts",   "on[]",        "budget", "minimum",
-					    "concurrent", "hedge_after", NULL};
-static const char *const upstream_tls_options[] = {"verify", "ca",     "name",        "certificate",
-						   "key",    "resume", "min_version", NULL};
-static const char *const health_options[] = {"check",    "path", "host",     "body",
-					     "status[]", "port", "interval", "timeout",
-					     "rise",     "fall", NULL};
-static const char *const ejection_options[] = {"refusals", "failures", "status[]", "latency_factor",
-					       "time",     "max_time", "trials",   "max_ejected",
-					       "panic",    NULL};
-static const char *const resolver_options[] = {"servers[]", "min_ttl", "max_ttl",
-					       "timeout",   "family",  NULL};
-static const char *const list_options[] = {"file", "action", "for", NULL};
-static const char *const proxy_options[] = {"threads", "user", "access_log", "drain", NULL};
-static const char *const admin_options[] = {"address", NULL};
-static const char *const log_options[] = {"level", NULL};
 
 struct table {
 	cfg_opt_t options[MAX_OPTIONS + 1];
@@ -145,27 +99,20 @@ static int keep_value(cfg_t *section, cfg_opt_t *option, const char *text, void 
 	return 0;
 }
 
-static void add_option(struct table *table, const char *name)
+static void add_option(struct table *table, const char *name, bool list)
 {
-	size_t length = strcspn(name, "[");
-	cfg_opt_t *option = add_entry(table, name, length);
+	cfg_opt_t *option = add_entry(table, name, strlen(name));
 
 	option->type = CFGT_PTR;
-	option->flags = name[length] ? CFGF_LIST : CFGF_NONE;
+	option->flags = list ? CFGF_LIST : CFGF_NONE;
 	option->parsecb = keep_value;
 	option->freecb = free;
 }
 
 /* --- tables ---------------------------------------------------------------------------------- */
 
-static void add_options(struct table *table, const char *const *names)
-{
-	for (; *names; names++)
-		add_option(table, *names);
-}
-
 static struct table *add_block(struct grammar *grammar, struct table *parent, const char *name,
-			       cfg_flag_t flags, const char *const *options)
+			       cfg_flag_t flags)
 {
 	struct table *table = new_table(grammar);
 	cfg_opt_t *block = add_entry(parent, name, strlen(name));
@@ -173,21 +120,11 @@ static struct table *add_block(struct grammar *grammar, struct table *parent, co
 	block->type = CFGT_SEC;
 	block->flags = flags;
 	block->subopts = table->options;
-	if (options)
-		add_options(table, options);
 	return table;
 }
 
-bool grammar_has_setting(const char *block, const struct setting_row *row)
-{
-	if (!strcmp(block, "host"))
-		return row->scope == SCOPE_HOST;
-	return row->scope == SCOPE_SERVICE ||
-	       (row->scope == SCOPE_LISTENER && !strcmp(block, "listener"));
-}
-
 /* The options of settings: "group.leaf" in a block of their own. */
-static void add_settings(struct grammar *grammar, struct table *table, const char *block)
+static void add_settings(struct grammar *grammar, struct table *table, enum config_block block)
 {
 	struct table *groups[MAX_OPTIONS] = {NULL};
 
@@ -196,10 +133,10 @@ static void add_settings(struct grammar *grammar, struct table *table, const cha
 		char group[NAME_SIZE];
 		size_t at = 0;
 
-		if (!grammar_has_setting(block, &setting_rows[i]))
+		if (!config_block_has_setting(block, &setting_rows[i]))
 			continue;
 		if (!dot) {
-			add_option(table, name);
+			add_option(table, name, false);
 			continue;
 		}
 		memcpy(group, name, (size_t)(dot - name));
@@ -207,8 +144,8 @@ static void add_settings(struct grammar *grammar, struct table *table, const cha
 		while (at < table->count && strcmp(table->names[at], group))
 			at++;
 		if (at == table->count)
-			groups[at] = add_block(grammar, table, group, CFGF_NONE, NULL);
-		add_option(groups[at], dot + 1);
+			groups[at] = add_block(grammar, table, group, CFGF_NONE);
+		add_option(groups[at], dot + 1, false);
 	}
 }
 
@@ -224,54 +161,31 @@ static int forget_title(cfg_t *section, cfg_opt_t *option)
 	return asprintf(&route->title, "\001%u", last) < 0 ? -1 : 0;
 }
 
-static void add_rules(struct grammar *grammar, struct table *table)
+/* What stands in a block: its options, its settings, and the blocks inside it. */
+static void fill_table(struct grammar *grammar, struct table *table, enum config_block block)
 {
-	add_block(grammar, table, "request_headers", CFGF_NODEFAULT, rule_options);
-	add_block(grammar, table, "response_headers", CFGF_NODEFAULT, rule_options);
-}
+	static const cfg_flag_t flags[] = {
+		[FORM_ONE] = CFGF_NONE,
+		[FORM_OPTIONAL] = CFGF_NODEFAULT,
+		[FORM_MANY] = CFGF_MULTI,
+		[FORM_NAMED] = CFGF_MULTI | CFGF_TITLE,
+	};
 
-static void add_route(struct grammar *grammar, struct table *listener)
-{
-	struct table *route =
-		add_block(grammar, listener, "route", CFGF_MULTI | CFGF_TITLE, route_options);
+	for (size_t i = 0; i < config_option_count; i++)
+		if (config_options[i].block == block)
+			add_option(table, config_options[i].name, config_options[i].list);
+	add_settings(grammar, table, block);
+	for (size_t i = 0; i < config_place_count; i++) {
+		const struct config_place *place = &config_places[i];
+		struct table *inner;
 
-	listener->options[listener->count - 1].validcb = forget_title;
-	add_block(grammar, route, "redirect", CFGF_NODEFAULT, redirect_options);
-	add_block(grammar, route, "respond", CFGF_NODEFAULT, respond_options);
-	add_block(grammar, route, "limits", CFGF_NONE, route_limit_options);
-	add_block(grammar, route, "timeouts", CFGF_NONE, route_timeout_options);
-	add_rules(grammar, route);
-}
-
-/* Returns the root. */
-static struct table *fill_grammar(struct grammar *grammar)
-{
-	struct table *root = new_table(grammar), *block;
-
-	add_block(grammar, root, "filter", CFGF_NONE, filter_options);
-	block = add_block(grammar, root, "host", CFGF_NONE, NULL);
-	add_settings(grammar, block, "host");
-	block = add_block(grammar, root, "listener", CFGF_MULTI | CFGF_TITLE, listener_options);
-	add_settings(grammar, block, "listener");
-	add_block(grammar, block, "proxy_protocol", CFGF_NODEFAULT, balancer_options);
-	add_block(grammar, block, "tls", CFGF_NODEFAULT, tls_options);
-	add_block(grammar, block, "forwarding", CFGF_NODEFAULT, forwarding_options);
-	add_rules(grammar, block);
-	add_route(grammar, block);
-	block = add_block(grammar, root, "service", CFGF_MULTI | CFGF_TITLE, service_options);
-	add_settings(grammar, block, "service");
-	block = add_block(grammar, root, "upstream", CFGF_MULTI | CFGF_TITLE, upstream_options);
-	add_block(grammar, block, "server", CFGF_MULTI, server_options);
-	add_block(grammar, block, "retry", CFGF_NODEFAULT, retry_options);
-	add_block(grammar, block, "tls", CFGF_NODEFAULT, upstream_tls_options);
-	add_block(grammar, block, "health", CFGF_NODEFAULT, health_options);
-	add_block(grammar, block, "ejection", CFGF_NONE, ejection_options);
-	add_block(grammar, root, "resolver", CFGF_NONE, resolver_options);
-	add_block(grammar, root, "list", CFGF_MULTI | CFGF_TITLE, list_options);
-	add_block(grammar, root, "proxy", CFGF_NONE, proxy_options);
-	add_block(grammar, root, "admin", CFGF_NONE, admin_options);
-	add_block(grammar, root, "log", CFGF_NONE, log_options);
-	return root;
+		if (place->outer != block)
+			continue;
+		inner = add_block(grammar, table, place->name, flags[place->form]);
+		if (place->block == BLOCK_ROUTE)
+			table->options[table->count - 1].validcb = forget_title;
+		fill_table(grammar, inner, place->block);
+	}
 }
 
 /* --- complaints ------------------------------------------------------------------------------ */
@@ -393,12 +307,13 @@ cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool 
 {
 	struct grammar *grammar = calloc(1, sizeof(*grammar));
 	struct reading now = {.source = source, .complaints = complaints};
-	const struct table *root;
+	struct table *root;
 	cfg_t *tree = NULL;
 
 	if (!grammar)
 		return NULL;
-	root = fill_grammar(grammar);
+	root = new_table(grammar);
+	fill_table(grammar, root, BLOCK_ROOT);
 	erase_duplicates(source, complaints);
 	reading = &now;
 	while ((tree = parse_once(root, source)) && now.unknown[0] &&

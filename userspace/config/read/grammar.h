@@ -2,8 +2,8 @@
 /*
  * Which blocks and options there are, and the file read by them into libConfuse's tree.
  *
- * Every value is kept as it was written, with its line: what it means is decided in build.c. The
- * options of settings come from settings.def: "source.syn_rate" is syn_rate in a block source.
+ * Every value is kept as it was written, with its line: what it means is decided in build/. Options
+ * come from options.def, and from settings.def: "source.syn_rate" is syn_rate in a block source.
  */
 #ifndef CONFIG_READ_GRAMMAR_H
 #define CONFIG_READ_GRAMMAR_H
@@ -11,7 +11,6 @@
 #include <confuse.h>
 #include "config/complaints.h"
 #include "config/read/source.h"
-#include "contract/rows.h"
 
 /* A value as written. */
 struct grammar_value {
@@ -29,8 +28,5 @@ cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool 
 
 /* The @nth value of an option (0 for one that is no list), or NULL. */
 const struct grammar_value *grammar_value(cfg_t *section, const char *option, size_t nth);
-
-/* Whether a block of that name ("host", "listener", "service") has an option for the setting. */
-bool grammar_has_setting(const char *block, const struct setting_row *row);
 
 #endif
