@@ -17,12 +17,12 @@ from lab import Lab, wait_until
 from origin import Client, Origin, Peer, inside
 
 WEB, RELAY, CLOSED, TOLD, TOLD_V2, WEB_TOLD, CHAIN, SECURE, SECURE_RELAY = 80, 82, 83, 84, 85, 86, 87, 443, 444
-BALANCER, STRANGER = "127.0.0.1", "127.0.0.9"
+BALANCER, STRANGER, MONITOR = "127.0.0.1", "127.0.0.9", "203.0.113.7"
 FROM = 'proxy_protocol {{ from = {{"127.0.0.1/32"}} }}'
 FREE = "source {{ connections = 0 syn_rate = 0 }} prefix {{ syn_rate = 0 }}"
 CONFIG = f"""
 filter {{{{ cgroup = "@CGROUP@" }}}}
-listener web {{{{ bind = "127.0.0.1:{WEB}" upstream = "origin" {FROM} {FREE} }}}}
+listener web {{{{ bind = "127.0.0.1:{WEB}" upstream = "origin" exempt = "{MONITOR}" {FROM} {FREE} }}}}
 listener relay {{{{ bind = "127.0.0.1:{RELAY}" protocol = "tcp" upstream = "origin" {FROM} {FREE} }}}}
 listener strict {{{{ bind = "127.0.0.1:{CLOSED}" upstream = "origin" {FREE}
 	proxy_protocol {{{{ from = {{{{"127.0.0.1/32"}}}} others = "refuse" }}}} }}}}
@@ -266,6 +266,30 @@ def test_caps_are_the_clients_and_not_the_balancers(edge, counted):
         assert all(come(None).response()[0] == 200 for _ in range(4))
         held[0].socket.close()
         wait_until(lambda: not is_reset("198.51.100.20"), "who has left is counted no more")
+
+
+def test_who_is_named_is_kept_out_for_his_faults_unless_he_is_exempt(edge, counted):
+    """Tiny chunks are five faults at once; the balancer that brings them has none of them."""
+    counted.expect("chunk_overhead", "source_conduct")
+    abuse = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 500
+
+    def come(source, said):
+        client = Client(WEB)
+        client.send(line(source) + said)
+        return client
+
+    with edge.tuned(source__faults="4", limits__chunk_overhead="1000"), Origin(8000, answer_simply):
+        for source in (MONITOR, "203.0.113.8"):
+            with come(source, abuse) as client:
+                assert client.response()[0] == 400
+        counted("chunk_overhead", 2)
+        with come("203.0.113.8", b"") as client:
+            assert client.ended() == "reset"
+        counted("source_conduct", 1)
+        for source in (MONITOR, "203.0.113.9"):
+            with come(source, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+                assert client.response()[0] == 200
+    counted("source_conduct", 1)
 
 
 def test_handshakes_are_counted_for_the_client(edge, counted):

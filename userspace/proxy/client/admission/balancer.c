@@ -31,7 +31,7 @@ static enum fw_verdict judge(const struct client *client)
 
 	if (listener->live.value[FW_SET_MONITOR])
 		return FW_NONE;
-	if (fault_keeps_out(listener, &client->source))
+	if (!client->exempt && fault_keeps_out(listener, &client->source))
 		return FW_SOURCE_CONDUCT;
 	if (is_over(client, crowd_size_of_source(crowd, &client->source, listener->service),
 		    FW_SET_SOURCE_CONNECTIONS, FW_SOURCE_CONNECTIONS))
