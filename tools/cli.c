@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What verbs share: opening the wall, finding settings and services, saying what is wrong. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "cli.h"
+#include "contract/control.h"
 
 __attribute__((format(printf, 3, 0))) static int say(struct cli *cli, enum status status,
 						     const char *format, va_list args)
@@ -81,6 +83,15 @@ int cli_wall(struct cli *cli)
 	if (wall_open(&cli->wall, &error) < 0)
 		return cli_fail(cli, "%s", error.text);
 	return STATUS_OK;
+}
+
+bool cli_daemon_runs(void)
+{
+	int fd = control_connect(CONTROL_PATH, 1);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EAGAIN;
 }
 
 int cli_config(struct cli *cli, struct config **config)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/nearest.h"
 #include "config/config.h"
@@ -69,6 +70,8 @@ int64_t cli_option_time(struct cli *cli, const char *name, uint64_t min, int64_t
 
 /* Opens cli->wall; STATUS_OK or what to return. main() closes it. */
 int cli_wall(struct cli *cli);
+/* Whether a floodwalld answers on this host. */
+bool cli_daemon_runs(void);
 /* The configuration that --config names, or the usual one if it exists; NULL: neither. STATUS_OK or
  * what to return. */
 int cli_config(struct cli *cli, struct config **config);
@@ -110,6 +113,10 @@ int output_rows(const struct cli *cli, const struct column *columns, json_t *row
 const char *output_duration(uint64_t ns, char buffer[32]);
 /* "2026-03-01T12:00:00.123Z" of nanoseconds since 1970. */
 const char *output_time(uint64_t ns, char buffer[40]);
+
+/* Rows of servers that are older than this are of a proxy that is gone: it writes twice a second.
+ */
+#define SERVERS_OLD_NS (3 * CLOCK_SEC)
 
 extern const struct verb verbs[];
 const struct verb *verb_find(const char *name);

@@ -263,10 +263,14 @@ static int remove_all(struct cli *cli)
 		return cli_no(cli, "Floodwall is not loaded: there is nothing to remove");
 	if (result < 0)
 		return cli_fail(cli, "%s", error.text);
-	if (cli->json)
+	if (cli->json) {
 		output_json(json_pack("{s:b}", "removed", 1));
-	else
-		printf("the filter, tracking and every map are removed\n");
+		return STATUS_OK;
+	}
+	printf("the filter, tracking and every map are removed\n");
+	if (cli_daemon_runs())
+		printf("!! floodwalld goes on with maps that nobody else sees: systemctl restart "
+		       "floodwalld, or stop it\n");
 	return STATUS_OK;
 }
 

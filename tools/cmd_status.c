@@ -211,6 +211,31 @@ static json_t *lists(struct wall *wall)
 	return rows;
 }
 
+static bool has_listeners(struct wall *wall)
+{
+	struct fw_service service;
+
+	for (uint32_t id = 1; id < FW_SERVICES_MAX; id++)
+		if (wall_service(wall, id, &service) && service.kind == FW_SERVICE_LISTENER)
+			return true;
+	return false;
+}
+
+/* Whether there is a proxy behind the listeners: its figures are new, or floodwalld answers. */
+static json_t *serving(struct wall *wall)
+{
+	struct fw_server *list;
+	bool fresh;
+
+	if (!has_listeners(wall))
+		return json_null();
+	list = calloc(FW_SERVERS_MAX, sizeof(*list));
+	fresh = list && wall_server_list(wall, list) &&
+		clock_now_ns() - list[0].written_ns < SERVERS_OLD_NS;
+	free(list);
+	return json_boolean(fresh || cli_daemon_runs());
+}
+
 static json_t *answer(struct cli *cli, const struct view *view, struct error *error)
 {
 	json_t *places = tiers_describe(cli->wall, error), *usage = tables(cli->wall, error), *said;
@@ -220,12 +245,12 @@ static json_t *answer(struct cli *cli, const struct view *view, struct error *er
 		json_decref(usage);
 		return NULL;
 	}
-	said = json_pack("{s:s, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-			 FLOODWALL_VERSION, "tracking", wall_is_tracking(cli->wall), "shut",
-			 (json_int_t)wall_shut_count(cli->wall, clock_now_ns()), "faults",
-			 faults(view), "monitored_rules", monitored(cli->wall), "tables", usage,
-			 "secret", secret(cli->wall), "lists", lists(cli->wall), "services",
-			 services(cli, view));
+	said = json_pack(
+		"{s:s, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version", FLOODWALL_VERSION,
+		"tracking", wall_is_tracking(cli->wall), "serving", serving(cli->wall), "shut",
+		(json_int_t)wall_shut_count(cli->wall, clock_now_ns()), "faults", faults(view),
+		"monitored_rules", monitored(cli->wall), "tables", usage, "secret",
+		secret(cli->wall), "lists", lists(cli->wall), "services", services(cli, view));
 	json_object_update_new(said, places);
 	return said;
 }
@@ -283,6 +308,10 @@ static void print_alarms(const json_t *said)
 		printf("!! connections are not tracked, so caps on them don't hold: floodwall "
 		       "attach "
 		       "starts it\n");
+	if (json_is_false(json_object_get(said, "serving")))
+		printf("!! floodwalld does not run, so nobody serves the listeners: systemctl "
+		       "start "
+		       "floodwalld\n");
 	tiers_print_alarms(said);
 	json_object_foreach(json_object_get(said, "faults"), reason, value)
 		printf("!! %s: %" JSON_INTEGER_FORMAT " (%s)\n", reason, json_integer_value(value),

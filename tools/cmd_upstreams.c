@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "cli.h"
 
-#define OLD_NS (3 * CLOCK_SEC) /* the proxy writes twice a second */
-
 static json_t *place_of(const struct fw_server *server)
 {
 	const struct fw_service_key place = {.addr = server->addr, .port = htons(server->port)};
@@ -27,16 +25,16 @@ static json_t *describe(const struct fw_server *server, uint64_t now_ns)
 {
 	uint64_t state_ns = now_ns - server->state_ns, written_ns = now_ns - server->written_ns;
 	char text[32];
-	json_t *row =
-		json_pack("{s:s, s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
-			  "upstream", server->upstream, "server", server->server, "address",
-			  place_of(server), "state", state_name(server), "panic", server->panic,
-			  "active", (json_int_t)server->active, "open", (json_int_t)server->open,
-			  "latency_ns", (json_int_t)server->latency_ns, "requests",
-			  (json_int_t)server->requests, "ejections", (json_int_t)server->ejections,
-			  "checks_failed", (json_int_t)server->checks_failed, "lookups_failed",
-			  (json_int_t)server->lookups_failed, "addresses_left_out",
-			  (json_int_t)server->addresses_left_out, "old", written_ns > OLD_NS);
+	json_t *row = json_pack(
+		"{s:s, s:s, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+		"upstream", server->upstream, "server", server->server, "address", place_of(server),
+		"state", state_name(server), "panic", server->panic, "active",
+		(json_int_t)server->active, "open", (json_int_t)server->open, "latency_ns",
+		(json_int_t)server->latency_ns, "requests", (json_int_t)server->requests,
+		"ejections", (json_int_t)server->ejections, "checks_failed",
+		(json_int_t)server->checks_failed, "lookups_failed",
+		(json_int_t)server->lookups_failed, "addresses_left_out",
+		(json_int_t)server->addresses_left_out, "old", written_ns > SERVERS_OLD_NS);
 
 	json_object_set_new(row, "age", json_integer((json_int_t)(written_ns / CLOCK_SEC)));
 	json_object_set_new(row, "state_for",
@@ -58,7 +56,7 @@ static void warn_if_old(const struct cli *cli, const struct fw_server *server, u
 	uint64_t age_ns = now_ns - server->written_ns;
 	char age[32];
 
-	if (!cli->json && age_ns > OLD_NS)
+	if (!cli->json && age_ns > SERVERS_OLD_NS)
 		printf("no proxy is running: this is how it was %s ago\n",
 		       output_duration(age_ns, age));
 }

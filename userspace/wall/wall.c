@@ -50,12 +50,17 @@ void wall_unlock(const struct wall *wall)
 	flock(wall->directory, LOCK_UN);
 }
 
-int wall_lock_pinned(const struct wall *wall, struct error *error)
+bool wall_is_pinned(const struct wall *wall)
 {
 	struct stat status;
 
+	return fstat(wall->directory, &status) == 0 && status.st_nlink > 0;
+}
+
+int wall_lock_pinned(const struct wall *wall, struct error *error)
+{
 	wall_lock(wall);
-	if (fstat(wall->directory, &status) == 0 && status.st_nlink > 0)
+	if (wall_is_pinned(wall))
 		return 0;
 	wall_unlock(wall);
 	return error_set(error, -ENOENT,

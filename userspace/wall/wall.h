@@ -89,6 +89,8 @@ int wall_programs(struct wall *wall, struct wall_program **list, size_t *count,
  */
 int wall_upgrade(struct wall *wall, bool unchanged_too, struct error *error);
 
+/* Whether these maps are still those that others find; not after floodwall detach --all. */
+bool wall_is_pinned(const struct wall *wall);
 bool wall_is_tracking(struct wall *wall); /* sock_ops is attached */
 /* Stops tracking and unpins every map: policy and counts are gone. The wall must still be closed.
  */

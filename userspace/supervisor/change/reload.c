@@ -86,6 +86,8 @@ static int gather(struct holdings *next, const struct holdings *held, struct err
 				  .access_log = -1,
 				  .lock = held->lock};
 	warnings->text[0] = '\0';
+	if (!wall_is_pinned(held->wall))
+		return error_set(error, -ESTALE, "%s", duties_disowned_text);
 	if ((result = config_load(held->config->path, &next->config, error)) < 0)
 		return result;
 	if (config_warnings(next->config, &text))

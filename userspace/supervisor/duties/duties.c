@@ -48,11 +48,26 @@ static void keep_time(struct wall *wall)
 		log_info("the clock was set: SYN cookies go by it");
 }
 
+const char duties_disowned_text[] =
+	"the filter's maps were removed (floodwall detach --all): what is set, blocked or "
+	"counted in new ones does not reach this daemon until it is restarted: systemctl restart "
+	"floodwalld";
+
+/* Says once that what this daemon works with is nobody else's any more. */
+static void tell_if_disowned(struct duties *duties, const struct wall *wall)
+{
+	if (duties->disowned || wall_is_pinned(wall))
+		return;
+	duties->disowned = true;
+	log_error("%s", duties_disowned_text);
+}
+
 static void publish(struct supervisor *supervisor)
 {
 	struct roster_entry *process = supervisor->roster->process;
 	struct wall *wall = supervisor->held->wall;
 
+	tell_if_disowned(&supervisor->duties, wall);
 	attachment_publish(wall, supervisor->roster);
 	lists_publish(wall, supervisor->roster);
 	keep_time(wall);

@@ -16,11 +16,15 @@ struct duties {
 	uint64_t watchdog_ns;   /* how often systemd wants a sign of life; 0: it does not */
 	uint64_t complaints_ns; /* when they were looked at last, … */
 	bool complained;        /* and whether there were any */
+	bool disowned;          /* it was said that the filter's maps were removed */
 	struct pressure_said said;
 	struct complaints_read complaints;
 };
 
 struct supervisor;
+
+/* What it means that the filter's maps were removed, and what to do. */
+extern const char duties_disowned_text[];
 
 void duties_begin(struct duties *duties);
 void duties_attend(struct supervisor *supervisor, uint64_t now_ns);
