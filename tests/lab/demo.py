@@ -126,6 +126,12 @@ def kept(run_result):
     return run_result["legit_ok"] >= PROMISE * run_result["legit_attempts"]
 
 
+def is_starved(run_result):
+    """Whether most of the flood never came to the edge, for want of CPU time on this machine."""
+    sent = run_result.get("offered_pps", 0) * ATTACK_SECONDS
+    return run_result["dropped"].get("wire_full", 0) > sent / 2
+
+
 def row(result):
     if "offered_pps" in result:
         offered = f"{result['offered_pps'] / 1e6:.2f} M packets/s"
@@ -172,6 +178,9 @@ def main():
     print("\n'none' is nginx as Debian ships it, with the kernel's own SYN cookies; 'floodwall' is "
           "the same nginx behind Floodwall's defaults.\n")
     print_table(results)
+    if any(is_starved(result) for result in results):
+        print("\nwire_full is what this machine had no time to deliver to the edge: of some floods most. "
+              "Something else\nkeeps it busy (uptime), so that these figures say little of either.")
     print(f"\nThe promise ({100 * PROMISE:g}% of clients served under every attack) is "
           f"{'kept' if promise else 'NOT kept'}.")
     if arguments.json:

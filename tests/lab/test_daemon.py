@@ -166,6 +166,29 @@ def test_a_second_daemon_is_refused(lab):
 
 # --- reload --------------------------------------------------------------------------------------
 
+def test_listeners_that_nobody_serves_are_told(lab):
+    """Attached, but no daemon; a daemon whose maps were removed: it could be set, but would not hear."""
+    def status():
+        return lab.status()["serving"]
+
+    lab.floodwall("attach", "eth0", "--cgroup", lab.edge.cgroup)
+    assert status() is None, "there is no listener that somebody would have to serve"
+    daemon = Daemon(lab)
+    assert status() is True
+    assert lab.floodwall("reload")["taken"]
+    removed = lab.edge(BUILD / "floodwall", "detach", "--all").stdout
+    assert "systemctl restart floodwalld" in removed
+    lab.floodwall("attach", "--config", lab.home / "floodwall.conf")
+    refused = lab.floodwall("reload", check=False)
+    assert not refused["taken"] and "restart floodwalld" in refused["complaints"][0]
+    daemon.page()
+    wait_until(lambda: "maps were removed" in daemon.process.err.read_text(), "the log says so, too", seconds=15)
+    assert daemon.process.stop() == 0
+    assert status() is False
+    assert "floodwalld does not run" in lab.edge(BUILD / "floodwall", "status", check=False).stdout
+    assert "!!" not in lab.edge(BUILD / "floodwall", "detach", "--all").stdout
+
+
 def test_a_wrong_file_on_reload_keeps_everything(lab):
     daemon = Daemon(lab)
     proxy = daemon.child("proxy")
