@@ -88,7 +88,7 @@ int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(pr
 int cli_fail(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_no(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* "; did you mean …?" for the end of a complaint, or "". */
+/* "; did you mean …?" for the end of a diagnostic, or "". */
 #define MEANT_SIZE 96
 const char *cli_meant(const struct nearest *nearest, char text[MEANT_SIZE]);
 /* The same for a reason: of every kind, or of the filter's rules alone. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration file. Whatever the text: it is read, or refused with a complaint that names the
- * file; and what was read keeps every promise of config.h.
+ * The configuration file. Whatever the text: it is read, or refused with a diagnostic that names
+ * the file; and what was read keeps every promise of config.h.
  */
 #include <arpa/inet.h>
 #include <stdint.h>

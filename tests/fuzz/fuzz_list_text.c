@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file for a named list. Whatever is in it: it is read, or refused with a complaint that names
+ * A file for a named list. Whatever is in it: it is read, or refused with a diagnostic that names
  * file and line; and what was read, compiled, is found again where each entry begins and ends.
  */
 #include <stdint.h>

@@ -14,7 +14,7 @@
 
 int config_parse(const char *text, const char *name, struct config **config, struct error *error)
 {
-	struct complaints complaints = {0};
+	struct diagnostics diagnostics = {0};
 	struct config *built = calloc(1, sizeof(*built));
 	struct source source = {0};
 	cfg_t *tree = NULL;
@@ -24,15 +24,15 @@ int config_parse(const char *text, const char *name, struct config **config, str
 	error_set(error, result, "%s: out of memory", name);
 	if (!built || source_open(&source, text) < 0)
 		goto out;
-	tree = grammar_parse(&source, &complaints, &whole);
+	tree = grammar_parse(&source, &diagnostics, &whole);
 	if (!tree)
 		goto out;
 	built->path = strdup(name);
 	if (whole)
-		build_config(&(struct build){&source, &complaints, built}, tree);
-	result = complaints.count ? -EINVAL : 0;
+		build_config(&(struct build){&source, &diagnostics, built}, tree);
+	result = diagnostics.count ? -EINVAL : 0;
 	if (result < 0) {
-		complaints_render(&complaints, name, error);
+		diagnostics_render(&diagnostics, name, error);
 	} else {
 		*config = built;
 		built = NULL;
@@ -41,7 +41,7 @@ out:
 	if (tree)
 		cfg_free(tree);
 	source_close(&source);
-	complaints_free(&complaints);
+	diagnostics_free(&diagnostics);
 	config_free(built);
 	return result;
 }

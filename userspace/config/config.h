@@ -295,12 +295,12 @@ struct config {
 };
 
 /*
- * Reads @path. On failure *@config is untouched and @error holds every complaint, a line each:
+ * Reads @path. On failure *@config is untouched and @error holds every diagnostic, a line each:
  * "floodwall.conf:12: listener https: source.syn_rate: 99999999 is above 10000000". −errno of the
  * open, or −EINVAL.
  */
 int config_load(const char *path, struct config **config, struct error *error);
-/* The same from memory; @name stands for the path in complaints. */
+/* The same from memory; @name stands for the path in diagnostics. */
 int config_parse(const char *text, const char *name, struct config **config, struct error *error);
 void config_free(struct config *config); /* NULL is allowed */
 

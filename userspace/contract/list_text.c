@@ -6,25 +6,26 @@
 #include "contract/list_text.h"
 #include "contract/rows.h"
 
-#define COMPLAINTS_MAX 10
-#define PROGRESS_EVERY 65536
-#define YEARS_10_MS    (10ULL * 365 * 24 * 3600 * 1000)
+#define DIAGNOSTICS_MAX 10
+#define PROGRESS_EVERY  65536
+#define YEARS_10_MS     (10ULL * 365 * 24 * 3600 * 1000)
 
-struct complaints {
+struct diagnostics {
 	size_t count, used;
 	char text[ERROR_TEXT_SIZE];
 };
 
-static void complain(struct complaints *complaints, const char *name, size_t line, const char *what)
+static void complain(struct diagnostics *diagnostics, const char *name, size_t line,
+		     const char *what)
 {
-	size_t room = sizeof(complaints->text) - complaints->used;
+	size_t room = sizeof(diagnostics->text) - diagnostics->used;
 	int written;
 
-	if (complaints->count++ >= COMPLAINTS_MAX || room < 2)
+	if (diagnostics->count++ >= DIAGNOSTICS_MAX || room < 2)
 		return;
-	written = snprintf(complaints->text + complaints->used, room, "%s%s:%zu: %.200s",
-			   complaints->used ? "\n" : "", name, line, what);
-	complaints->used += (size_t)written < room ? (size_t)written : room - 1;
+	written = snprintf(diagnostics->text + diagnostics->used, room, "%s%s:%zu: %.200s",
+			   diagnostics->used ? "\n" : "", name, line, what);
+	diagnostics->used += (size_t)written < room ? (size_t)written : room - 1;
 }
 
 /* "10m" as seconds, rounded up. */
@@ -84,7 +85,7 @@ static int make_room(struct fw_listed **entries, size_t count, size_t *room)
 	return 0;
 }
 
-static int conclude(const struct list_text *text, int result, const struct complaints *complaints,
+static int conclude(const struct list_text *text, int result, const struct diagnostics *diagnostics,
 		    struct error *error)
 {
 	if (result == -E2BIG)
@@ -92,16 +93,16 @@ static int conclude(const struct list_text *text, int result, const struct compl
 				 LIST_TEXT_ENTRIES_MAX);
 	if (result < 0)
 		return error_set(error, result, "%s: %s", text->name, strerror(-result));
-	if (complaints->count > COMPLAINTS_MAX)
-		return error_set(error, -EINVAL, "%s\n… and %zu more bad lines", complaints->text,
-				 complaints->count - COMPLAINTS_MAX);
-	return complaints->count ? error_set(error, -EINVAL, "%s", complaints->text) : 0;
+	if (diagnostics->count > DIAGNOSTICS_MAX)
+		return error_set(error, -EINVAL, "%s\n… and %zu more bad lines", diagnostics->text,
+				 diagnostics->count - DIAGNOSTICS_MAX);
+	return diagnostics->count ? error_set(error, -EINVAL, "%s", diagnostics->text) : 0;
 }
 
 int list_text_read(const struct list_text *text, FILE *file, struct fw_listed **entries,
 		   size_t *count, struct error *error)
 {
-	struct complaints complaints = {.count = 0};
+	struct diagnostics diagnostics = {.count = 0};
 	size_t room = 0, size = 0, number = 0;
 	struct error why;
 	char *line = NULL;
@@ -120,13 +121,13 @@ int list_text_read(const struct list_text *text, FILE *file, struct fw_listed **
 				 ? parse_line(text, line, &(*entries)[*count], &why)
 				 : error_set(&why, -EINVAL, "there is a NUL byte in the line");
 		if (parsed < 0)
-			complain(&complaints, text->name, number, why.text);
+			complain(&diagnostics, text->name, number, why.text);
 		*count += parsed > 0;
 	}
 	if (result == 0 && (ferror(file) || errno == ENOMEM))
 		result = errno ? -errno : -EIO;
 	free(line);
-	result = conclude(text, result, &complaints, error);
+	result = conclude(text, result, &diagnostics, error);
 	if (result < 0) {
 		free(*entries);
 		*entries = NULL;

@@ -261,12 +261,12 @@ int wall_apply(struct wall *wall, const struct config *config, bool keep_live, s
  * Loads the lists that @config names from their files (wall/list_files.c), all in one step, and
  * drops those that an earlier configuration named and this one does not. One whose file can't be
  * read stays as it is. With @keep_live only those are loaded that are not there. Returns how many
- * could not be loaded; @complaints has lines for each.
+ * could not be loaded; @diagnostics has lines for each.
  */
 size_t wall_lists_apply(struct wall *wall, const struct config *config, bool keep_live,
-			struct error *complaints);
+			struct error *diagnostics);
 /* Only reads the files: how many could not be loaded, with the same lines. */
-size_t wall_lists_check(const struct config *config, struct error *complaints);
+size_t wall_lists_check(const struct config *config, struct error *diagnostics);
 
 /* --- what was seen (wall/counters.c, pressure.c, events.c, connections.c) -------------------- */
 

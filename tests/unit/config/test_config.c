@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file in, a struct or every complaint about it out. Complaints are compared as a whole: an
+ * A file in, a struct or every diagnostic about it out. Diagnostics are compared as a whole: an
  * operator reads them, so their words are part of what is promised.
  */
 #include <setjmp.h>
@@ -303,7 +303,7 @@ static void test_lines_hold_after_comments_and_long_strings(void **state)
 		       "f:8: lgo: no such block; did you mean log?");
 }
 
-static void test_complaints_without_end_are_counted(void **state)
+static void test_diagnostics_without_end_are_counted(void **state)
 {
 	struct config *config = NULL;
 	struct error error = {""};
@@ -429,7 +429,7 @@ int main(void)
 		cmocka_unit_test(test_lists_and_the_fleets_secret),
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_lines_hold_after_comments_and_long_strings),
-		cmocka_unit_test(test_complaints_without_end_are_counted),
+		cmocka_unit_test(test_diagnostics_without_end_are_counted),
 		cmocka_unit_test(test_files_that_can_not_be_read),
 		cmocka_unit_test(test_every_truncation_is_survived),
 		cmocka_unit_test(test_warnings),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A configuration as a string: what it comes to, or every complaint about it. */
+/* A configuration as a string: what it comes to, or every diagnostic about it. */
 #ifndef TEST_CONFIG_TEXT_H
 #define TEST_CONFIG_TEXT_H
 
@@ -22,14 +22,14 @@ static inline struct config *parsed(const char *text)
 	return config;
 }
 
-static inline void assert_refused(const char *text, const char *complaints)
+static inline void assert_refused(const char *text, const char *diagnostics)
 {
 	struct config *config = NULL;
 	struct error error = {""};
 
 	assert_int_equal(config_parse(text, "f", &config, &error), -EINVAL);
 	assert_null(config);
-	assert_string_equal(error.text, complaints);
+	assert_string_equal(error.text, diagnostics);
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * From what was written to what it means: libConfuse's tree into struct config. Private to config/.
  *
- * Every function goes on after a complaint, with the default in place of what was wrong, so that
+ * Every function goes on after a diagnostic, with the default in place of what was wrong, so that
  * one reading finds every fault.
  */
 #ifndef CONFIG_BUILD_BUILD_H
@@ -16,7 +16,7 @@
 
 struct build {
 	const struct source *source;
-	struct complaints *complaints;
+	struct diagnostics *diagnostics;
 	struct config *config;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where in the file something is said, and complaints about it. */
+/* Where in the file something is said, and diagnostics about it. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +48,8 @@ void site_complain(const struct site *site, int line, const char *option, const 
 		source_block_label(site->build->source, site->block, label, sizeof(label));
 	else
 		source_block_name(site->build->source, site->block, label, sizeof(label));
-	complaints_add(site->build->complaints, line, "%s%s%s%s", label, option ? option : "",
-		       option ? ": " : "", text);
+	diagnostics_add(site->build->diagnostics, line, "%s%s%s%s", label, option ? option : "",
+			option ? ": " : "", text);
 }
 
 bool site_has(const struct site *site, const char *option)

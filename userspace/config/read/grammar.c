@@ -3,7 +3,7 @@
  * The tables of options, and libConfuse driven by them.
  *
  * libConfuse ends at the first name that it does not know. Then the name is complained about, its
- * statement is erased from the text, and the text is read again: so every complaint comes out, and
+ * statement is erased from the text, and the text is read again: so every diagnostic comes out, and
  * each pass removes one statement, which bounds the passes.
  */
 #include <stdarg.h>
@@ -33,7 +33,7 @@ struct grammar {
  * read at a time. */
 struct reading {
 	struct source *source;
-	struct complaints *complaints;
+	struct diagnostics *diagnostics;
 	cfg_opt_t *assigned[1024]; /* options that have a value */
 	size_t assigned_count;
 	char unknown[NAME_SIZE * 2]; /* the name that ended this pass, or empty */
@@ -68,8 +68,8 @@ static void complain_twice(cfg_t *section, const cfg_opt_t *option)
 
 	if (source_statement_find(reading->source, option->name, section->line, &block))
 		source_block_label(reading->source, block, label, sizeof(label));
-	complaints_add(reading->complaints, section->line, "%s%s: given twice", label,
-		       option->name);
+	diagnostics_add(reading->diagnostics, section->line, "%s%s: given twice", label,
+			option->name);
 }
 
 /* A block keeps its table of options for as long as it lives, so that the option's address tells
@@ -188,7 +188,7 @@ static void fill_table(struct grammar *grammar, struct table *table, enum config
 	}
 }
 
-/* --- complaints ------------------------------------------------------------------------------ */
+/* --- diagnostics ------------------------------------------------------------------------------ */
 
 /* What the operator may have meant: near enough to be a slip of the pen, or NULL. */
 static const char *find_meant(const cfg_t *section, const char *name)
@@ -223,15 +223,15 @@ static void complain_unknown(const cfg_t *section, const char *name)
 	if (source_statement_find(reading->source, name, section->line, &block))
 		source_block_label(reading->source, block, label, sizeof(label));
 	if (meant)
-		complaints_add(reading->complaints, section->line,
-			       "%s%s: no such %s; did you mean %s?", label, name,
-			       block == SOURCE_ROOT ? "block" : "option", meant);
+		diagnostics_add(reading->diagnostics, section->line,
+				"%s%s: no such %s; did you mean %s?", label, name,
+				block == SOURCE_ROOT ? "block" : "option", meant);
 	else if (!strcmp(section->name, "service") && is_name_of_listener_setting(name))
-		complaints_add(reading->complaints, section->line,
-			       "%s%s: only a listener has it: the proxy enforces it", label, name);
+		diagnostics_add(reading->diagnostics, section->line,
+				"%s%s: only a listener has it: the proxy enforces it", label, name);
 	else
-		complaints_add(reading->complaints, section->line, "%s%s: no such %s", label, name,
-			       block == SOURCE_ROOT ? "block" : "option");
+		diagnostics_add(reading->diagnostics, section->line, "%s%s: no such %s", label,
+				name, block == SOURCE_ROOT ? "block" : "option");
 }
 
 static void on_error(cfg_t *section, const char *format, va_list args)
@@ -250,12 +250,12 @@ static void on_error(cfg_t *section, const char *format, va_list args)
 		return;
 	}
 	vsnprintf(text, sizeof(text), format, args);
-	complaints_add(reading->complaints, section->line, "%s", text);
+	diagnostics_add(reading->diagnostics, section->line, "%s", text);
 	reading->broken = true;
 }
 
 /* libConfuse would let a later block of the same title replace the earlier one; routes apart. */
-static void erase_duplicates(struct source *source, struct complaints *complaints)
+static void erase_duplicates(struct source *source, struct diagnostics *diagnostics)
 {
 	for (size_t i = 0; i < source->count; i++) {
 		for (size_t j = 0; source->blocks[i].title && j < i; j++) {
@@ -265,9 +265,9 @@ static void erase_duplicates(struct source *source, struct complaints *complaint
 			if (a->parent != b->parent || strcmp(a->name, b->name) || !a->title ||
 			    strcmp(a->title, b->title) || !strcmp(b->name, "route"))
 				continue;
-			complaints_add(complaints, b->line, "%sdefined already on line %d",
-				       source_block_name(source, (int)i, label, sizeof(label)),
-				       a->line);
+			diagnostics_add(diagnostics, b->line, "%sdefined already on line %d",
+					source_block_name(source, (int)i, label, sizeof(label)),
+					a->line);
 			if (source_statement_erase(source, b->name, b->line))
 				i = (size_t)-1; /* the list is a new one */
 			break;
@@ -276,15 +276,15 @@ static void erase_duplicates(struct source *source, struct complaints *complaint
 }
 
 /* libConfuse takes the end of the text for the end of every block. */
-static bool is_closed(const struct source *source, struct complaints *complaints)
+static bool is_closed(const struct source *source, struct diagnostics *diagnostics)
 {
 	char label[LABEL_SIZE];
 
 	if (source->unclosed == SOURCE_ROOT)
 		return true;
-	complaints_add(complaints, source->blocks[source->unclosed].line,
-		       "%sthis block is never closed: a } is missing",
-		       source_block_name(source, source->unclosed, label, sizeof(label)));
+	diagnostics_add(diagnostics, source->blocks[source->unclosed].line,
+			"%sthis block is never closed: a } is missing",
+			source_block_name(source, source->unclosed, label, sizeof(label)));
 	return false;
 }
 
@@ -303,10 +303,10 @@ static cfg_t *parse_once(const struct table *root, const struct source *source)
 	return tree;
 }
 
-cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool *whole)
+cfg_t *grammar_parse(struct source *source, struct diagnostics *diagnostics, bool *whole)
 {
 	struct grammar *grammar = calloc(1, sizeof(*grammar));
-	struct reading now = {.source = source, .complaints = complaints};
+	struct reading now = {.source = source, .diagnostics = diagnostics};
 	struct table *root;
 	cfg_t *tree = NULL;
 
@@ -314,13 +314,13 @@ cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool 
 		return NULL;
 	root = new_table(grammar);
 	fill_table(grammar, root, BLOCK_ROOT);
-	erase_duplicates(source, complaints);
+	erase_duplicates(source, diagnostics);
 	reading = &now;
 	while ((tree = parse_once(root, source)) && now.unknown[0] &&
 	       source_statement_erase(source, now.unknown, now.unknown_line))
 		cfg_free(tree);
 	reading = NULL;
-	*whole = !now.broken && is_closed(source, complaints);
+	*whole = !now.broken && is_closed(source, diagnostics);
 	free(grammar);
 	return tree;
 }

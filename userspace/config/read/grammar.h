@@ -9,7 +9,7 @@
 #define CONFIG_READ_GRAMMAR_H
 
 #include <confuse.h>
-#include "config/complaints.h"
+#include "config/diagnostics.h"
 #include "config/read/source.h"
 
 /* A value as written. */
@@ -19,12 +19,12 @@ struct grammar_value {
 };
 
 /*
- * Reads all of @source, and says in @complaints which names are not known, which options are given
+ * Reads all of @source, and says in @diagnostics which names are not known, which options are given
  * twice, and where the form is wrong. What was complained about is missing from the tree. Returns
  * the tree, for cfg_free(), even then; NULL without memory. *@whole: the text could be read to its
  * end; otherwise nothing follows from what the tree lacks.
  */
-cfg_t *grammar_parse(struct source *source, struct complaints *complaints, bool *whole);
+cfg_t *grammar_parse(struct source *source, struct diagnostics *diagnostics, bool *whole);
 
 /* The @nth value of an option (0 for one that is no list), or NULL. */
 const struct grammar_value *grammar_value(cfg_t *section, const char *option, size_t nth);

@@ -5,7 +5,7 @@
  *
  * libConfuse stops at the first name it does not know, and does not say where a block began. With
  * this map a statement that was complained about can be erased (blanked, so that no line moves) and
- * the rest be read, and a complaint can name the blocks around it. Nothing is judged here.
+ * the rest be read, and a diagnostic can name the blocks around it. Nothing is judged here.
  */
 #ifndef CONFIG_READ_SOURCE_H
 #define CONFIG_READ_SOURCE_H

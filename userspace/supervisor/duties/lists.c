@@ -9,11 +9,11 @@
 
 void lists_load(struct wall *wall, const struct config *config, bool keep_live)
 {
-	struct error complaints;
-	size_t failed = wall_lists_apply(wall, config, keep_live, &complaints);
+	struct error diagnostics;
+	size_t failed = wall_lists_apply(wall, config, keep_live, &diagnostics);
 
 	if (failed)
-		log_lines(LOG_LEVEL_ERROR, "lists", complaints.text);
+		log_lines(LOG_LEVEL_ERROR, "lists", diagnostics.text);
 }
 
 void lists_publish(struct wall *wall, struct roster *roster)

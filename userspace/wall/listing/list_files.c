@@ -18,20 +18,20 @@ struct changes {
 	size_t load_count, drop_count;
 };
 
-static void complain(struct error *complaints, const struct config *config,
+static void complain(struct error *diagnostics, const struct config *config,
 		     const struct config_list *list, const char *text)
 {
-	size_t used = strlen(complaints->text);
+	size_t used = strlen(diagnostics->text);
 
-	snprintf(complaints->text + used, sizeof(complaints->text) - used, "%s%s:%d: list %s: %s",
+	snprintf(diagnostics->text + used, sizeof(diagnostics->text) - used, "%s%s:%d: list %s: %s",
 		 used ? "\n" : "", config->path, list->line, list->name, text);
 }
 
-static void tell_consequence(struct error *complaints, const struct config_list *list)
+static void tell_consequence(struct error *diagnostics, const struct config_list *list)
 {
-	size_t used = strlen(complaints->text);
+	size_t used = strlen(diagnostics->text);
 
-	snprintf(complaints->text + used, sizeof(complaints->text) - used,
+	snprintf(diagnostics->text + used, sizeof(diagnostics->text) - used,
 		 "\nlist %s stays as it is", list->name);
 }
 
@@ -72,7 +72,7 @@ static bool is_there(const struct wall_listing *there, const char *name)
 
 /* Returns how many files could not be read. */
 static size_t collect(const struct config *config, const struct wall_listing *there, bool keep_live,
-		      struct changes *changes, struct error *complaints)
+		      struct changes *changes, struct error *diagnostics)
 {
 	struct error error;
 	size_t failed = 0;
@@ -85,8 +85,8 @@ static size_t collect(const struct config *config, const struct wall_listing *th
 			continue;
 		if (read_file(&config->lists[i], &changes->loads[changes->load_count], &error) <
 		    0) {
-			complain(complaints, config, &config->lists[i], error.text);
-			tell_consequence(complaints, &config->lists[i]);
+			complain(diagnostics, config, &config->lists[i], error.text);
+			tell_consequence(diagnostics, &config->lists[i]);
 			failed++;
 		} else {
 			changes->load_count++;
@@ -95,47 +95,47 @@ static size_t collect(const struct config *config, const struct wall_listing *th
 	return failed;
 }
 
-size_t wall_lists_check(const struct config *config, struct error *complaints)
+size_t wall_lists_check(const struct config *config, struct error *diagnostics)
 {
 	struct wall_named_new read;
 	struct error error;
 	size_t failed = 0;
 
-	complaints->text[0] = '\0';
+	diagnostics->text[0] = '\0';
 	for (size_t i = 0; i < config->list_count; i++) {
 		if (read_file(&config->lists[i], &read, &error) == 0) {
 			free(read.entries);
 			continue;
 		}
-		complain(complaints, config, &config->lists[i], error.text);
+		complain(diagnostics, config, &config->lists[i], error.text);
 		failed++;
 	}
 	return failed;
 }
 
 size_t wall_lists_apply(struct wall *wall, const struct config *config, bool keep_live,
-			struct error *complaints)
+			struct error *diagnostics)
 {
 	struct wall_listing *there = malloc(sizeof(*there));
 	struct changes changes = {.load_count = 0};
 	size_t failed = 0;
 	struct error error;
 
-	complaints->text[0] = '\0';
+	diagnostics->text[0] = '\0';
 	changes.loads = calloc(config->list_count + 1, sizeof(*changes.loads));
 	changes.drops = calloc(FW_LISTS_MAX, sizeof(*changes.drops));
 	if (!there || !changes.loads || !changes.drops) {
-		error_set(complaints, -ENOMEM, "lists: out of memory");
+		error_set(diagnostics, -ENOMEM, "lists: out of memory");
 		failed = config->list_count;
-	} else if (wall_named_all(wall, there, complaints) < 0) {
+	} else if (wall_named_all(wall, there, diagnostics) < 0) {
 		failed = config->list_count;
 	} else {
-		failed = collect(config, there, keep_live, &changes, complaints);
+		failed = collect(config, there, keep_live, &changes, diagnostics);
 		if ((changes.load_count || changes.drop_count) &&
 		    wall_named_change(wall, changes.loads, changes.load_count, changes.drops,
 				      changes.drop_count, &error) < 0) {
 			for (size_t i = 0; i < config->list_count; i++)
-				complain(complaints, config, &config->lists[i], error.text);
+				complain(diagnostics, config, &config->lists[i], error.text);
 			failed = config->list_count;
 		}
 	}

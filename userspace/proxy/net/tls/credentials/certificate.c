@@ -16,7 +16,7 @@
 
 enum { EXPIRES_SOON_DAYS = 14, TIME_TEXT = 64, FILE_SIZE_MAX = 1 << 20 };
 
-void certificate_complain(struct complaints *complaints, const char *owner, const char *option,
+void certificate_complain(struct diagnostics *diagnostics, const char *owner, const char *option,
 			  const struct config_file *file, const char *format, ...)
 {
 	char text[512];
@@ -25,8 +25,8 @@ void certificate_complain(struct complaints *complaints, const char *owner, cons
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	complaints_add(complaints, file->line, "%s: tls.%s: %s: %s", owner, option, file->path,
-		       text);
+	diagnostics_add(diagnostics, file->line, "%s: tls.%s: %s: %s", owner, option, file->path,
+			text);
 }
 
 /* --- files -------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ void certificate_complain(struct complaints *complaints, const char *owner, cons
 /* The whole file in memory that is wiped when it is freed: stdio would leave a copy of a private
  * key in a buffer of its own. NULL: complained about. */
 static BIO *open_file(const char *owner, const char *option, const struct config_file *file,
-		      struct complaints *faults)
+		      struct diagnostics *faults)
 {
 	int fd = open(file->path, O_RDONLY | O_CLOEXEC);
 	char *data = fd < 0 ? NULL : OPENSSL_malloc(FILE_SIZE_MAX + 1);
@@ -59,7 +59,7 @@ static BIO *open_file(const char *owner, const char *option, const struct config
 }
 
 STACK_OF(X509) * certificates_read(const char *owner, const char *option,
-				   const struct config_file *file, struct complaints *faults)
+				   const struct config_file *file, struct diagnostics *faults)
 {
 	BIO *bio = open_file(owner, option, file, faults);
 	STACK_OF(X509) *list = sk_X509_new_null();
@@ -94,7 +94,7 @@ static int refuse_passphrase(char *buffer, int size, int writing, void *asked)
 
 /* NULL: there is none, complained about. */
 static EVP_PKEY *read_key(const char *owner, const char *option, const struct config_file *file,
-			  struct complaints *faults, struct complaints *warnings)
+			  struct diagnostics *faults, struct diagnostics *warnings)
 {
 	BIO *bio = open_file(owner, option, file, faults);
 	struct stat about;
@@ -190,7 +190,7 @@ static const char *format_time(const ASN1_TIME *time, char text[TIME_TEXT])
 }
 
 static void check_validity(const char *owner, const struct certificate *certificate,
-			   struct complaints *faults, struct complaints *warnings)
+			   struct diagnostics *faults, struct diagnostics *warnings)
 {
 	const ASN1_TIME *begin = X509_get0_notBefore(certificate->leaf);
 	const ASN1_TIME *end = X509_get0_notAfter(certificate->leaf);
@@ -212,8 +212,8 @@ static void check_validity(const char *owner, const struct certificate *certific
  */
 
 static bool read_certificate(const char *owner, const struct config_file *file,
-			     struct certificate *certificate, struct complaints *faults,
-			     struct complaints *warnings)
+			     struct certificate *certificate, struct diagnostics *faults,
+			     struct diagnostics *warnings)
 {
 	*certificate = (struct certificate){.file = file};
 	certificate->chain = certificates_read(owner, "certificate", file, faults);
@@ -244,8 +244,8 @@ static bool assign_key(const struct certificates *certificates, EVP_PKEY *key)
 }
 
 static void load_keys(const struct certificate_files *files,
-		      const struct certificates *certificates, struct complaints *faults,
-		      struct complaints *warnings)
+		      const struct certificates *certificates, struct diagnostics *faults,
+		      struct diagnostics *warnings)
 {
 	bool apart = files->keys->count > 0;
 	const struct config_files *holders = apart ? files->keys : files->certificates;
@@ -269,7 +269,7 @@ static void load_keys(const struct certificate_files *files,
 }
 
 void certificates_load(const struct certificate_files *files, struct certificates *certificates,
-		       struct complaints *faults, struct complaints *warnings)
+		       struct diagnostics *faults, struct diagnostics *warnings)
 {
 	const struct config_files *chains = files->certificates;
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
-#include "config/complaints.h"
+#include "config/diagnostics.h"
 #include "config/config.h"
 
 struct certificate {
@@ -42,15 +42,15 @@ struct certificate_files {
 
 /* All of them, with what is wrong or will be soon. What could not be read is left out. */
 void certificates_load(const struct certificate_files *files, struct certificates *certificates,
-		       struct complaints *faults, struct complaints *warnings);
+		       struct diagnostics *faults, struct diagnostics *warnings);
 void certificates_free(struct certificates *certificates);
 
 /* Every certificate in the file; NULL: complained about. */
 STACK_OF(X509) * certificates_read(const char *owner, const char *option,
-				   const struct config_file *file, struct complaints *faults);
+				   const struct config_file *file, struct diagnostics *faults);
 
 /* "OWNER: tls.OPTION: PATH: …" on the file's line. */
-void certificate_complain(struct complaints *complaints, const char *owner, const char *option,
+void certificate_complain(struct diagnostics *diagnostics, const char *owner, const char *option,
 			  const struct config_file *file, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 

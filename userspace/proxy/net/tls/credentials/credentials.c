@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/pieces.h"
-#include "config/complaints.h"
+#include "config/diagnostics.h"
 #include "proxy/net/tls/credentials/peer.h"
 #include "proxy/net/tls/credentials/site.h"
 
@@ -73,8 +73,8 @@ static void wipe_what_is_freed(void)
  */
 
 static void load_site(const struct config_service *listener, const struct ticket_keys *tickets,
-		      struct tls_site **site, struct complaints *faults,
-		      struct complaints *warnings)
+		      struct tls_site **site, struct diagnostics *faults,
+		      struct diagnostics *warnings)
 {
 	char owner[FW_NAME_SIZE + 16];
 	const struct certificate_files files = {owner, &listener->tls.certificates,
@@ -87,8 +87,8 @@ static void load_site(const struct config_service *listener, const struct ticket
 		*site = site_create(listener, &certificates, tickets, faults);
 	/* Without a site the listener would speak plain text. */
 	if (!*site && !faults->count)
-		complaints_add(faults, listener->tls.line, "listener %s: tls: out of memory",
-			       listener->name);
+		diagnostics_add(faults, listener->tls.line, "listener %s: tls: out of memory",
+				listener->name);
 	certificates_free(&certificates);
 }
 
@@ -96,14 +96,14 @@ static void load_site(const struct config_service *listener, const struct ticket
  */
 
 static void load_peers(const struct config *config, struct credentials *credentials,
-		       struct complaints *faults, struct complaints *warnings)
+		       struct diagnostics *faults, struct diagnostics *warnings)
 {
 	struct peer_trust trust = {0};
 
 	credentials->first_upstream = config->upstreams;
 	credentials->peers = calloc(config->upstream_count + 1, sizeof(*credentials->peers));
 	if (!credentials->peers)
-		complaints_add(faults, 0, "tls: out of memory");
+		diagnostics_add(faults, 0, "tls: out of memory");
 	for (size_t i = 0; credentials->peers && i < config->upstream_count; i++) {
 		const struct config_upstream *upstream = &config->upstreams[i];
 		struct tls_peer **peers;
@@ -115,8 +115,8 @@ static void load_peers(const struct config *config, struct credentials *credenti
 		credentials->peers[i] = peers;
 		/* Without peers the servers would be spoken with in plain text. */
 		if (!peers)
-			complaints_add(faults, upstream->tls.line,
-				       "upstream %s: tls: out of memory", upstream->name);
+			diagnostics_add(faults, upstream->tls.line,
+					"upstream %s: tls: out of memory", upstream->name);
 		else
 			peers_create(upstream, &trust, peers, faults, warnings);
 	}
@@ -144,7 +144,7 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 	size_t count = config->listener_count;
 	struct credentials *credentials =
 		calloc(1, sizeof(*credentials) + count * sizeof(struct tls_site *));
-	struct complaints faults = {0}, soon = {0};
+	struct diagnostics faults = {0}, soon = {0};
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int code = 0;
 
@@ -162,16 +162,16 @@ int credentials_load(const struct config *config, const struct ticket_keys *tick
 	reads_keys = false;
 	warnings->text[0] = '\0';
 	if (soon.count)
-		complaints_render(&soon, config->path, warnings);
+		diagnostics_render(&soon, config->path, warnings);
 	if (faults.count) {
-		complaints_render(&faults, config->path, error);
+		diagnostics_render(&faults, config->path, error);
 		credentials_free(credentials);
 		code = -EINVAL;
 	} else {
 		*result = credentials;
 	}
-	complaints_free(&soon);
-	complaints_free(&faults);
+	diagnostics_free(&soon);
+	diagnostics_free(&faults);
 	return code;
 }
 

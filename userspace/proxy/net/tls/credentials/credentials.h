@@ -21,7 +21,7 @@ struct tls_site;
 struct tls_peer;
 
 /*
- * Reads every file that @config's tls blocks name. On failure @error holds every complaint, a line
+ * Reads every file that @config's tls blocks name. On failure @error holds every diagnostic, a line
  * each: "floodwall.conf:12: listener a: tls.key: /etc/…: can't be read: …". @warnings: what is
  * allowed and will not be for long, in the same form; "" for nothing. @tickets outlives it; NULL:
  * no session is resumed.

@@ -57,7 +57,7 @@ static bool trust_all(X509_STORE *store, STACK_OF(X509) * authorities)
 
 /* Every certificate in a file, each an authority, or the server's own. NULL: complained about. */
 static X509_STORE *read_store(const char *owner, const struct config_file *file,
-			      struct complaints *faults)
+			      struct diagnostics *faults)
 {
 	STACK_OF(X509) *authorities = certificates_read(owner, "ca", file, faults);
 	X509_STORE *store = authorities ? X509_STORE_new() : NULL;
@@ -73,7 +73,7 @@ static X509_STORE *read_store(const char *owner, const struct config_file *file,
 }
 
 static X509_STORE *store_of(const char *owner, const struct config_upstream_tls *tls,
-			    struct peer_trust *trust, struct complaints *faults)
+			    struct peer_trust *trust, struct diagnostics *faults)
 {
 	struct config_file system = {(char *)SYSTEM_AUTHORITIES, tls->line};
 
@@ -102,7 +102,7 @@ static int note_session(SSL *ssl, SSL_SESSION *session)
 }
 
 static bool demand_proof(SSL_CTX *context, const char *owner, const struct config_upstream_tls *tls,
-			 struct peer_trust *trust, struct complaints *faults)
+			 struct peer_trust *trust, struct diagnostics *faults)
 {
 	X509_STORE *store;
 
@@ -121,8 +121,8 @@ static bool demand_proof(SSL_CTX *context, const char *owner, const struct confi
 }
 
 static bool show_certificate(SSL_CTX *context, const char *owner,
-			     const struct config_upstream_tls *tls, struct complaints *faults,
-			     struct complaints *warnings)
+			     const struct config_upstream_tls *tls, struct diagnostics *faults,
+			     struct diagnostics *warnings)
 {
 	static const struct config_files none;
 	const struct certificate_files files = {owner, &tls->certificates, &tls->keys, &none};
@@ -154,14 +154,14 @@ static void remember_sessions(SSL_CTX *context, bool resume)
 }
 
 static SSL_CTX *make_context(const char *owner, const struct config_upstream_tls *tls,
-			     struct peer_trust *trust, struct complaints *faults,
-			     struct complaints *warnings)
+			     struct peer_trust *trust, struct diagnostics *faults,
+			     struct diagnostics *warnings)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
 
 	if (!context || !context_prepare(context, tls->only_13)) {
-		complaints_add(faults, tls->line, "%s: tls: the TLS library refuses: %s", owner,
-			       ERR_reason_error_string(ERR_get_error()));
+		diagnostics_add(faults, tls->line, "%s: tls: the TLS library refuses: %s", owner,
+				ERR_reason_error_string(ERR_get_error()));
 	} else if (demand_proof(context, owner, tls, trust, faults) &&
 		   show_certificate(context, owner, tls, faults, warnings)) {
 		remember_sessions(context, tls->resume);
@@ -215,7 +215,7 @@ static struct tls_peer *make_peer(const struct config_upstream *upstream,
 }
 
 void peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
-		  struct tls_peer **peers, struct complaints *faults, struct complaints *warnings)
+		  struct tls_peer **peers, struct diagnostics *faults, struct diagnostics *warnings)
 {
 	const struct config_upstream_tls *tls = &upstream->tls;
 	char owner[FW_NAME_SIZE + 16];
@@ -228,7 +228,7 @@ void peers_create(const struct config_upstream *upstream, struct peer_trust *tru
 	       (peers[made] = make_peer(upstream, &upstream->servers[made], context)))
 		made++;
 	if (context && made < upstream->server_count)
-		complaints_add(faults, tls->line, "%s: tls: out of memory", owner);
+		diagnostics_add(faults, tls->line, "%s: tls: out of memory", owner);
 	SSL_CTX_free(context);
 }
 

@@ -11,7 +11,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "config/complaints.h"
+#include "config/diagnostics.h"
 #include "config/config.h"
 #include "proxy/net/tls/credentials/credentials.h"
 
@@ -26,7 +26,8 @@ void peer_trust_drop(struct peer_trust *trust);
 /* The servers of an upstream, to @peers, which is zeroed: [0] is its first. Where one is missing
  * that was complained about. */
 void peers_create(const struct config_upstream *upstream, struct peer_trust *trust,
-		  struct tls_peer **peers, struct complaints *faults, struct complaints *warnings);
+		  struct tls_peer **peers, struct diagnostics *faults,
+		  struct diagnostics *warnings);
 void peer_free(struct tls_peer *peer); /* NULL is allowed */
 
 SSL_CTX *peer_context(const struct tls_peer *peer); /* the peer's own */

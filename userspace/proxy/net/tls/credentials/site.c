@@ -203,7 +203,7 @@ static void add_names(struct tls_site *site, const struct certificate *certifica
 
 static bool add_certificate(const struct config_service *listener, struct tls_site *site,
 			    const char *owner, struct certificate *certificate,
-			    STACK_OF(X509) * authorities, struct complaints *faults)
+			    STACK_OF(X509) * authorities, struct diagnostics *faults)
 {
 	struct identity *identity = find_identity(listener, site, certificate, authorities);
 	const char *reason;
@@ -260,7 +260,7 @@ static bool allocate(struct tls_site *site, const struct certificates *certifica
 
 struct tls_site *site_create(const struct config_service *listener,
 			     struct certificates *certificates, const struct ticket_keys *tickets,
-			     struct complaints *faults)
+			     struct diagnostics *faults)
 {
 	const struct config_tls *tls = &listener->tls;
 	STACK_OF(X509) *authorities = NULL;

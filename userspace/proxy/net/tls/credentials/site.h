@@ -14,7 +14,7 @@
 /* NULL: complained about. Takes from @certificates what it needs. */
 struct tls_site *site_create(const struct config_service *listener,
 			     struct certificates *certificates, const struct ticket_keys *tickets,
-			     struct complaints *faults);
+			     struct diagnostics *faults);
 void site_free(struct tls_site *site); /* NULL is allowed */
 
 /* The context for a client that asks for @name, in lower case ("": none): of an exact name, else of

@@ -65,8 +65,8 @@ static struct certificate *judge(OCSP_BASICRESP *basic, const struct certificate
 }
 
 static void take(const struct config_file *file, const struct certificates *certificates,
-		 const unsigned char *data, size_t size, struct complaints *faults,
-		 struct complaints *warnings)
+		 const unsigned char *data, size_t size, struct diagnostics *faults,
+		 struct diagnostics *warnings)
 {
 	const unsigned char *at = data;
 	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)size);
@@ -95,7 +95,7 @@ static void take(const struct config_file *file, const struct certificates *cert
 }
 
 void staple_load(const struct config_file *file, const struct certificates *certificates,
-		 struct complaints *faults, struct complaints *warnings)
+		 struct diagnostics *faults, struct diagnostics *warnings)
 {
 	unsigned char data[STAPLE_SIZE_MAX + 1];
 	FILE *stream = fopen(file->path, "re");

@@ -12,6 +12,6 @@
 /* Reads the response in @file and staples it to that of @certificates which it is about. What is
  * wrong is a fault, or, if it is only out of date, a warning. */
 void staple_load(const struct config_file *file, const struct certificates *certificates,
-		 struct complaints *faults, struct complaints *warnings);
+		 struct diagnostics *faults, struct diagnostics *warnings);
 
 #endif
