@@ -26,7 +26,8 @@ struct fw_shut_line {
 /*
  * A complaint: a thread of the proxy would have a source shut out. The proxy may write nothing that
  * the filter reads, so it asks who may, by a ring for each worker. The writer fills a place, then
- * moves `written` on; the reader takes what is there for a claim, and checks it.
+ * moves `written` on; the reader takes what is there for a claim, and checks it. What it says in
+ * `read` is for the writer, who wakes it only if it had read everything.
  */
 struct fw_complaint {
 	struct fw_addr source;
@@ -37,6 +38,7 @@ struct fw_complaint {
 
 struct fw_complaints {
 	__u64 written; /* since ever; the newest is at (written − 1) % FW_COMPLAINTS */
+	__u64 read;    /* what `written` was when they were looked at last */
 	struct fw_complaint ring[FW_COMPLAINTS];
 };
 

@@ -2,9 +2,17 @@
 """A source whose connections end for cause again and again is kept out, by the proxy and by the filter;
 those whom it shares a network with, or its very address, are not (docs/overload.md).
 """
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
 import re
 import signal
+import socket
+import time
 
+from host import contents
 from lab import CLIENTS_V4, EDGE_V4, wait_until
 from test_cookies import first
 
@@ -19,7 +27,16 @@ admin {{ address = "127.0.0.1:9180" }}
 # A body in chunks of one byte: no honest client sends such a thing, and each is five faults.
 ABUSE = {"kind": "tiny-chunks", "path": "/upload", "destination": f"{EDGE_V4}:80", "connections": 2,
          "sources": 1}
+HERE = pathlib.Path(__file__).parent
+SYS_PIDFD_GETFD = 438
 HONEST = {"destination": f"{EDGE_V4}:80", "sources": 1, "timeout": 2}
+
+
+def pidfd_getfd(pidfd, number):
+    got = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+    if got < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return got
 
 
 class Front:
@@ -41,8 +58,12 @@ class Front:
 def test_who_abuses_is_kept_out_and_his_neighbour_is_not(lab):
     front = Front(lab, 'faults = 4  fault_time = "2s"  exclusion = "30s"')
     mine, neighbour = f"{first(CLIENTS_V4)}/32", f"{first(CLIENTS_V4)[:-1]}9/32"
+    # As long as there is nobody to tell the filter, the proxy does it.
+    front.daemon.kill(signal.SIGSTOP)
     attack = lab.attack(**ABUSE, source_prefix=mine, retry=0.1, rate=0, seconds=60)
     wait_until(lambda: front.count("proxy_verdicts_total"), "the proxy resets it at accept")
+    assert front.count("filter_packets_total") == 0
+    front.daemon.kill(signal.SIGCONT)
     wait_until(lambda: front.count("filter_packets_total"), "the filter drops its SYNs")
     ended = front.count("proxy_verdicts_total", "chunk_overhead")
     served, result = front.serves(neighbour, 50, 1)
@@ -63,6 +84,61 @@ def test_who_abuses_is_kept_out_and_his_neighbour_is_not(lab):
     wait_until(lambda: front.count("proxy_verdicts_total", "chunk_overhead") > ended + 10,
                "nothing is asked of who is allowed")
     attack.kill(signal.SIGTERM)
+
+
+def test_it_is_the_filter_that_they_meet_again(lab):
+    """Whoever comes back a tenth of a second after a fault too many never gets as far as the proxy."""
+    front = Front(lab, 'faults = 4  fault_time = "5s"  exclusion = "30s"')
+    said = json.loads(lab.internet("/usr/bin/python3", HERE / "conduct_return.py", EDGE_V4, 80,
+                                   first(CLIENTS_V4), 20, 0.1).stdout)
+    assert said["dropped"] == 20, said
+    assert lab.status()["shut"] == 20
+    assert front.count("filter_packets_total") >= 20
+    assert front.count("proxy_verdicts_total") == 0
+
+
+def control_of(pid):
+    """The end of a proxy's pair with its supervisor, as whoever is in command of that proxy has it."""
+    held = os.pidfd_open(pid)
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                continue
+            found = socket.socket(fileno=pidfd_getfd(held, int(name)))
+            if (found.family, found.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+                return found
+            found.close()
+    finally:
+        os.close(held)
+    raise AssertionError(f"process {pid} has no such socket")
+
+
+def times_woken(pid):
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", contents(pathlib.Path(f"/proc/{pid}/status")), re.M)[1])
+
+
+def test_a_proxy_that_talks_without_end_keeps_nobody_busy(lab):
+    """In somebody else's hands: the supervisor hears what it says now and then, and does the rest as ever."""
+    front = Front(lab, "")
+    proxy = int(re.search(r"proxy: process (\d+) started", front.daemon.err.read_text())[1])
+    control, supervisor = control_of(proxy), front.daemon.pid
+    control.setblocking(False)
+    before, begun, said = times_woken(supervisor), time.monotonic(), 0
+    while time.monotonic() < begun + 1:
+        for word in (b"l", b"a", b"?"):
+            with contextlib.suppress(BlockingIOError):
+                control.send(word.ljust(8, b"\0"))
+                said += 1
+    assert said > 1000
+    assert times_woken(supervisor) - before < 600 * (time.monotonic() - begun)
+    # Nor at its end, which is there to be read for ever.
+    control.shutdown(socket.SHUT_RDWR)
+    before, begun = times_woken(supervisor), time.monotonic()
+    time.sleep(0.5)
+    assert times_woken(supervisor) - before < 600 * (time.monotonic() - begun)
+    assert lab.floodwall("reload") is not None
+    served, result = front.serves(f"{first(CLIENTS_V4)}/32", 50, 0.5)
+    assert served, result
 
 
 def test_those_who_are_served_speak_for_an_address(lab):

@@ -16,6 +16,7 @@ enum order_word {
 	/* From the child. */
 	ORDER_READY = 'r', /* it serves */
 	ORDER_ALIVE = 'a', /* everything is; nothing is said otherwise */
+	ORDER_LOOK = 'l',  /* it complains of somebody (struct fw_complaint) */
 };
 
 struct order {

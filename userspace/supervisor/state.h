@@ -17,9 +17,10 @@ struct supervisor {
 	struct generations proxies;
 	struct child warden;
 	struct duties duties;
-	int signals; /* signalfd */
-	int control; /* socket that floodwall reload speaks to; −1: none */
-	int asker;   /* who does just now; −1: nobody */
+	int signals;       /* signalfd */
+	int control;       /* socket that floodwall reload speaks to; −1: none */
+	int asker;         /* who does just now; −1: nobody */
+	uint64_t heard_ns; /* when the proxy spoke last */
 	bool stopping;
 };
 

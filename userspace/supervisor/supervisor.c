@@ -25,6 +25,7 @@
 
 #define WARDEN_GRACE_NS (2 * CLOCK_SEC)
 #define STOP_GRACE_NS   (5 * CLOCK_SEC) /* systemd's patience: past the drain's end */
+#define DEAF_NS         (5 * CLOCK_MS)  /* to the proxy, who may be under somebody else's control */
 
 /* --- the warden ------------------------------------------------------------------------------ */
 
@@ -227,17 +228,26 @@ static int begin(struct supervisor *supervisor, struct handover *before, struct 
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
+static bool is_deaf(const struct supervisor *supervisor, uint64_t now_ns)
+{
+	return now_ns - supervisor->heard_ns < DEAF_NS;
+}
+
 static int wait_ms(const struct supervisor *supervisor, uint64_t now_ns)
 {
-	uint64_t wait = generations_wait(supervisor, now_ns, duties_wait(&supervisor->duties));
+	uint64_t wait = generations_wait(supervisor, now_ns, duties_wait(supervisor));
 
 	wait = child_wait(&supervisor->warden, now_ns, wait);
+	if (is_deaf(supervisor, now_ns) && wait > DEAF_NS)
+		wait = DEAF_NS;
 	return (int)((wait + CLOCK_MS - 1) / CLOCK_MS);
 }
 
 static void run(struct supervisor *supervisor)
 {
-	struct pollfd ready[] = {{.fd = supervisor->signals, .events = POLLIN}, {.events = POLLIN}};
+	struct pollfd ready[] = {{.fd = supervisor->signals, .events = POLLIN},
+				 {.events = POLLIN},
+				 {.events = POLLIN}};
 	uint64_t now_ns;
 
 	while (!supervisor->stopping || !generations_are_gone(supervisor) ||
@@ -247,12 +257,19 @@ static void run(struct supervisor *supervisor)
 		attend_warden(supervisor, now_ns);
 		duties_attend(supervisor, now_ns);
 		ready[1].fd = supervisor->control; /* it may be another one after a reload */
-		if (poll(ready, 2, wait_ms(supervisor, now_ns)) <= 0)
+		/* What the proxy says is heard in generations_attend(). It says little; if it says
+		 * more, or is at its end, that wakes nobody for a while. */
+		ready[2].fd = is_deaf(supervisor, now_ns)
+				      ? -1
+				      : supervisor->proxies.serving.child.control;
+		if (poll(ready, 3, wait_ms(supervisor, now_ns)) <= 0)
 			continue;
 		if (ready[0].revents)
 			take_signal(supervisor);
 		if (ready[1].revents)
 			take_question(supervisor);
+		if (ready[2].revents)
+			supervisor->heard_ns = clock_now_ns();
 	}
 	log_info("stopped");
 }

@@ -15,11 +15,15 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "floodwall.h"
 #include "supervisor/children/child.h"
 
 #define BACKOFF_FIRST (100 * CLOCK_MS)
 #define BACKOFF_LAST  (10 * CLOCK_SEC)
 #define JITTER_SHARE  4
+
+/* Orders: of each of its threads one, and some more. */
+enum { HEARD_AT_ONCE = 2 * FW_WORKERS_MAX };
 
 /* Up to @most, by chance. */
 static uint64_t some_of(uint64_t most)
@@ -62,7 +66,7 @@ int child_start(struct child *child, int (*run)(void *context, int control), voi
 
 	child->started_ns = now_ns;
 	child->retry_ns = child->deadline_ns = child->asked_ns = 0;
-	child->ready = child->killed = false;
+	child->ready = child->killed = child->complains = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0)
 		pid = fork();
 	if (pid == 0) {
@@ -100,12 +104,14 @@ static bool hear_one(struct child *child, uint64_t now_ns)
 		child->ready = true;
 	if (order.word == ORDER_ALIVE)
 		child->asked_ns = 0;
+	if (order.word == ORDER_LOOK)
+		child->complains = true;
 	return true;
 }
 
 void child_hear(struct child *child, uint64_t now_ns)
 {
-	while (hear_one(child, now_ns))
+	for (int i = 0; i < HEARD_AT_ONCE && hear_one(child, now_ns); i++)
 		;
 }
 

@@ -20,6 +20,7 @@ struct child {
 	int control;          /* our end of the pair; −1: none */
 	bool ready;           /* has said that it serves */
 	bool killed;          /* by us */
+	bool complains;       /* has said so; whoever looks clears it */
 	uint64_t started_ns;  /* the newest start */
 	uint64_t asked_ns;    /* of the ping that it has not answered; 0: none */
 	uint64_t heard_ns;    /* its newest answer, or start */
@@ -41,7 +42,7 @@ int child_start(struct child *child, int (*run)(void *context, int control), voi
 		uint64_t now_ns);
 /* Waits until it says that it serves. False: it died, or @most_ms passed without a word. */
 bool child_await_ready(struct child *child, int most_ms);
-/* Takes notice of what it has said. */
+/* Takes notice of what it has said, or of as much as an honest child has to say. */
 void child_hear(struct child *child, uint64_t now_ns);
 /* Asks it to answer, unless it has yet to answer the last time. */
 void child_ping(struct child *child, uint64_t now_ns);

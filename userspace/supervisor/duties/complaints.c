@@ -59,13 +59,15 @@ static bool copy(const volatile struct fw_complaints *complaints, uint64_t index
 }
 
 /* Those of one worker. */
-static bool follow_all(struct turn *turn, const volatile struct fw_complaints *complaints,
+static bool follow_all(struct turn *turn, volatile struct fw_complaints *complaints,
 		       uint64_t *count)
 {
 	uint64_t written = complaints->written, i = *count;
 	struct fw_complaint complaint;
 
-	atomic_thread_fence(memory_order_acquire);
+	if (complaints->read != written)
+		complaints->read = written;
+	atomic_thread_fence(memory_order_seq_cst);
 	if (written == i)
 		return false;
 	*count = written;
@@ -79,7 +81,7 @@ static bool follow_all(struct turn *turn, const volatile struct fw_complaints *c
 
 bool complaints_follow(struct wall *wall, struct complaints_read *read, uint64_t now_ns)
 {
-	const volatile struct fw_complaints *complaints = wall_complaints(wall);
+	volatile struct fw_complaints *complaints = wall_complaints(wall);
 	struct turn turn = {.wall = wall, .now_ns = now_ns};
 	bool any = false;
 

@@ -14,8 +14,12 @@
 #include "base/clock.h"
 #include "wall/wall.h"
 
-/* How often complaints_follow() is to be called: while there are any, and else. */
-#define COMPLAINTS_BUSY_NS (50 * CLOCK_MS)
+/*
+ * How often complaints_follow() is to be called: when the proxy says that there are some, or there
+ * were some the last time, which no word of the proxy's makes more often; and else, for those of
+ * generations that drain, and of one that could not say so.
+ */
+#define COMPLAINTS_BUSY_NS (5 * CLOCK_MS)
 #define COMPLAINTS_IDLE_NS (500 * CLOCK_MS)
 
 /* How many of each worker's were read. Zero-initialised: none yet. */

@@ -76,9 +76,19 @@ static void publish(struct supervisor *supervisor)
 	usage_measure(&process[ROSTER_WARDEN], supervisor->warden.pid);
 }
 
-uint64_t duties_wait(const struct duties *duties)
+uint64_t duties_wait(const struct supervisor *supervisor)
 {
-	return duties->complained ? COMPLAINTS_BUSY_NS : COMPLAINTS_IDLE_NS;
+	return supervisor->duties.complained || supervisor->proxies.serving.child.complains
+		       ? COMPLAINTS_BUSY_NS
+		       : COMPLAINTS_IDLE_NS;
+}
+
+static void look_at_complaints(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct duties *duties = &supervisor->duties;
+
+	supervisor->proxies.serving.child.complains = false;
+	duties->complained = complaints_follow(supervisor->held->wall, &duties->complaints, now_ns);
 }
 
 void duties_attend(struct supervisor *supervisor, uint64_t now_ns)
@@ -88,8 +98,8 @@ void duties_attend(struct supervisor *supervisor, uint64_t now_ns)
 
 	if (is_turn(&duties->followed_ns, PRESSURE_FOLLOW_NS, now_ns))
 		pressure_follow(held->wall, &duties->said, now_ns);
-	if (is_turn(&duties->complaints_ns, duties_wait(duties), now_ns))
-		duties->complained = complaints_follow(held->wall, &duties->complaints, now_ns);
+	if (is_turn(&duties->complaints_ns, duties_wait(supervisor), now_ns))
+		look_at_complaints(supervisor, now_ns);
 	if (is_turn(&duties->tidied_ns, TIDY_NS, now_ns))
 		lists_tidy(held->wall);
 	if (!tickets_rotate(held->tickets, now_ns))

@@ -29,7 +29,7 @@ extern const char duties_disowned_text[];
 void duties_begin(struct duties *duties);
 void duties_attend(struct supervisor *supervisor, uint64_t now_ns);
 /* In how many ns it is to be called again at the latest. */
-uint64_t duties_wait(const struct duties *duties);
+uint64_t duties_wait(const struct supervisor *supervisor);
 /* A process has come or gone: its figures are taken in the next turn. */
 void duties_measure_soon(struct duties *duties);
 

@@ -18,11 +18,12 @@ static uint32_t service(struct wall *wall, const char *name, enum fw_service_kin
 	return (uint32_t)id;
 }
 
-static void complain(struct wall *wall, const char *source, uint32_t service, uint64_t until_ns)
+/* Whether somebody has to be told of it. */
+static bool complain(struct wall *wall, const char *source, uint32_t service, uint64_t until_ns)
 {
 	struct fw_addr from = addr(source);
 
-	complaints_add(&wall_complaints(wall)[WORKER], &from, service, until_ns);
+	return complaints_add(&wall_complaints(wall)[WORKER], &from, service, until_ns);
 }
 
 /* Seconds for which @source is shut out, to the tick. */
@@ -93,6 +94,27 @@ static void what_the_proxy_has_no_say_in_is_ignored(void **state)
 	complaints_follow(wall, &read, now);
 }
 
+static void nobody_is_woken_who_is_about_to_look(void **state)
+{
+	struct wall *wall = wall_of(state);
+	uint32_t web = service(wall, "web", FW_SERVICE_LISTENER);
+	struct complaints_read read = {0};
+	uint64_t now = clock_now_ns();
+
+	complaints_follow(wall, &read, now);
+	assert_true(complain(wall, "192.0.2.1", web, now + CLOCK_SEC));
+	for (int i = 0; i < 2 * FW_COMPLAINTS; i++)
+		assert_false(complain(wall, "192.0.2.2", web, now + CLOCK_SEC));
+	assert_true(complaints_follow(wall, &read, now));
+	assert_true(complain(wall, "192.0.2.3", web, now + CLOCK_SEC));
+	assert_false(complain(wall, "192.0.2.3", web, now + CLOCK_SEC));
+	/* Another supervisor has not read any of them, and nobody is told again. */
+	read = (struct complaints_read){0};
+	assert_true(complaints_follow(wall, &read, now));
+	assert_false(complaints_follow(wall, &read, now));
+	assert_true(complain(wall, "192.0.2.4", web, now + CLOCK_SEC));
+}
+
 static void of_too_many_the_newest_are_followed(void **state)
 {
 	struct wall *wall = wall_of(state);
@@ -136,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WALL_TEST(whoever_is_complained_of_is_shut_out),
 		WALL_TEST(what_the_proxy_has_no_say_in_is_ignored),
+		WALL_TEST(nobody_is_woken_who_is_about_to_look),
 		WALL_TEST(of_too_many_the_newest_are_followed),
 		WALL_TEST(a_child_has_no_way_to_write),
 	};

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/admission/fault.h"
+#include <sys/socket.h>
+#include "contract/order.h"
 #include "proxy/client/admission/balancer.h"
 #include "proxy/client/admission/handshake.h"
 #include "proxy/client/admission/source_limit.h"
@@ -22,22 +24,48 @@ void fault_complain(const struct listener *listener, const struct fw_addr *sourc
 		    uint64_t until_ns)
 {
 	const struct worker *worker = listener->worker;
+	const struct order look = {.word = ORDER_LOOK};
 
-	complaints_add(worker->complaints, source, listener->service, until_ns);
 	board_add(listener->board, METRIC_COMPLAINTS, 1);
+	/* If nothing can be said just now the supervisor looks by the clock. */
+	if (complaints_add(worker->complaints, source, listener->service, until_ns))
+		(void)!send(worker->shared->options->control, &look, sizeof(look),
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The kernel counts no connections of sources on the allow list. */
+static bool is_exempt(const struct listener *listener, const struct fw_addr *source)
+{
+	return source_is_exempt(listener->config, source) ||
+	       !wall_connections(listener->worker->shared->options->wall, source, listener->service,
+				 FW_LEVEL_SOURCE);
+}
+
+/* Nobody is to wait for its next connection, which would be reset. Behind a balancer, whom the
+ * filter sees, it is reset all the same. */
+static void shut_out(const struct client *client, uint64_t until_ns)
+{
+	const struct listener *listener = client->listener;
+
+	if (!client->destination_port && !balancer_is_one(listener->config, &client->source) &&
+	    !is_exempt(listener, &client->source))
+		fault_complain(listener, &client->source, until_ns);
 }
 
 void fault_note(const struct client *client, enum fw_verdict verdict)
 {
 	const struct listener *listener = client->listener;
 	uint32_t faults = conduct_faults_of(verdict, is_overloaded(listener));
+	uint64_t until_ns;
 
 	/* A balancer's connections are its clients', and who waits for us keeps nobody waiting. */
 	if (!faults || client->phase == CLIENT_PROXY_HEADER || handshake_waits(client))
 		return;
 	board_add(listener->board, METRIC_SOURCE_FAULTS, faults);
-	conduct_blame(listener->worker->shared->conduct, &client->source, listener->service,
-		      terms_of(listener), faults, client_now(client));
+	until_ns = conduct_blame(listener->worker->shared->conduct, &client->source,
+				 listener->service, terms_of(listener), faults, client_now(client));
+	if (until_ns)
+		shut_out(client, until_ns);
 }
 
 void fault_close(const struct client *client, enum fw_verdict verdict)
@@ -64,14 +92,6 @@ static bool is_enforced(const struct listener *listener)
 	return !listener->live.value[FW_SET_MONITOR] &&
 	       wall_rule_mode(listener->worker->shared->options->wall, FW_SOURCE_CONDUCT) ==
 		       FW_MODE_ENFORCE;
-}
-
-/* The kernel counts no connections of sources on the allow list. */
-static bool is_exempt(const struct listener *listener, const struct fw_addr *source)
-{
-	return source_is_exempt(listener->config, source) ||
-	       !wall_connections(listener->worker->shared->options->wall, source, listener->service,
-				 FW_LEVEL_SOURCE);
 }
 
 enum fw_verdict fault_judge(const struct listener *listener, const struct fw_addr *source)

@@ -2,8 +2,9 @@
 /*
  * What a connection's end means to its source (guard/conduct.h), and what a source's record means
  * to its next connection: while it is kept out it is reset as soon as it is accepted, in nobody's
- * place. The filter is asked to keep it out from then on, which costs a fraction: a SYN that is
- * dropped comes again a second later, who is reset comes at once.
+ * place. But mostly it does not come so far: as soon as it has too many faults the filter is asked
+ * to keep it out, which costs a fraction: a SYN that is dropped comes again a second later, who is
+ * reset comes at once.
  *
  * Sources on the allow list are exempt, and rules in monitor mode are respected.
  */
