@@ -135,8 +135,9 @@ def test_methods_and_fields_choose_among_routes_of_a_path(edge, origin):
 
 
 def test_a_prefix_is_replaced_and_its_slash_with_it(edge, origin):
-    assert [seen(WEB, path) for path in ("/strip/", "/strip/a/b?c", "/strip//a", "/v1", "/v1/", "/v1/a", "/v1?a")] == \
-        ["/", "/a/b?c", "/a", "/", "/", "/a", "/?a"]
+    assert [seen(WEB, path) for path in ("/strip/", "/strip/a/b?c", "/strip//a", "/v1", "/v1/", "/v1/a", "/v1?a",
+                                              "/%73tr%69p/%61", "/v%31?%41")] == \
+        ["/", "/a/b?c", "/a", "/", "/", "/a", "/?a", "/%61", "/?%41"]
     # The log tells what was asked for.
     wait_until(lambda: [line for line in edge.log() if line.get("target") == "/strip/a/b?c"], "its line is written")
 
@@ -326,8 +327,8 @@ def test_a_routes_rate_is_of_all_sources(edge, origin, counted):
 def test_the_rate_of_each_source_on_a_route(edge, origin, counted):
     counted.expect("route_source_rate", service="limits")
     with Client(LIMITS, source="127.0.0.20") as client:
-        for status in (200, 200, 429, 429):
-            client.get("/each")
+        for path, status in ("/each", 200), ("/each", 200), ("/each", 429), ("/%65ach", 429):
+            client.get(path)
             assert client.response()[0] == status
         client.get("/few")
         assert client.response()[0] == 200

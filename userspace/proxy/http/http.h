@@ -177,6 +177,14 @@ struct http_slice http_method_token(enum http_method method);
 /* Equal but for case; both of them ASCII. */
 bool http_slice_equal(struct http_slice a, struct http_slice b);
 
+/*
+ * A path as whoever compares paths reads it: printable bytes that are encoded without need decoded
+ * (RFC 3986 section 6.2.2.2), but for a slash and '%' themselves. Writes what @most bytes of that
+ * hold to @out, which may be @path, or NULL: then they are only counted. Returns how many there
+ * are, *@used bytes of @path.
+ */
+uint32_t http_path_read(char *out, uint32_t most, struct http_slice path, uint32_t *used);
+
 /* First field of that name, in lower case ("user-agent"); NULL: none. */
 const struct http_field *http_field_find(const struct http_head *head, const char *data,
 					 const char *name);

@@ -9,7 +9,8 @@
  * - '%' without two hexadecimal digits, and encoded control characters.
  *
  * An encoded slash stays: APIs use it within names, and it is forwarded as it came. Queries are
- * the application's own.
+ * the application's own. What is encoded without need is forwarded as it came, too, and read as
+ * servers read it where a route is chosen.
  */
 #include "proxy/http/head.h"
 #include "proxy/http/scan.h"
@@ -84,4 +85,26 @@ bool http_path_valid(struct http_slice target)
 			return false;
 	}
 	return true;
+}
+
+/* Whether a byte that is encoded means what it means bare. */
+static bool is_plain(int byte)
+{
+	return byte > ' ' && byte <= '~' && byte != '/' && byte != '%';
+}
+
+uint32_t http_path_read(char *out, uint32_t most, struct http_slice path, uint32_t *used)
+{
+	const char *at = path.at, *end = path.at + path.length;
+	uint32_t count = 0;
+	int byte;
+
+	for (; at < end && count < most; count++) {
+		byte = *at == '%' ? decode(at, end) : -1;
+		at += is_plain(byte) ? 3 : 1;
+		if (out)
+			out[count] = is_plain(byte) ? (char)byte : at[-1];
+	}
+	*used = (uint32_t)(at - path.at);
+	return count;
 }

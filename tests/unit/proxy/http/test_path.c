@@ -4,6 +4,41 @@
  */
 #include "rows.h"
 
+/* What paths are read as, up to so many bytes of that, and how many of their own those take. */
+static void encoded_without_need(void **state)
+{
+	static const struct {
+		const char *path;
+		uint32_t most;
+		const char *read;
+		uint32_t used;
+	} rows[] = {
+		{"/api/x", 99, "/api/x", 6},
+		{"/%61%70%69", 99, "/api", 10},
+		{"/%61pi", 2, "/a", 4},
+		{"/%61pi", 3, "/ap", 5},
+		{"/%41%7E%2d%2E%40", 99, "/A~-.@", 16},
+		{"/a%2fb%2Fc%25%20%7f%c3%A9", 99, "/a%2fb%2Fc%25%20%7f%c3%A9", 25},
+		{"/%25%36%31", 99, "/%2561", 10},
+		{"/%2561", 99, "/%2561", 6},
+		{"/%%41%4", 99, "/%A%4", 7},
+		{"/", 0, "", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct http_slice path = {rows[i].path, (uint32_t)strlen(rows[i].path)};
+		char out[64] = "";
+		uint32_t used, count = http_path_read(out, rows[i].most, path, &used);
+
+		assert_string_equal(out, rows[i].read);
+		assert_int_equal(count, strlen(rows[i].read));
+		assert_int_equal(used, rows[i].used);
+		assert_int_equal(http_path_read(NULL, rows[i].most, path, &used), count);
+		assert_int_equal(used, rows[i].used);
+	}
+}
+
 #define LINE(text) text "Host: a\r\n\r\n"
 static void paths(void **state)
 {
@@ -59,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths),
+		cmocka_unit_test(encoded_without_need),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,15 +70,16 @@ static void trace_request(const struct exchange *exchange, const char *data,
 }
 
 /* Puts the route's rewrite into its prefix's place. */
-static void rewrite(const struct config_route *route, struct http_slice path,
-		    struct http_forward *forward)
+static void rewrite(const struct route *route, struct http_slice path, struct http_forward *forward)
 {
+	const char *lead = route->config->rewrite;
+
 	if (*path.at != '/')
 		return;
-	forward->lead = (struct http_slice){route->rewrite, (uint32_t)strlen(route->rewrite)};
-	forward->cut = (uint32_t)strlen(route->prefix);
+	forward->lead = (struct http_slice){lead, (uint32_t)strlen(lead)};
+	http_path_read(NULL, route->prefix.length, path, &forward->cut);
 	/* One slash between them, or a server might take what follows two for a host. */
-	if (route->rewrite[forward->lead.length - 1] == '/')
+	if (lead[forward->lead.length - 1] == '/')
 		while (forward->cut < path.length && path.at[forward->cut] == '/')
 			forward->cut++;
 }
@@ -91,7 +92,7 @@ static void apply_route(struct exchange *exchange, const char *data, struct http
 	struct route_facts facts;
 
 	if (route->config->rewrite)
-		rewrite(route->config, http_slice(data, request->path), forward);
+		rewrite(route, http_slice(data, request->path), forward);
 	time_left_hear(exchange, data);
 	http_head_drop(&request->head, data, route->request_drop.list, route->request_drop.count);
 	route_facts_init(&facts, exchange);

@@ -31,6 +31,7 @@ struct router {
 	size_t host_count;
 	struct host **table; /* by hash; a power of two, half of it empty at least */
 	uint32_t mask;
+	uint32_t longest; /* prefix */
 	bool has_wildcards;
 	struct http_policy policy[2];
 	const struct config_forwarding *forwarding;
@@ -172,14 +173,9 @@ static bool takes(const struct route *route, const struct http_request *request,
 	return true;
 }
 
-struct route *router_find(struct router *router, const struct http_request *request,
-			  const char *data)
+static struct route *find_route(const struct router *router, const struct http_request *request,
+				const char *data, struct http_slice path)
 {
-	struct http_slice path;
-
-	if (router->only)
-		return router->only;
-	path = path_of(request, data);
 	for (const struct host *host = find_host(router, route_host(request, data), false); host;
 	     host = host->wider) {
 		for (uint32_t at = find_node(host, path); at != NO_NODE;
@@ -194,6 +190,30 @@ struct route *router_find(struct router *router, const struct http_request *requ
 		}
 	}
 	return NULL;
+}
+
+/* By what its path is read as: as much of that as may decide. */
+__attribute__((noinline)) static struct route *find_encoded(const struct router *router,
+							    const struct http_request *request,
+							    const char *data,
+							    struct http_slice path)
+{
+	char plain[HTTP_HEAD_MAX];
+	uint32_t used, length = http_path_read(plain, router->longest + 1, path, &used);
+
+	return find_route(router, request, data, (struct http_slice){plain, length});
+}
+
+struct route *router_find(struct router *router, const struct http_request *request,
+			  const char *data)
+{
+	struct http_slice path;
+
+	if (router->only)
+		return router->only;
+	path = path_of(request, data);
+	return memchr(path.at, '%', path.length) ? find_encoded(router, request, data, path)
+						 : find_route(router, request, data, path);
 }
 
 /* --- what servers are told ----------------------------------------------------------------------
@@ -269,23 +289,32 @@ static bool belongs(const struct config_route *route, const struct host *host)
 	return !route->host_count && !host->name.length;
 }
 
+static int compare_prefixes(const struct route *a, const struct route *b)
+{
+	return compare(a->prefix.at, a->prefix.length, b->prefix.at, b->prefix.length);
+}
+
 /* By prefix; those of one prefix in the order that they have. */
 static int compare_routes(const void *left, const void *right)
 {
 	const struct route *a = *(struct route *const *)left, *b = *(struct route *const *)right;
-	int order = strcmp(a->config->prefix, b->config->prefix);
+	int order = compare_prefixes(a, b);
 
 	return order ? order : (a->index > b->index) - (a->index < b->index);
 }
 
-static void add_node(struct host *host, const char *prefix, uint32_t first)
+static bool begins_with(struct http_slice text, const struct node *node)
+{
+	return node->length <= text.length && !memcmp(node->prefix, text.at, node->length);
+}
+
+static void add_node(struct host *host, struct http_slice prefix, uint32_t first)
 {
 	struct node *node = &host->nodes[host->node_count];
 
-	*node = (struct node){prefix, (uint32_t)strlen(prefix), host->node_count - 1, first, 0};
+	*node = (struct node){prefix.at, prefix.length, host->node_count - 1, first, 0};
 	/* The one before, or what that begins with: NO_NODE is −1. */
-	while (node->parent != NO_NODE &&
-	       strncmp(host->nodes[node->parent].prefix, prefix, host->nodes[node->parent].length))
+	while (node->parent != NO_NODE && !begins_with(prefix, &host->nodes[node->parent]))
 		node->parent = host->nodes[node->parent].parent;
 	host->node_count++;
 }
@@ -306,10 +335,8 @@ static bool fill_host(struct router *router, struct host *host)
 			host->routes[count++] = &router->routes[i];
 	qsort(host->routes, count, sizeof(struct route *), compare_routes);
 	for (uint32_t i = 0; i < count; i++) {
-		const char *prefix = host->routes[i]->config->prefix;
-
-		if (!i || strcmp(prefix, host->routes[i - 1]->config->prefix))
-			add_node(host, prefix, i);
+		if (!i || compare_prefixes(host->routes[i], host->routes[i - 1]))
+			add_node(host, host->routes[i]->prefix, i);
 		host->nodes[host->node_count - 1].count++;
 	}
 	return true;
@@ -357,6 +384,18 @@ static bool is_plain(const struct config_rules *rules)
 	return !rules->drop_count && !rules->line_count;
 }
 
+static bool make_prefix(struct route *route, const char *text)
+{
+	const struct http_slice raw = {text, (uint32_t)strlen(text)};
+	char *prefix = malloc(raw.length + 1);
+	uint32_t used;
+
+	if (prefix)
+		route->prefix =
+			(struct http_slice){prefix, http_path_read(prefix, raw.length, raw, &used)};
+	return prefix;
+}
+
 static bool make_route(struct route *route, const struct config_route *config)
 {
 	const struct config_route_limits *limits = &config->limits;
@@ -366,7 +405,8 @@ static bool make_route(struct route *route, const struct config_route *config)
 	route->plain_back = is_plain(&config->response);
 	route->limited =
 		limits->request_rate || limits->source_rate || limits->active || limits->body;
-	return make_names(&config->request, &route->request_drop) &&
+	return make_prefix(route, config->prefix) &&
+	       make_names(&config->request, &route->request_drop) &&
 	       make_names(&config->response, &route->response_drop);
 }
 
@@ -396,6 +436,8 @@ struct router *router_create(const struct config_service *listener, uint32_t fir
 		route->index = i;
 		route->number = first + i;
 		done = make_route(route, &listener->routes[i]);
+		if (done && route->prefix.length > router->longest)
+			router->longest = route->prefix.length;
 	}
 	done = done && make_hosts(router);
 	if (!done) {
@@ -416,6 +458,7 @@ void router_free(struct router *router)
 		free(router->hosts[i].routes);
 	}
 	for (size_t i = 0; i < router->route_count; i++) {
+		free((char *)(uintptr_t)router->routes[i].prefix.at);
 		free(router->routes[i].request_drop.list);
 		free(router->routes[i].response_drop.list);
 	}

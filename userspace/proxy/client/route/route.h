@@ -27,10 +27,11 @@ struct route_names {
 
 struct route {
 	const struct config_route *config;
-	uint32_t index;  /* in the listener's config->routes */
-	uint32_t number; /* among all routes of all listeners */
-	bool plain;      /* its requests go on as they came */
-	bool plain_back; /* and so do the answers */
+	struct http_slice prefix; /* of the paths, as http_path_read() has it */
+	uint32_t index;           /* in the listener's config->routes */
+	uint32_t number;          /* among all routes of all listeners */
+	bool plain;               /* its requests go on as they came */
+	bool plain_back;          /* and so do the answers */
 	bool limited;
 	struct route_names request_drop, response_drop;
 	struct route_load load;
