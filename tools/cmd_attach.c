@@ -43,7 +43,8 @@ static int list_interfaces(struct cli *cli, const struct config *config,
 
 	if (total == 0)
 		return cli_usage(cli,
-				 "no interface is named, and there is none in the configuration");
+				 "no interface is named, and there is none in the configuration: "
+				 "filter { interfaces = {\"eth0\"} }, or floodwall attach eth0");
 	*list = calloc(total, sizeof(**list));
 	if (!*list)
 		return cli_fail(cli, "out of memory");
