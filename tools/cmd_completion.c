@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli.h"
+#include "config/options.h"
 
 /* The words that an argument or option value may be: "native|generic|auto" without its bars. */
 static void print_words(const char *text)
@@ -26,11 +27,15 @@ static void print_option_values(const struct verb *verb)
 
 static void print_verb(const struct verb *verb)
 {
+	char path[96];
+
 	printf("\t%s:*) words=\"--json --help", verb->name);
 	for (int i = 0; i < OPTIONS_MAX && verb->options[i].name; i++)
 		printf(" %s%s", verb->options[i].name[1] ? "--" : "-", verb->options[i].name);
 	if (strcmp(verb->name, "service") == 0)
 		printf(" add remove list");
+	for (size_t i = 0; strcmp(verb->name, "options") == 0 && i < config_place_count; i++)
+		printf(" %s", config_place_path(&config_places[i], path, sizeof(path)));
 	if (strcmp(verb->name, "rule") == 0) {
 		for (int i = FW_NONE + 1; i < FW_VERDICT_COUNT; i++)
 			if (verdict_rows[i].action == FW_ACTION_DROP)

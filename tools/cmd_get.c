@@ -4,16 +4,6 @@
 #include <string.h>
 #include "cli.h"
 
-static const char *const unit_names[] = {
-	[UNIT_COUNT] = "count",
-	[UNIT_PER_SECOND] = "per_second",
-	[UNIT_MILLISECONDS] = "milliseconds",
-	[UNIT_BYTES] = "bytes",
-	[UNIT_BYTES_PER_SECOND] = "bytes_per_second",
-	[UNIT_SWITCH] = "switch",
-	[UNIT_CHALLENGE] = "challenge",
-};
-
 static json_t *describe(struct wall *wall, uint32_t service, const char *name,
 			enum fw_setting setting)
 {
@@ -26,7 +16,7 @@ static json_t *describe(struct wall *wall, uint32_t service, const char *name,
 			 (json_int_t)value, "text", setting_format(row, value, text, sizeof(text)),
 			 "default", (json_int_t)row->initial, "default_text",
 			 setting_format(row, row->initial, initial, sizeof(initial)), "unit",
-			 unit_names[row->unit], "min", (json_int_t)row->min, "max",
+			 setting_unit_names[row->unit], "min", (json_int_t)row->min, "max",
 			 (json_int_t)row->max, "meaning", row->text);
 }
 

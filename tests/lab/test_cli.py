@@ -444,6 +444,31 @@ def test_check_reads_lists_and_says_who_reads_certificates(lab, cli):
     assert "floodwalld --check" in lab.edge(*check).stdout
 
 
+def test_options_are_those_of_the_configuration(lab, cli):
+    """Every one with its values and default, and those that are live as they are set."""
+    options = {row["name"]: row for row in cli("options")}
+    interval = options["upstream.health.interval"]
+    assert (interval["values"], interval["default"], interval["live"]) == ("50ms to 1h", "5s", False)
+    assert (interval["kind"], interval["min"], interval["max"]) == ("milliseconds", 50, 3600000)
+    assert options["filter.mode"]["values"] == "auto, native or generic"
+    assert options["listener.bind"]["list"] and options["listener.bind"]["default"] is None
+    assert options["service.source.syn_rate"]["live"] and "service.timeouts.header" not in options
+    assert all(row["meaning"] for row in options.values())
+
+    assert {row["name"] for row in cli("options", "health")} == {
+        name for name in options if name.startswith("upstream.health.")}
+    assert [row["name"] for row in cli("options", "listener.route.timeouts.request")] == [
+        "listener.route.timeouts.request"]
+    assert "did you mean health?" in cli("options", "heatlh", status=NO)["error"]
+    cli("options", "health", "retry", status=USAGE)
+
+    attach(lab, cli)  # what may be written is what is taken: a value out of the range is refused by both
+    cli("service", "add", "web", "*:80")
+    most = options["service.source.syn_rate"]["max"]
+    cli("set", "web.source.syn_rate", most)
+    cli("set", "web.source.syn_rate", most + 1, status=USAGE)
+
+
 # --- what was seen --------------------------------------------------------------------------------
 
 def test_events_and_top_name_who_was_dropped_and_why(lab, cli):
@@ -530,3 +555,4 @@ def test_completion(lab):
     assert complete("floodwall", "attach", "--mode") == ["native", "generic", "auto"]
     assert {"--for", "--note", "--json"} <= set(complete("floodwall", "block"))
     assert "land" in complete("floodwall", "rule")
+    assert "upstream.health" in complete("floodwall", "options")

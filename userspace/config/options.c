@@ -40,7 +40,7 @@ const size_t config_place_count = sizeof(config_places) / sizeof(config_places[0
 #define HOLDS_WORD_FROM(...) CHOICE
 #define HOLDS_WORD_OF(...)   CHOICE
 #define HOLDS_WORDS(...)     uint32_t: 1
-#define HOLDS_TEXT           char *: 1
+#define HOLDS_TEXT(...)      char *: 1
 #define HOLDS_PATH           char *: 1
 #define HOLDS_PATH_OR(...)   char *: 1
 #define HOLDS_A_FILE         struct config_file: 1
@@ -68,7 +68,7 @@ const size_t config_place_count = sizeof(config_places) / sizeof(config_places[0
 #define WORD_FROM(first, ...) .kind = KIND_WORD, .least = (first), WORDS_OF(__VA_ARGS__)
 #define WORD_OF(array)        .kind = KIND_WORD, .words = (array)
 #define WORDS(...)            .kind = KIND_WORDS, .list = true, WORDS_OF(__VA_ARGS__)
-#define TEXT                  .kind = KIND_TEXT
+#define TEXT(what)            .kind = KIND_TEXT, .form = (what)
 #define PATH                  .kind = KIND_PATH
 #define PATH_OR(word)         .kind = KIND_PATH, .form = (word)
 #define A_FILE                .kind = KIND_FILE
@@ -123,37 +123,24 @@ const char *config_words(const char *const *words, char *buffer, size_t size)
 
 const char *config_option_values(const struct config_option *option, char *buffer, size_t size)
 {
-	static const char *const forms[] = {
-		[KIND_TEXT] = "TEXT",   [KIND_PATH] = "/PATH",      [KIND_FILE] = "/PATH",
-		[KIND_FILES] = "/PATH", [KIND_STATUSES] = "STATUS",
-	};
-	char least[32], most[32];
 	struct setting_row range;
+	size_t used;
 
-	switch (option->kind) {
-	case KIND_WORD:
-	case KIND_WORDS:
-		return config_words(option->words, buffer, size);
-	case KIND_SWITCH:
-		snprintf(buffer, size, "on or off");
-		break;
-	case KIND_COUNT:
-	case KIND_RATE:
-	case KIND_TIME:
-	case KIND_BYTES:
+	if (config_option_is_number(option)) {
 		range = config_option_range(option);
-		snprintf(buffer, size, "%s to %s",
-			 setting_format(&range, range.min, least, sizeof(least)),
-			 setting_format(&range, range.max, most, sizeof(most)));
-		break;
-	case KIND_CODED:
-		snprintf(buffer, size, "%s", option->form);
-		break;
-	default:
-		snprintf(buffer, size, "%s%s%s", forms[option->kind], option->form ? " or " : "",
-			 option->form ? option->form : "");
-		break;
+		return setting_range(&range, buffer, size);
 	}
+	if (option->words)
+		config_words(option->words, buffer, size);
+	else if (option->kind == KIND_STATUSES)
+		snprintf(buffer, size, "STATUS");
+	else if (option->kind == KIND_TEXT || option->kind == KIND_CODED)
+		snprintf(buffer, size, "%s", option->form);
+	else
+		snprintf(buffer, size, "/PATH%s%s", option->form ? " or " : "",
+			 option->form ? option->form : "");
+	used = strlen(buffer);
+	snprintf(buffer + used, size - used, "%s", option->list ? "…" : "");
 	return buffer;
 }
 

@@ -32,7 +32,7 @@ enum config_kind {
 	KIND_RATE,
 	KIND_TIME,
 	KIND_BYTES,
-	KIND_SWITCH,
+	KIND_SWITCH, /* a number, too, as those above */
 	KIND_WORD,
 	KIND_WORDS,
 	KIND_TEXT,
@@ -51,7 +51,7 @@ struct config_option {
 	bool list;                /* { "one", "two" } may be written */
 	uint64_t least, most;     /* of a number; of a WORD, least is the first one's value */
 	const char *const *words; /* of WORD and WORDS, to NULL */
-	const char *form;         /* CODED: what is written, for people; PATH: the word instead */
+	const char *form;         /* what is written, for people; of a PATH the word instead */
 	const char *initial;      /* NULL: none */
 	size_t offset, size;      /* in the block's struct; CODED has no place there */
 	const char *text;
@@ -62,11 +62,16 @@ extern const size_t config_place_count;
 extern const struct config_option config_options[];
 extern const size_t config_option_count;
 
-/* The range of a number, time or switch, as a row that setting_parse() takes. */
+static inline bool config_option_is_number(const struct config_option *option)
+{
+	return option->kind <= KIND_SWITCH;
+}
+
+/* The range of one that is a number, as a row that setting_parse() takes. */
 struct setting_row config_option_range(const struct config_option *option);
 /* "off, tcp or http": @words to NULL. Returns @buffer. */
 const char *config_words(const char *const *words, char *buffer, size_t size);
-/* What may be written, for people: "50ms to 1h", "off, tcp or http", "ADDRESS:PORT". */
+/* What may be written, for people: "50ms to 1h", "off, tcp or http", "CIDR…". */
 const char *config_option_values(const struct config_option *option, char *buffer, size_t size);
 /* "upstream.health". Returns @buffer. */
 const char *config_place_path(const struct config_place *place, char *buffer, size_t size);

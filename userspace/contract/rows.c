@@ -46,6 +46,16 @@ const char *const overload_stage_names[OVERLOAD_STAGES] = {
 	[OVERLOAD_PAUSE] = "nobody is accepted",
 };
 
+const char *const setting_unit_names[] = {
+	[UNIT_COUNT] = "count",
+	[UNIT_PER_SECOND] = "per_second",
+	[UNIT_MILLISECONDS] = "milliseconds",
+	[UNIT_BYTES] = "bytes",
+	[UNIT_BYTES_PER_SECOND] = "bytes_per_second",
+	[UNIT_SWITCH] = "switch",
+	[UNIT_CHALLENGE] = "challenge",
+};
+
 /* A row that contradicts itself, or a table that outgrew its map, does not compile. */
 #define FW_SETTING(id, name, scope, unit, def, min, max, text)                                     \
 	_Static_assert((min) <= (def) && (def) <= (max), "default of " name " is out of its "      \
@@ -220,6 +230,19 @@ const char *setting_format(const struct setting_row *row, uint64_t value, char *
 	while (value % suffix->factor) /* the last factor is 1 */
 		suffix++;
 	snprintf(buffer, size, "%" PRIu64 "%s", value / suffix->factor, suffix->text);
+	return buffer;
+}
+
+const char *setting_range(const struct setting_row *row, char *buffer, size_t size)
+{
+	char least[32], most[32];
+
+	if (units[row->unit].suffixes)
+		snprintf(buffer, size, "%s to %s",
+			 setting_format(row, row->min, least, sizeof(least)),
+			 setting_format(row, row->max, most, sizeof(most)));
+	else
+		snprintf(buffer, size, "%s", units[row->unit].allowed);
 	return buffer;
 }
 

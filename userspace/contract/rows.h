@@ -53,6 +53,7 @@ struct verdict_row {
 extern const struct setting_row setting_rows[FW_SETTING_COUNT];
 extern const struct verdict_row verdict_rows[FW_VERDICT_COUNT]; /* [FW_NONE].label is "none" */
 
+extern const char *const setting_unit_names[];        /* of enum setting_unit: "per_second" */
 extern const char *const tier_names[FW_TIER_OWN + 1]; /* of enum fw_tier */
 int tier_find(const char *name);                      /* −1: no such one */
 
@@ -73,6 +74,8 @@ int setting_parse_value(const struct setting_row *row, const char *text, uint64_
 /* Writes @value as setting_parse() would read it ("10s"). Returns @buffer. */
 const char *setting_format(const struct setting_row *row, uint64_t value, char *buffer,
 			   size_t size);
+/* What it may be, for people: "50ms to 1h", "on or off". Returns @buffer. */
+const char *setting_range(const struct setting_row *row, char *buffer, size_t size);
 /* @value, or the nearest that the row allows: what every reader of the map does. */
 uint64_t setting_clamp(enum fw_setting setting, uint64_t value);
 

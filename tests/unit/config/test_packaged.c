@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * packaging/floodwall.conf, from which operators learn what there is: it is valid as it is, shows
- * every live setting, and what is commented out is the default.
+ * every live setting and every other option, and what is commented out is the default.
  */
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "config/options.h"
+#include "config/read/source.h"
 #include "text.h"
 
 #define PACKAGED "packaging/floodwall.conf"
@@ -115,12 +117,84 @@ static void every_setting_is_shown(void **state)
 	free(text);
 }
 
+static bool is_block(const struct source *source, int index, enum config_block block)
+{
+	const struct source_block *found = index == SOURCE_ROOT ? NULL : &source->blocks[index];
+
+	if (!found)
+		return block == BLOCK_ROOT;
+	for (size_t i = 0; i < config_place_count; i++)
+		if (config_places[i].block == block && !strcmp(config_places[i].name, found->name))
+			return is_block(source, found->parent, config_places[i].outer);
+	return false;
+}
+
+/* Whether @line has the default as the value, or behind a value that is of more use there. */
+static bool tells_default(const char *line, const struct config_option *option)
+{
+	char shown[64], told[64];
+	const char *value;
+
+	if (!option->initial)
+		return true;
+	snprintf(shown, sizeof(shown), "%s = ", option->name);
+	snprintf(told, sizeof(told), "# default: \"%s\"", option->initial);
+	value = strstr(line, shown);
+	if (!value)
+		return false;
+	value += strlen(shown);
+	value += strspn(value, "{\"");
+	return strstr(line, told) || (!strncmp(value, option->initial, strlen(option->initial)) &&
+				      strchr("\"\t }", value[strlen(option->initial)]));
+}
+
+/* Whether a block of its kind says it anywhere. */
+static bool is_shown(const struct source *source, const char *packaged,
+		     const struct config_option *option)
+{
+	char *copy = strdup(packaged), *rest = copy, *line;
+	bool shown = false;
+	int block;
+
+	for (int number = 1; !shown && (line = strsep(&rest, "\n")); number++)
+		shown = source_statement_find(source, option->name, number, &block) &&
+			is_block(source, block, option->block) && tells_default(line, option);
+	free(copy);
+	return shown;
+}
+
+static void every_option_is_shown_with_its_default(void **state)
+{
+	char *packaged = read_packaged(), *text = uncommented(packaged);
+	struct source source;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(source_open(&source, text), 0);
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+		size_t place = 0;
+
+		while (config_places[place].block != option->block)
+			place++;
+		if (!is_shown(&source, packaged, option))
+			fail_msg("%s.%s%s%s is not in " PACKAGED,
+				 config_place_path(&config_places[place], path, sizeof(path)),
+				 option->name, option->initial ? " = " : "",
+				 option->initial ? option->initial : "");
+	}
+	source_close(&source);
+	free(text);
+	free(packaged);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_packaged_file_is_valid),
 		cmocka_unit_test(what_is_commented_out_is_valid_and_the_default),
 		cmocka_unit_test(every_setting_is_shown),
+		cmocka_unit_test(every_option_is_shown_with_its_default),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
