@@ -2,7 +2,8 @@
 /*
  * A response on its way to a client of HTTP/2. nghttp2 asks for as much of the body as the client's
  * windows allow; until that is gone no more is read from the server. A refusal goes the same way,
- * as a response that we make ourselves.
+ * as a response that we make ourselves; to who has shut his windows it is a head alone, so that it
+ * is over at once and holds nothing.
  */
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"
@@ -197,6 +198,19 @@ int http2_response_put(nghttp2_session *session, nghttp2_frame *frame, const uin
 /* --- our own -----------------------------------------------------------------------------------
  */
 
+/* A body nobody could take now is left out: @text is @length bytes of head, and what comes behind.
+ */
+static void shorten(struct exchange *exchange, struct buffer *text, uint32_t length)
+{
+	struct http_head *head = &exchange->message.response.head;
+
+	if (!http2_response_is_shut(exchange))
+		return;
+	text->end = text->start + length;
+	head->framing = HTTP_NO_BODY;
+	head->has_content_length = false;
+}
+
 bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 {
 	struct http2_stream *stream = http2_stream_of(exchange);
@@ -216,7 +230,10 @@ bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 	http_response_init(response);
 	length =
 		http_response_parse(response, text->data, text->end, exchange->method == HTTP_HEAD);
-	if (length <= 0 || !http2_response_write_head(exchange, (uint32_t)length))
+	if (length <= 0)
+		return false;
+	shorten(exchange, text, (uint32_t)length);
+	if (!http2_response_write_head(exchange, (uint32_t)length))
 		return false;
 	exchange->status = response->status;
 	buffer_consume(text, (uint32_t)length);
