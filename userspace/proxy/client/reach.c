@@ -6,19 +6,37 @@
 #include "proxy/net/socket.h"
 #include "proxy/net/tls/tls.h"
 
+/* What the client's source has of an upstream: all that it has asked and that is not answered yet,
+ * but for what waits, and the request that is about to. */
+static uint64_t held_by_source(const struct client *client, const struct upstream_pool *pool,
+			       uint64_t source)
+{
+	const struct crowd *crowd = client_worker(client)->shared->crowd;
+	uint64_t asked = tally_sum(crowd->requests, crowd->threads, client->account.source);
+	uint64_t others = 1 + (uint64_t)upstream_waiting_of(pool, source);
+
+	return asked > others ? asked - others : 0;
+}
+
 /* Takes, if need be from somebody worse, or waits. */
 static int take_or_wait(struct client *client, struct upstream_pool *pool,
 			struct upstream_wish *wish, struct waiter *waiter,
 			struct upstream_link **link, uint32_t *failures)
 {
 	const struct worker *worker = client_worker(client);
-	bool awaited = upstream_is_awaited(pool);
-	int code = upstream_take(pool, wish, link, failures);
+	bool claimed = upstream_is_claimed(pool);
+	int code;
 
+	if (upstream_is_crowded(pool)) {
+		waiter->source = crowd_source(worker->shared->crowd, &client->source,
+					      client->listener->service);
+		wish->held = held_by_source(client, pool, waiter->source);
+	}
+	code = upstream_take(pool, wish, link, failures);
 	if (code != -EBUSY || wish->spare)
 		return code;
 	/* Where others wait already, tick() sees to those who are worse. */
-	if (!awaited && evict_for_link(client, pool))
+	if (!claimed && !wish->late && evict_for_link(client, pool))
 		code = upstream_take(pool, wish, link, failures);
 	if (code != -EBUSY)
 		return code;

@@ -81,8 +81,10 @@ static void look_at_upstreams(struct worker *worker)
 		board_add(worker->board, METRIC_UPSTREAM_STEALS, upstream_take_steals(pool));
 		if (!worker->draining)
 			board_add(worker->board, METRIC_UPSTREAM_CONNECTS, upstream_prewarm(pool));
-		if (upstream_is_awaited(pool))
+		if (upstream_is_claimed(pool))
 			evict_for_waiting(worker, pool);
+		else if (upstream_is_awaited(pool))
+			upstream_look_again(pool);
 	}
 	board_set(worker->board, METRIC_UPSTREAM_IDLE, idle);
 	board_set(worker->board, METRIC_UPSTREAM_WAITING, waiting);

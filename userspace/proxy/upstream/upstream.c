@@ -5,6 +5,7 @@
 #include <string.h>
 #include "proxy/net/tls/tls_client.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/capacity/share.h"
 #include "proxy/upstream/server/health.h"
 
 /* --- what the threads share --------------------------------------------------------------------
@@ -120,6 +121,8 @@ static int take_from(struct upstream_pool *pool, const struct upstream_wish *wis
 	int code;
 
 	*link = wish->join ? wish->join(wish, pool, server) : NULL;
+	if (!*link && wish->late)
+		return -EBUSY;
 	if (!*link && !wish->fresh)
 		*link = idle_take(pool, server);
 	if (*link)
@@ -130,6 +133,32 @@ static int take_from(struct upstream_pool *pool, const struct upstream_wish *wis
 	if (code == -EUSERS)
 		return take_at_servers_cap(pool, wish, server, link);
 	return code == -EBUSY ? take_at_cap(pool, wish, server, link) : code;
+}
+
+bool upstream_is_crowded(const struct upstream_pool *pool)
+{
+	const struct upstream_shared *shared = pool->shared;
+	uint32_t cap = shared->config->max_connections;
+
+	return cap && atomic_load_explicit(&shared->open, memory_order_relaxed) >= cap / 2;
+}
+
+/* Connections that nobody has. */
+static uint64_t count_free(const struct upstream_shared *shared)
+{
+	uint64_t open = atomic_load_explicit(&shared->open, memory_order_relaxed);
+	uint64_t free = shared->config->max_connections;
+
+	free = free > open ? free - open : 0;
+	for (uint32_t i = 0; i < shared->pool_count; i++)
+		free += upstream_idle(shared->pools[i]);
+	return free;
+}
+
+/* Whether the source has its share of what there is. */
+static bool is_late(const struct upstream_shared *shared, const struct upstream_wish *wish)
+{
+	return wish->held && !share_permits(wish->held, count_free(shared));
 }
 
 static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,
@@ -176,10 +205,11 @@ static int take(struct upstream_pool *pool, struct upstream_wish *wish, struct u
 	return 0;
 }
 
-/* What somebody was called for is still there, and he does not wait for it any more. */
+/* What somebody was called for is still there, and he does not wait for it any more; or he has it,
+ * and others who wait only because they had their share may find more. */
 static void pass_on_call(struct upstream_pool *pool, const struct upstream_wish *wish, int code)
 {
-	if (wish->called && code < 0 && code != -EBUSY)
+	if (wish->called && (code < 0 ? code != -EBUSY : !upstream_is_claimed(pool)))
 		upstream_free_up(pool->shared);
 }
 
@@ -190,6 +220,7 @@ int upstream_take(struct upstream_pool *pool, struct upstream_wish *wish,
 	int code;
 
 	*failures = 0;
+	wish->late = is_late(pool->shared, wish);
 	if (!wish->tried && !wish->called)
 		retry_budget_earn(&pool->retries, pool->loop->now_ns);
 	/* Nobody overtakes those who wait. */
@@ -214,6 +245,7 @@ int upstream_wait(struct upstream_pool *pool, struct upstream_wish *wish, struct
 		return -EBUSY;
 	waiter->thread = pool->index;
 	waiter->tried = wish->tried;
+	waiter->late = wish->late;
 	switch (queue_join(queue, waiter, wish->called)) {
 	case QUEUE_FULL:
 		return -ENOBUFS;
@@ -262,6 +294,23 @@ uint32_t upstream_waiting(const struct upstream_pool *pool)
 bool upstream_is_awaited(const struct upstream_pool *pool)
 {
 	return pool->shared->queue && queue_is_awaited(pool->shared->queue);
+}
+
+bool upstream_is_claimed(const struct upstream_pool *pool)
+{
+	return pool->shared->queue && queue_is_claimed(pool->shared->queue);
+}
+
+uint32_t upstream_waiting_of(const struct upstream_pool *pool, uint64_t source)
+{
+	struct queue *queue = pool->shared->queue;
+
+	return queue ? queue_waiting_of(queue, source) : 0;
+}
+
+void upstream_look_again(struct upstream_pool *pool)
+{
+	upstream_free_up(pool->shared);
 }
 
 /* --- requests at once, and again ---------------------------------------------------------------

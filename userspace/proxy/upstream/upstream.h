@@ -58,6 +58,8 @@ struct upstream_wish {
 	bool called;    /* it waited, and it is its turn */
 	bool fresh;     /* no used link: one has just failed this request */
 	bool spare;     /* it can do without: no server that is not well, and nobody waits for it */
+	bool late;      /* set: its source had its share (share.h) */
+	uint64_t held;  /* what the source has of the upstream already; not known: 0 */
 	void *borrower;
 	struct ledger *ledger; /* by which the link is the borrower's source's; NULL: nobody's */
 	struct tally_place source;
@@ -91,6 +93,15 @@ void upstream_heed_calls(struct upstream_pool *pool);
 /* Of this thread, and whether anybody waits at all. */
 uint32_t upstream_waiting(const struct upstream_pool *pool);
 bool upstream_is_awaited(const struct upstream_pool *pool);
+/* Whether somebody waits who has not had his share. */
+bool upstream_is_claimed(const struct upstream_pool *pool);
+/* How many of a source's wait. */
+uint32_t upstream_waiting_of(const struct upstream_pool *pool, uint64_t source);
+/* Whether connections run so short that what a source has of them matters. */
+bool upstream_is_crowded(const struct upstream_pool *pool);
+/* Others may have left more than there was: whoever waits only because he had his share is called
+ * again; a few times a second. */
+void upstream_look_again(struct upstream_pool *pool);
 
 const struct config_retry *upstream_retry_policy(const struct upstream_pool *pool);
 /* Whether there are servers that are not in @tried. */

@@ -368,7 +368,7 @@ bool evict_for_link(struct client *asking, const struct upstream_pool *pool)
 
 void evict_for_waiting(struct worker *worker, const struct upstream_pool *pool)
 {
-	for (int i = 0; i < EVICTIONS_FOR_WAITING && upstream_is_awaited(pool); i++) {
+	for (int i = 0; i < EVICTIONS_FOR_WAITING && upstream_is_claimed(pool); i++) {
 		struct search search = {
 			.now_ns = worker->loop.now_ns,
 			.pool = pool,

@@ -16,7 +16,8 @@ struct queue_flow {
 	struct list turn; /* among those whose turn comes */
 	struct list waiters;
 	uint64_t source;
-	uint32_t length;
+	uint32_t length, claims; /* those who wait, and those of them who are not stuck */
+	bool late;               /* the source has its share: others come first */
 };
 
 /* Of one thread. */
@@ -32,8 +33,8 @@ struct queue {
 
 	pthread_mutex_t lock;
 	atomic_uint length; /* in flows; written under the lock */
-	atomic_uint claims; /* those of them who are not stuck; the same */
-	struct list turns;
+	atomic_uint claims; /* those of them who are neither stuck nor late; the same */
+	struct list turns, late_turns;
 	struct list by_source[FLOW_LISTS];
 	struct list free_flows;
 	struct queue_flow *flows; /* one for each who may wait */
@@ -59,6 +60,7 @@ struct queue *queue_create(uint32_t length, uint32_t threads,
 	queue->context = context;
 	pthread_mutex_init(&queue->lock, NULL);
 	list_init(&queue->turns);
+	list_init(&queue->late_turns);
 	list_init(&queue->free_flows);
 	for (int i = 0; i < FLOW_LISTS; i++)
 		list_init(&queue->by_source[i]);
@@ -130,14 +132,17 @@ static struct queue_flow *get_flow(struct queue *queue, uint64_t source)
 	if (flow)
 		return flow;
 	if (list_is_empty(&queue->free_flows))
-		return container_of(queue->turns.previous, struct queue_flow, turn);
+		return container_of(list_is_empty(&queue->turns) ? queue->late_turns.previous
+								 : queue->turns.previous,
+				    struct queue_flow, turn);
 	flow = container_of(queue->free_flows.next, struct queue_flow, node);
 	list_remove(&flow->node);
 	list_append(list_of(queue, source), &flow->node);
 	list_init(&flow->turn);
 	list_init(&flow->waiters);
 	flow->source = source;
-	flow->length = 0;
+	flow->length = flow->claims = 0;
+	flow->late = false;
 	return flow;
 }
 
@@ -152,23 +157,53 @@ static bool is_stuck(const struct waiter *waiter)
 	return waiter->again && waiter->tried;
 }
 
+static void to_the_end(struct queue *queue, struct queue_flow *flow)
+{
+	list_remove(&flow->turn);
+	list_append(flow->late ? &queue->late_turns : &queue->turns, &flow->turn);
+}
+
+/* What holds for who has just asked holds for all of his source. */
+static void set_late(struct queue *queue, struct queue_flow *flow, bool late)
+{
+	if (flow->late == late)
+		return;
+	flow->late = late;
+	atomic_fetch_add(&queue->claims, late ? -flow->claims : flow->claims);
+	to_the_end(queue, flow);
+}
+
+static void count(struct queue *queue, const struct waiter *waiter, uint32_t change)
+{
+	uint32_t claims = is_stuck(waiter) ? 0 : change;
+
+	waiter->flow->length += change;
+	waiter->flow->claims += claims;
+	atomic_fetch_add(&queue->length, change);
+	if (!waiter->flow->late)
+		atomic_fetch_add(&queue->claims, claims);
+}
+
 static void enter_flow(struct queue *queue, struct waiter *waiter, bool first)
 {
 	struct queue_flow *flow = get_flow(queue, waiter->source);
 
 	waiter->flow = flow;
-	if (first) {
+	if (!flow->length)
+		to_the_end(queue, flow);
+	if (flow->source == waiter->source)
+		set_late(queue, flow, waiter->late);
+	if (first)
 		list_insert(&flow->waiters, &waiter->node);
+	else
+		list_append(&flow->waiters, &waiter->node);
+	if (first && flow->late) {
+		to_the_end(queue, flow);
+	} else if (first) {
 		list_remove(&flow->turn);
 		list_insert(&queue->turns, &flow->turn);
-	} else {
-		list_append(&flow->waiters, &waiter->node);
-		if (!flow->length)
-			list_append(&queue->turns, &flow->turn);
 	}
-	flow->length++;
-	atomic_fetch_add(&queue->length, 1);
-	atomic_fetch_add(&queue->claims, !is_stuck(waiter));
+	count(queue, waiter, 1);
 	set_state(waiter, WAITER_WAITS);
 }
 
@@ -177,14 +212,12 @@ static void leave_flow(struct queue *queue, struct waiter *waiter)
 	struct queue_flow *flow = waiter->flow;
 
 	list_remove(&waiter->node);
-	flow->length--;
+	count(queue, waiter, -1U);
 	if (!flow->length) {
 		list_remove(&flow->turn);
 		list_remove(&flow->node);
 		list_append(&queue->free_flows, &flow->node);
 	}
-	atomic_fetch_sub(&queue->length, 1);
-	atomic_fetch_sub(&queue->claims, !is_stuck(waiter));
 }
 
 /* He is to hear of it from his own thread, which is to be woken when the lock is free. */
@@ -195,17 +228,22 @@ static void post(struct queue *queue, struct waiter *waiter, enum waiter_state s
 	list_append(&queue->posts[waiter->thread].called, &waiter->node);
 }
 
-/* NULL: nobody waits. */
-static struct queue_flow *longest(struct queue *queue)
+/* The longer of @found and the longest in @turns; NULL: neither is there. */
+static struct queue_flow *longest_of(struct list *turns, struct queue_flow *found)
 {
-	struct queue_flow *found = NULL, *flow;
+	for (struct list *turn = turns->next; turn != turns; turn = turn->next) {
+		struct queue_flow *flow = container_of(turn, struct queue_flow, turn);
 
-	for (struct list *turn = queue->turns.next; turn != &queue->turns; turn = turn->next) {
-		flow = container_of(turn, struct queue_flow, turn);
 		if (!found || flow->length > found->length)
 			found = flow;
 	}
 	return found;
+}
+
+/* NULL: nobody waits. */
+static struct queue_flow *longest(struct queue *queue)
+{
+	return longest_of(&queue->turns, longest_of(&queue->late_turns, NULL));
 }
 
 /* Whether there is room for one more, if *@last has to go for it (not NULL). */
@@ -234,6 +272,18 @@ static void count_waiting(struct queue *queue, const struct waiter *waiter, uint
 
 /* --- in and out --------------------------------------------------------------------------------
  */
+
+uint32_t queue_waiting_of(struct queue *queue, uint64_t source)
+{
+	const struct queue_flow *flow;
+	uint32_t length;
+
+	pthread_mutex_lock(&queue->lock);
+	flow = find_flow(queue, source);
+	length = flow ? flow->length : 0;
+	pthread_mutex_unlock(&queue->lock);
+	return length;
+}
 
 enum queue_place queue_join(struct queue *queue, struct waiter *waiter, bool again)
 {
@@ -285,11 +335,11 @@ bool queue_leave(struct queue *queue, struct waiter *waiter)
 	return was == WAITER_CALLED || waiter->again;
 }
 
-/* The next who can use something of a server in @offer; NULL: none. Of any server, he is the first
- * that is looked at. */
-static struct waiter *find_next(const struct queue *queue, uint64_t offer)
+/* The next of @turns who can use something of a server in @offer; NULL: none. Of any server, he is
+ * the first that is looked at. */
+static struct waiter *find_next(const struct list *turns, uint64_t offer)
 {
-	for (struct list *turn = queue->turns.next; turn != &queue->turns; turn = turn->next) {
+	for (struct list *turn = turns->next; turn != turns; turn = turn->next) {
 		struct list *waiters = &container_of(turn, struct queue_flow, turn)->waiters;
 
 		for (struct list *node = waiters->next; node != waiters; node = node->next)
@@ -302,14 +352,13 @@ static struct waiter *find_next(const struct queue *queue, uint64_t offer)
 /* Under the lock. Returns who was called. */
 static struct waiter *call_next(struct queue *queue, uint64_t offer)
 {
-	struct waiter *next = find_next(queue, offer);
-	struct queue_flow *flow;
+	struct waiter *next = find_next(&queue->turns, offer);
 
 	if (!next)
+		next = find_next(&queue->late_turns, offer);
+	if (!next)
 		return NULL;
-	flow = next->flow;
-	list_remove(&flow->turn);
-	list_append(&queue->turns, &flow->turn);
+	to_the_end(queue, next->flow);
 	next->offer = offer;
 	post(queue, next, WAITER_CALLED);
 	return next;

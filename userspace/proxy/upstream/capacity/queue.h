@@ -17,6 +17,9 @@
  * the call goes on to the first who has not, and nobody who comes later waits for his sake. Each
  * who passes it on leaves fewer servers of which it could speak, so that it ends.
  *
+ * A source that has its share already (share.h) waits behind those who have not: it is called when
+ * none of these waits, and claims nothing. What is free meanwhile is for whoever comes.
+ *
  * The lock is taken by those who wait, and by who frees something while somebody does.
  */
 #ifndef PROXY_UPSTREAM_CAPACITY_QUEUE_H
@@ -49,6 +52,7 @@ struct waiter {
 	uint32_t thread;
 	_Atomic uint8_t state; /* enum waiter_state */
 	bool again; /* he was called before, and what he was called for was not for him */
+	bool late;  /* as he asked his source had its share */
 	/* In its own thread: its turn has come, or (@removed) will not. It is away by then. */
 	void (*called)(struct waiter *waiter, bool removed);
 };
@@ -64,6 +68,8 @@ void queue_free(struct queue *queue); /* NULL is allowed */
 bool queue_is_awaited(const struct queue *queue);
 /* Whether one of them is not to be overtaken: as far as is known he can use what is free. */
 bool queue_is_claimed(const struct queue *queue);
+/* How many of a source's wait, those called not included. */
+uint32_t queue_waiting_of(struct queue *queue, uint64_t source);
 /* How many of a thread's wait, those called included. */
 uint32_t queue_waiting(const struct queue *queue, uint32_t thread);
 
