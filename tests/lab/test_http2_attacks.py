@@ -194,6 +194,33 @@ def test_less_than_four_bytes_are_held_for_one_that_is_said(edge, what):
         release.set()
 
 
+def test_who_takes_no_answer_gets_a_short_refusal(edge):
+    """A head that ends its stream: nothing waits for a window, or in memory."""
+    counted, go = Counted(edge), threading.Event()
+    counted.expect("source_requests")
+
+    def answer(peer):
+        peer.head()
+        go.wait(10)
+
+    def held():
+        return edge.metric("proxy_memory_used_bytes", "host")
+
+    with edge.tuned(source__requests="20"), Origin(8000, answer) as origin, Client2(settings=SMALL_WINDOWS) as client:
+        for _ in range(20):
+            client.request()
+        wait_until(lambda: origin.received.count(b"GET /") == 20, "as many as may be are with the server")
+        time.sleep(0.6)
+        before = held()
+        for stream in [client.request() for _ in range(60)]:
+            _, flags, _, _ = client.until_frame(HEADERS, stream)
+            assert flags & END_STREAM
+        time.sleep(0.6)
+        assert held() < before + 60 * 1000
+        go.set()
+    counted("source_requests", 60)
+
+
 def test_windows_that_open_by_a_byte_buy_no_time(edge):
     """A response that is taken a byte at a time is slower than the minimum, however often that is."""
     counted = Counted(edge)

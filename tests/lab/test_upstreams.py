@@ -13,7 +13,7 @@ from edge import Counted, Edge, answer_simply
 from lab import Lab, wait_until
 from origin import Client, Origin, inside
 
-(STEADY, CAPPED, EACH, FAIR, SHORT, AGAIN, THRIFTY, WARM, AGING, FEW, RELAYED, BUSY) = range(80, 92)
+(STEADY, CAPPED, EACH, FAIR, SHORT, AGAIN, THRIFTY, WARM, AGING, FEW, RELAYED, BUSY, SHARED) = range(80, 93)
 LISTENER = """
 listener {name} {{{{ bind = "127.0.0.1:{port}" protocol = "{protocol}" upstream = "{name}"
 	source {{{{ connections = 0 syn_rate = 0 }}}} prefix {{{{ connections = 0 syn_rate = 0 }}}} }}}}
@@ -44,6 +44,7 @@ CONFIG = 'filter {{ cgroup = "@CGROUP@" }}\n' + "".join(
         ("few", FEW, "http", servers(ONE) + " max_requests = 3"),
         ("relayed", RELAYED, "tcp", servers(ONE) + " max_connections = 1"),
         ("busy", BUSY, "http", servers(ONE) + " max_active = 1"),
+        ("shared", SHARED, "http", servers(ONE) + " max_connections = 16"),
     )) + """
 proxy {{ threads = 4 access_log = "{log}" }}
 admin {{ address = "127.0.0.1:9180" }}
@@ -53,7 +54,7 @@ admin {{ address = "127.0.0.1:9180" }}
 @pytest.fixture(scope="module")
 def edge():
     with Lab() as made, inside(made.edge):
-        yield Edge(made, text=CONFIG, ports=range(STEADY, BUSY + 1))
+        yield Edge(made, text=CONFIG, ports=range(STEADY, SHARED + 1))
 
 
 class Figures:
@@ -241,6 +242,38 @@ def test_sources_that_wait_take_turns(edge):
     assert origin.connections == 1
     assert figures.waited == 7
     wait_waiting(edge, 0)
+
+
+def test_something_is_left_for_who_comes_with_nothing(edge):
+    """Five sources want eight each of sixteen connections: whoever has as many as are left waits."""
+    figures = Figures(edge, "shared")
+    with Holder(ONE) as origin, contextlib.ExitStack() as stack:
+        def send(source):
+            clients.append(stack.enter_context(Client(SHARED, source=source)))
+            clients[-1].get("/many")
+            wait_until(lambda: len(origin.asked) + figures.waited == len(clients), "it is there, or waits")
+
+        clients = []
+        for _ in range(8):
+            for last in range(10, 15):
+                send(f"127.0.0.{last}")
+        taken = len(origin.asked)
+        assert 10 <= taken < 16 and origin.connections == taken
+        with Client(SHARED, source="127.0.0.20") as newcomer:
+            newcomer.get("/new")
+            wait_until(lambda: "/new" in origin.asked, "the newcomer is with the server")
+        assert figures.waited == 40 - taken
+        origin.go.release(100)
+        assert [client.response()[0] for client in clients] == [200] * 40
+    assert len(origin.asked) == 41
+    wait_waiting(edge, 0)
+
+
+def test_a_source_that_is_alone_has_all(edge):
+    with Holder(ONE) as origin, contextlib.ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(Client(SHARED, source="127.0.0.10")).get("/")
+        wait_until(lambda: len(origin.asked) == 16, "all are with the server")
 
 
 def test_the_queue_ends(edge):

@@ -158,7 +158,8 @@ static uint64_t count_free(const struct upstream_shared *shared)
 /* Whether the source has its share of what there is. */
 static bool is_late(const struct upstream_shared *shared, const struct upstream_wish *wish)
 {
-	return wish->held && !share_permits(wish->held, count_free(shared));
+	return wish->held &&
+	       !share_permits(wish->held, count_free(shared), shared->config->max_connections);
 }
 
 static int take_link(struct upstream_pool *pool, struct upstream_wish *wish,

@@ -409,6 +409,44 @@ static void a_retry_keeps_nobody_from_a_server_that_it_has_tried(void **state)
 		servers[i].max_connections = 0;
 }
 
+/* Of four: who has two while others have one waits, though one is left, until there are more; who
+ * has none does not. */
+static void something_is_left_for_who_has_nothing(void **state)
+{
+	struct upstream_wish greedy = {.held = 2}, newcomer = {0}, alone = {.held = 3};
+	struct upstream_link *link[4], *got;
+	struct waiter waiting = {.source = 1};
+
+	(void)state;
+	config.queue = 16;
+	renew();
+	for (int i = 0; i < 3; i++)
+		link[i] = take_any();
+	assert_true(upstream_is_crowded(pool));
+	assert_null(take(&greedy, -EBUSY));
+	assert_true(greedy.late);
+	wait_for(&greedy, &waiting);
+	assert_int_equal(upstream_waiting_of(pool, 1), 1);
+	assert_false(upstream_is_claimed(pool));
+	got = take(&newcomer, 0);
+	called = NULL;
+	upstream_close(got);
+	upstream_heed_calls(pool);
+	assert_ptr_equal(called, &waiting);
+	greedy.called = true;
+	assert_null(take(&greedy, -EBUSY));
+	wait_for(&greedy, &waiting);
+	upstream_give(link[0]); /* idle is as good as closed */
+	upstream_heed_calls(pool);
+	greedy.tried = 0;
+	link[0] = take(&greedy, 0);
+	assert_false(upstream_is_awaited(pool));
+	link[3] = take(&alone, 0); /* all the others are his */
+	for (int i = 0; i < 4; i++)
+		upstream_close(link[i]);
+	assert_false(upstream_is_crowded(pool));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +465,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_server_that_refused_is_passed_over_for_a_while,
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),
+		cmocka_unit_test_setup_teardown(something_is_left_for_who_has_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_retry_keeps_nobody_from_a_server_that_it_has_tried, begin, end),
 	};

@@ -272,6 +272,55 @@ static void who_has_tried_nobody_passes_nothing_on(void **state)
 	assert_int_equal(call(), 0);
 }
 
+static enum queue_place join_late(int i, uint64_t source, bool again)
+{
+	waiters[i].source = source;
+	waiters[i].late = true;
+	return queue_join(queue, &waiters[i], again);
+}
+
+/* Who has his share is called when nobody else waits, and is in nobody's way. */
+static void who_has_his_share_comes_last(void **state)
+{
+	(void)state;
+	assert_int_equal(join_late(0, 1, false), QUEUE_FIRST);
+	assert_int_equal(join_late(1, 2, false), QUEUE_FIRST);
+	assert_true(queue_is_awaited(queue));
+	assert_false(queue_is_claimed(queue));
+	assert_int_equal(join(2, 3), QUEUE_FIRST);
+	assert_true(queue_is_claimed(queue));
+	assert_int_equal(queue_waiting_of(queue, 1), 1);
+	assert_int_equal(call(), 2);
+	assert_false(queue_is_claimed(queue));
+	/* There is more now, but not for him: he waits behind the other one. */
+	assert_int_equal(call(), 0);
+	assert_int_equal(join_late(0, 1, true), QUEUE_FIRST);
+	assert_int_equal(call(), 1);
+	assert_int_equal(call(), 0);
+	assert_int_equal(queue_waiting_of(queue, 1), 0);
+	assert_int_equal(call(), -1);
+}
+
+/* It is the source that has it: what it asked before and what it asks now wait alike. */
+static void a_source_has_its_share_and_has_not(void **state)
+{
+	(void)state;
+	join(0, 1);
+	join(1, 1);
+	join_late(2, 1, false);
+	assert_false(queue_is_claimed(queue));
+	assert_int_equal(join(3, 2), QUEUE_FIRST);
+	assert_int_equal(call(), 3);
+	join(4, 1);
+	assert_true(queue_is_claimed(queue));
+	for (int i = 0; i < 4; i++) {
+		assert_true(queue_is_claimed(queue));
+		assert_int_equal(call(), i < 3 ? i : 4);
+	}
+	assert_false(queue_is_claimed(queue));
+	assert_false(queue_is_awaited(queue));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +338,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_can_not_use_it_passes_it_on, begin, end),
 		cmocka_unit_test_setup_teardown(a_call_that_nobody_can_use_ends, begin, end),
 		cmocka_unit_test_setup_teardown(who_has_tried_nobody_passes_nothing_on, begin, end),
+		cmocka_unit_test_setup_teardown(who_has_his_share_comes_last, begin, end),
+		cmocka_unit_test_setup_teardown(a_source_has_its_share_and_has_not, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
