@@ -155,7 +155,7 @@ static uint64_t count_free(const struct upstream_shared *shared)
 	return free;
 }
 
-/* Whether the source has its share of what there is. */
+/* Whether the source has its share of what there is, and can wait. */
 static bool is_late(const struct upstream_shared *shared, const struct upstream_wish *wish)
 {
 	return wish->held &&
