@@ -4,7 +4,7 @@
 # make check-build       every test program as well
 # make SANITIZE=1 …      the same with ASan and UBSan, in build/sanitize/
 # make fuzz              every fuzz target for FUZZ_SECONDS (60) each, from its corpus
-# make install DESTDIR= PREFIX=/usr
+# make install DESTDIR= PREFIX=/usr      and make uninstall, which leaves the configuration
 #
 # Sources are found by folder: a new file needs no line here.
 
@@ -67,7 +67,7 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(UNIT) $(PACKET) $(FUZZ) $(L
 
 all: $(PROGRAMS)
 check-build: all $(TESTS)
-.PHONY: all check-build clean install fuzz fuzz-run
+.PHONY: all check-build clean install uninstall fuzz fuzz-run
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -156,6 +156,9 @@ fuzz-run: $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ))
 
 # --- elsewhere -----------------------------------------------------------------------------------
 
+DOCUMENTS   := $(PREFIX)/share/doc/floodwall
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+
 install: all # an existing configuration is left alone
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin/
@@ -165,6 +168,15 @@ install: all # an existing configuration is left alone
 	install -d $(DESTDIR)/etc/floodwall
 	[ -e $(DESTDIR)/etc/floodwall/floodwall.conf ] || \
 		install -m 644 packaging/floodwall.conf $(DESTDIR)/etc/floodwall/floodwall.conf
+	install -d $(DESTDIR)$(DOCUMENTS)/docs $(DESTDIR)$(COMPLETIONS)
+	install -m 644 README.md CHANGELOG.md LICENSE packaging/floodwalld.socket $(DESTDIR)$(DOCUMENTS)/
+	install -m 644 docs/*.md $(DESTDIR)$(DOCUMENTS)/docs/
+	$(BUILD)/floodwall completion bash > $(DESTDIR)$(COMPLETIONS)/floodwall
+
+uninstall: # all that install has put there, but the configuration
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,$(notdir $(PROGRAMS))) $(DESTDIR)$(COMPLETIONS)/floodwall
+	rm -f $(foreach unit,floodwall floodwalld,$(DESTDIR)$(PREFIX)/lib/systemd/system/$(unit).service)
+	rm -rf $(DESTDIR)$(DOCUMENTS)
 
 clean:
 	rm -rf build

@@ -80,9 +80,8 @@ static int report(struct cli *cli, const char *file, const struct wall_secret *b
 		printf("the secret in %s is in force already (fingerprint %s)\n", file,
 		       fingerprint);
 	else
-		printf("SYN cookies have a new secret%s%s (fingerprint %s); %zu before it are "
-		       "still "
-		       "accepted\n",
+		printf("SYN cookies have a new secret%s%s (fingerprint %s); still accepted: %zu "
+		       "before it\n",
 		       file ? " from " : "", file ? file : "", fingerprint, now.accepted);
 	return STATUS_OK;
 }

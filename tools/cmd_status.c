@@ -360,7 +360,7 @@ static void print_secret(const json_t *secret)
 	       json_string_value(json_object_get(secret, "age_text")),
 	       json_string_value(json_object_get(secret, "fingerprint")));
 	if (integer(secret, "accepted"))
-		printf("; %" JSON_INTEGER_FORMAT " before it are still accepted",
+		printf("; still accepted: %" JSON_INTEGER_FORMAT " before it",
 		       integer(secret, "accepted"));
 	printf("\n");
 }

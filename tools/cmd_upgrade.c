@@ -68,6 +68,20 @@ static void print_program(const json_t *program)
 		       json_string_value(json_object_get(program, "tag")));
 }
 
+/* The kernel keeps 15 letters of a name; for people there are words. */
+static const char *name_for_people(const char *name)
+{
+	static const char *const words[][2] = {{"floodwall_filte", "filter"},
+					       {"floodwall_admit", "admission of SYN cookies"},
+					       {"floodwall_quest", "questions that leave"},
+					       {"floodwall_track", "tracking of connections"}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i][0], name) == 0)
+			return words[i][1];
+	return name;
+}
+
 static void print(const json_t *rows)
 {
 	const json_t *row;
@@ -78,7 +92,7 @@ static void print(const json_t *rows)
 		bool replaced = json_is_true(json_object_get(row, "replaced"));
 
 		printf("%s, %s: ", json_string_value(json_object_get(row, "place")),
-		       json_string_value(json_object_get(row, "name")));
+		       name_for_people(json_string_value(json_object_get(row, "name"))));
 		print_program(json_object_get(row, "before"));
 		if (replaced) {
 			printf(" -> ");

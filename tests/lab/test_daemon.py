@@ -515,8 +515,8 @@ def test_a_silent_scraper_is_no_obstacle(lab):
 # --- where it is put -----------------------------------------------------------------------------
 
 def test_install_puts_everything_in_its_place_and_keeps_a_configuration(tmp_path):
-    def install():
-        subprocess.run(["make", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/fw"],
+    def install(goal="install"):
+        subprocess.run(["make", "-C", ROOT, goal, f"DESTDIR={tmp_path}", "PREFIX=/opt/fw"],
                        check=True, capture_output=True, timeout=600)
 
     install()
@@ -530,3 +530,10 @@ def test_install_puts_everything_in_its_place_and_keeps_a_configuration(tmp_path
     for unit in ("floodwall", "floodwalld"):
         text = (tmp_path / f"opt/fw/lib/systemd/system/{unit}.service").read_text()
         assert "ExecStart=/opt/fw/sbin/" in text and "@" not in text
+    share = tmp_path / "opt/fw/share"
+    assert {page.name for page in (ROOT / "docs").iterdir()} == \
+        {page.name for page in (share / "doc/floodwall/docs").iterdir()}
+    assert "complete " in (share / "bash-completion/completions/floodwall").read_text()
+
+    install("uninstall")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [config]
