@@ -66,6 +66,44 @@ static __always_inline __u64 connections_hash(const struct fw_connection_owner *
 	return policy_hash(&holder->addr, holder->service, holder->level);
 }
 
+/* What a slot's word becomes. The last connection takes the fingerprint with it. */
+static __always_inline __u64 connections_word_after(__u64 word, __u64 fingerprint, bool adds)
+{
+	if (adds)
+		return word ? word + 1 : fingerprint | 1;
+	return word == (fingerprint | 1) ? 0 : word - 1;
+}
+
+/* One more connection of @holder, or one fewer. False: nothing has changed. */
+static __always_inline bool connections_change(const struct fw_connection_owner *holder, bool adds)
+{
+	__u64 hash = connections_hash(holder), fingerprint = fw_connection_fingerprint(hash), word;
+	struct fw_connection_bucket *bucket = connections_bucket(hash);
+	__u32 i, slot;
+
+	if (!bucket)
+		return false;
+	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
+		slot = connections_slot_for(bucket, fingerprint);
+		if (slot >= FW_CONNECTION_SLOTS)
+			return false;
+		word = *(volatile __u64 *)&bucket->slot[slot];
+		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint && !(adds && word == 0))
+			continue; /* freed, and perhaps taken by another holder, meanwhile */
+		if (adds && (word & FW_CONNECTION_COUNT_MASK) == FW_CONNECTION_COUNT_MASK)
+			return false;
+		if (!connections_swap(&bucket->slot[slot], word,
+				      connections_word_after(word, fingerprint, adds)))
+			continue;
+		if (adds && word == 0) {
+			bucket->owner[slot] = *holder;
+			records_note(&holder->addr);
+		}
+		return true;
+	}
+	return false;
+}
+
 /*
  * Counts one more connection of @holder. False: the bucket is full, nothing was counted.
  *
@@ -74,66 +112,13 @@ static __always_inline __u64 connections_hash(const struct fw_connection_owner *
  */
 __noinline bool connections_add(const struct fw_connection_owner *holder)
 {
-	struct fw_connection_bucket *bucket;
-	__u64 hash, fingerprint, word;
-	__u32 i, slot;
-
-	if (!holder)
-		return false;
-	hash = connections_hash(holder);
-	fingerprint = fw_connection_fingerprint(hash);
-	bucket = connections_bucket(hash);
-	if (!bucket)
-		return false;
-	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
-		slot = connections_slot_for(bucket, fingerprint);
-		if (slot >= FW_CONNECTION_SLOTS)
-			return false;
-		word = *(volatile __u64 *)&bucket->slot[slot];
-		if (word == 0) {
-			if (!connections_swap(&bucket->slot[slot], 0, fingerprint | 1))
-				continue;
-			bucket->owner[slot] = *holder;
-			records_note(&holder->addr);
-			return true;
-		}
-		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
-			continue; /* freed and taken by another holder meanwhile */
-		if ((word & FW_CONNECTION_COUNT_MASK) == FW_CONNECTION_COUNT_MASK)
-			return false;
-		if (connections_swap(&bucket->slot[slot], word, word + 1))
-			return true;
-	}
-	return false;
+	return holder && connections_change(holder, true);
 }
 
 /* Undoes one connections_add() that returned true. False: there was nothing to undo. */
 __noinline bool connections_remove(const struct fw_connection_owner *holder)
 {
-	struct fw_connection_bucket *bucket;
-	__u64 hash, fingerprint, word;
-	__u32 i, slot;
-
-	if (!holder)
-		return false;
-	hash = connections_hash(holder);
-	fingerprint = fw_connection_fingerprint(hash);
-	bucket = connections_bucket(hash);
-	if (!bucket)
-		return false;
-	for (i = 0; i < CONNECTIONS_RETRIES; i++) {
-		slot = connections_slot_for(bucket, fingerprint);
-		if (slot >= FW_CONNECTION_SLOTS)
-			return false;
-		word = *(volatile __u64 *)&bucket->slot[slot];
-		if ((word & ~FW_CONNECTION_COUNT_MASK) != fingerprint)
-			continue;
-		/* The last connection takes the fingerprint with it. */
-		if (connections_swap(&bucket->slot[slot], word,
-				     word == (fingerprint | 1) ? 0 : word - 1))
-			return true;
-	}
-	return false;
+	return holder && connections_change(holder, false);
 }
 
 #endif

@@ -188,7 +188,7 @@ static void fill_table(struct grammar *grammar, struct table *table, enum config
 	}
 }
 
-/* --- diagnostics ------------------------------------------------------------------------------ */
+/* --- diagnostics ----------------------------------------------------------------------------- */
 
 /* What the operator may have meant: near enough to be a slip of the pen, or NULL. */
 static const char *find_meant(const cfg_t *section, const char *name)
