@@ -158,7 +158,7 @@ static uint64_t count_free(const struct upstream_shared *shared)
 /* Whether the source has its share of what there is, and can wait. */
 static bool is_late(const struct upstream_shared *shared, const struct upstream_wish *wish)
 {
-	return wish->held &&
+	return shared->queue && wish->held &&
 	       !share_permits(wish->held, count_free(shared), shared->config->max_connections);
 }
 

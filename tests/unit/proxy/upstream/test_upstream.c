@@ -447,6 +447,20 @@ static void something_is_left_for_who_has_nothing(void **state)
 	assert_false(upstream_is_crowded(pool));
 }
 
+/* He would be refused, though there is a connection. */
+static void nobody_has_a_share_where_nobody_can_wait(void **state)
+{
+	struct upstream_wish greedy = {.held = 2};
+	struct upstream_link *link[4];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		link[i] = take_any();
+	link[3] = take(&greedy, 0);
+	for (int i = 0; i < 4; i++)
+		upstream_close(link[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +480,8 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(when_all_are_down_each_is_tried_once, begin, end),
 		cmocka_unit_test_setup_teardown(something_is_left_for_who_has_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_has_a_share_where_nobody_can_wait, begin,
+						end),
 		cmocka_unit_test_setup_teardown(
 			a_retry_keeps_nobody_from_a_server_that_it_has_tried, begin, end),
 	};
