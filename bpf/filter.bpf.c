@@ -33,8 +33,8 @@
 #define RATE(level, of)                                                                            \
 	((struct sketch_rate){                                                                     \
 		.hash = (of),                                                                      \
-		.limit = limit_of(policy_setting(packet->service, FW_SET_##level##_SYN_RATE),      \
-				  policy_setting(packet->service, FW_SET_##level##_SYN_BURST)),    \
+		.limit = limit_set(packet->service, FW_SET_##level##_SYN_RATE,                     \
+				   FW_SET_##level##_SYN_BURST),                                    \
 	})
 
 /* A rate of the host's. */
@@ -81,7 +81,7 @@ static __always_inline enum fw_verdict feel_pressure(const struct packet *packet
 {
 	__u64 mode = policy_setting(packet->service, FW_SET_CHALLENGE_MODE);
 
-	if (fw_tier == FW_TIER_DROP || mode == FW_CHALLENGE_NEVER)
+	if (mode == FW_CHALLENGE_NEVER)
 		return FW_NONE;
 	if (mode == FW_CHALLENGE_ALWAYS || rate_strains(packet->service, now))
 		pressure_raise(packet->service, now);
@@ -117,7 +117,7 @@ static __always_inline enum fw_verdict doubt_newcomer(const struct packet *packe
 	}
 	if (refusal == SKETCH_PREFIX)
 		JUDGE(FW_PREFIX_SYN_RATE);
-	if (!pressure_is_on(packet->service, now))
+	if (fw_tier != FW_TIER_DROP && !pressure_is_on(packet->service, now))
 		JUDGE(feel_pressure(packet, now));
 	JUDGE(rate_gate(packet->service, now));
 	return FW_NONE;
@@ -174,7 +174,7 @@ static __always_inline enum fw_verdict judge_attempt(struct xdp_md *ctx,
 	const bool known = records_of(packet->network) & FW_RECORD_KNOWN;
 	struct attempt attempt = {
 		.verified = known ? rate_verified_source(packet) : NULL,
-		.source = fw_hash_source(prefix, &packet->source.addr),
+		.source = fw_hash_source(prefix, packet_host(packet)),
 		.prefix = prefix,
 		.now = bpf_ktime_get_ns(),
 	};

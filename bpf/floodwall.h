@@ -52,12 +52,13 @@ enum {
 				  scope HOST */
 	FW_VERDICTS_MAX = 128,
 	FW_SETTINGS_MAX = 96,
-	FW_NAME_SIZE = 32,       /* a service's name with its NUL */
-	FW_NOTE_SIZE = 40,       /* an operator's words on a list entry with their NUL */
-	FW_SKETCH_LINES = 4096,  /* of 64 bytes: 256 KiB fit L2 */
-	FW_SKETCH_CELLS = 8,     /* a line's words fill one cache line */
-	FW_RECORD_BITS = 21,     /* 2^21 bits, two a network: 256 KiB fit L2 */
-	FW_CONNECTION_SLOTS = 8, /* a bucket's words fill one cache line */
+	FW_NAME_SIZE = 32,        /* a service's name with its NUL */
+	FW_NOTE_SIZE = 40,        /* an operator's words on a list entry with their NUL */
+	FW_SKETCH_LINES = 4096,   /* of 64 bytes: 256 KiB fit L2 */
+	FW_SKETCH_CELLS = 8,      /* a line's words fill one cache line */
+	FW_SKETCH_MARK_BITS = 12, /* of a cell, the lowest: whose it is; the rest is its time */
+	FW_RECORD_BITS = 21,      /* 2^21 bits, two a network: 256 KiB fit L2 */
+	FW_CONNECTION_SLOTS = 8,  /* a bucket's words fill one cache line */
 	FW_EVENTS_MAX = 8192,
 	FW_WORKERS_MAX = 64, /* rows of the board: of all generations of the proxy together */
 	FW_METRICS_MAX = 64,

@@ -99,11 +99,11 @@ static inline __u64 fw_hash_prefix(const __u64 seed[2], __u64 network, __u32 ser
 	return v0 ^ v1 ^ v2 ^ v3;
 }
 
-/* The hash of one source, from its network's: moved by the host's number and mixed (Stafford's
- * variant 13 of MurmurHash3's finisher). Sources of one network never collide. */
-static inline __u64 fw_hash_source(__u64 prefix_hash, const struct fw_addr *addr)
+/* The hash of one source, from its network's: moved by what fw_host() says of it and mixed
+ * (Stafford's variant 13 of MurmurHash3's finisher). Sources of one network never collide. */
+static inline __u64 fw_hash_source(__u64 prefix_hash, __u32 host)
 {
-	__u64 hash = prefix_hash + (fw_host(addr) | 1ULL << 32) * 0x9e3779b97f4a7c15ULL;
+	__u64 hash = prefix_hash + (host | 1ULL << 32) * 0x9e3779b97f4a7c15ULL;
 
 	hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9ULL;
 	hash = (hash ^ hash >> 27) * 0x94d049bb133111ebULL;
@@ -116,7 +116,7 @@ static inline __u64 fw_hash_at(const __u64 seed[2], const struct fw_addr *addr, 
 {
 	__u64 prefix = fw_hash_prefix(seed, fw_network(addr), service);
 
-	return level == FW_LEVEL_PREFIX ? prefix : fw_hash_source(prefix, addr);
+	return level == FW_LEVEL_PREFIX ? prefix : fw_hash_source(prefix, fw_host(addr));
 }
 
 #endif

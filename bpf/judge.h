@@ -53,8 +53,8 @@ static __always_inline struct sketch_rate judge_prefix_rate(__u32 service, __u64
 {
 	return (struct sketch_rate){
 		.hash = hash,
-		.limit = limit_of(policy_setting(service, FW_SET_PREFIX_CONNECTION_RATE),
-				  policy_setting(service, FW_SET_PREFIX_CONNECTION_BURST)),
+		.limit = limit_set(service, FW_SET_PREFIX_CONNECTION_RATE,
+				   FW_SET_PREFIX_CONNECTION_BURST),
 	};
 }
 

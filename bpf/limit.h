@@ -20,17 +20,26 @@ struct limit {
 	__u64 tolerance_ns; /* how early an attempt may come */
 };
 
-/* @burst attempts at once, then one each 1/@rate. The rows' ranges keep the product far from 2^63.
- */
+/* @burst attempts at once, then one each 1/@rate. The rows' ranges keep the product far from 2^63,
+ * and the rate in 32 bits, whose division is the faster one. */
 static __always_inline struct limit limit_of(__u64 rate, __u64 burst)
 {
 	struct limit limit = {};
 
 	if (rate) {
-		limit.interval_ns = NSEC_PER_SEC / rate;
+		limit.interval_ns = (__u32)NSEC_PER_SEC / (__u32)rate;
 		limit.tolerance_ns = (burst - 1) * limit.interval_ns;
 	}
 	return limit;
+}
+
+/* What two settings of a service say. Where there is no rate, nobody asks for the burst. */
+static __always_inline struct limit limit_set(__u32 service, enum fw_setting rate,
+					      enum fw_setting burst)
+{
+	__u64 per_second = policy_setting(service, rate);
+
+	return limit_of(per_second, per_second ? policy_setting(service, burst) : 0);
 }
 
 /*

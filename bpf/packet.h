@@ -68,6 +68,15 @@ struct packet {
 	__u64 network; /* fw_network() of the source; the same */
 };
 
+/* fw_host() of the source. */
+static __always_inline __u32 packet_host(const struct packet *packet)
+{
+	const __be32 *word = packet->source.addr.word;
+
+	return packet->is_v4 ? word[3] & (__be32)__builtin_bswap32(0x000000ff)
+			     : word[1] & (__be32)__builtin_bswap32(0x0000ffff);
+}
+
 static __always_inline bool packet_addr_equal(const struct fw_addr *a, const struct fw_addr *b)
 {
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&

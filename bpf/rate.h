@@ -82,8 +82,7 @@ static __always_inline struct fw_source *rate_prove(const struct packet *packet,
 
 static __always_inline struct limit rate_of_source(__u32 service)
 {
-	return limit_of(policy_setting(service, FW_SET_SOURCE_SYN_RATE),
-			policy_setting(service, FW_SET_SOURCE_SYN_BURST));
+	return limit_set(service, FW_SET_SOURCE_SYN_RATE, FW_SET_SOURCE_SYN_BURST);
 }
 
 /* Charges a verified source for a handshake that it completed. */
@@ -119,18 +118,19 @@ static __always_inline enum fw_verdict rate_verified(struct fw_source *source, _
 
 static __always_inline enum fw_verdict rate_gate(__u32 service, __u64 now)
 {
-	struct limit limit = limit_of(policy_setting(service, FW_SET_SERVICE_SYN_RATE),
-				      policy_setting(service, FW_SET_SERVICE_SYN_BURST));
-	__u64 *cell = bpf_map_lookup_elem(&gates, &service);
+	struct limit limit = limit_set(service, FW_SET_SERVICE_SYN_RATE, FW_SET_SERVICE_SYN_BURST);
+	__u64 *cell;
 
+	if (!limit.interval_ns)
+		return FW_NONE;
+	cell = bpf_map_lookup_elem(&gates, &service);
 	return !cell || rate_take(cell, limit, now) ? FW_NONE : FW_SERVICE_SYN_RATE;
 }
 
 /* Whether a service has more unverified attempts than it should take on trust. */
 static __always_inline bool rate_strains(__u32 service, __u64 now)
 {
-	struct limit limit = limit_of(policy_setting(service, FW_SET_CHALLENGE_RATE),
-				      policy_setting(service, FW_SET_CHALLENGE_BURST));
+	struct limit limit = limit_set(service, FW_SET_CHALLENGE_RATE, FW_SET_CHALLENGE_BURST);
 	struct fw_strain *strain = bpf_map_lookup_elem(&strains, &service);
 
 	return strain && !rate_take(&strain->newcomers_tat_ns, limit, now);
@@ -139,8 +139,8 @@ static __always_inline bool rate_strains(__u32 service, __u64 now)
 /* The same of verified ones. */
 static __always_inline bool rate_strains_verified(__u32 service, __u64 now)
 {
-	struct limit limit = limit_of(policy_setting(service, FW_SET_CHALLENGE_VERIFIED_RATE),
-				      policy_setting(service, FW_SET_CHALLENGE_VERIFIED_BURST));
+	struct limit limit =
+		limit_set(service, FW_SET_CHALLENGE_VERIFIED_RATE, FW_SET_CHALLENGE_VERIFIED_BURST);
 	struct fw_strain *strain = bpf_map_lookup_elem(&strains, &service);
 
 	return strain && !rate_take(&strain->verified_tat_ns, limit, now);

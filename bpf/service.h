@@ -6,6 +6,7 @@
 #ifndef FLOODWALL_SERVICE_H
 #define FLOODWALL_SERVICE_H
 
+#include <bpf/bpf_endian.h>
 #include "maps.h"
 
 /* A binding to an id that can't be is no binding. */
@@ -19,15 +20,17 @@ static __always_inline __u32 service_bound(const struct fw_service_key *key)
 /* Id of the service that listens at @destination, or FW_HOST_SERVICE. */
 static __always_inline __u32 service_find(const struct fw_service_key *destination)
 {
-	struct fw_service_key wildcard = *destination;
+	struct fw_service_key wildcard;
 	__u32 id = service_bound(destination);
 
 	if (id != FW_HOST_SERVICE)
 		return id;
 	/* ::ffff:a.b.c.d → ::ffff:0.0.0.0, anything else → :: */
-	if (!fw_addr_is_v4(&wildcard.addr))
-		wildcard.addr.word[0] = wildcard.addr.word[1] = wildcard.addr.word[2] = 0;
-	wildcard.addr.word[3] = 0;
+	wildcard = (struct fw_service_key){
+		.addr = {{0, 0, fw_addr_is_v4(&destination->addr) ? bpf_htonl(0xffff) : 0, 0}},
+		.port = destination->port,
+		.proto = destination->proto,
+	};
 	return service_bound(&wildcard);
 }
 

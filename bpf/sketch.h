@@ -17,30 +17,46 @@
 #include "limit.h"
 #include "maps.h"
 
-/* A cell: the hash's upper bits, and below them the TAT in ticks, which last for nine years. */
-enum {
-	SKETCH_TICK_NS = 64,
-	SKETCH_TAT_BITS = 52,
-	SKETCH_SLOT_BITS = 3,
-};
-_Static_assert(FW_SKETCH_CELLS == 1 << SKETCH_SLOT_BITS, "a cell is chosen by bits");
-
-#define SKETCH_TAT_MASK ((1ULL << SKETCH_TAT_BITS) - 1)
-#define SKETCH_OWN      (1ULL << 60) /* beyond every rank */
-
-/*
- * How well a cell suits a key, least best: first the key's own, then by TAT. The slot is in the
- * lowest bits. Without a branch, as the cells of a flood are random, and so is which is least.
+/* A cell: the TAT in ticks, which last for nine years, and in the lowest bits a mark of whose it
+ * is.
  */
-static __always_inline __s64 sketch_rank(__u64 cell, __u32 slot, __u64 hash)
-{
-	__u64 differs = (cell ^ hash) >> SKETCH_TAT_BITS;
-	__u64 own = (differs - 1) & SKETCH_OWN;
+enum { SKETCH_TICK_NS = 64 };
 
-	return ((cell & SKETCH_TAT_MASK) << SKETCH_SLOT_BITS | slot) - own;
+#define SKETCH_MARKS ((1ULL << FW_SKETCH_MARK_BITS) - 1)
+
+/* The mark of a hash, of bits that its line doesn't depend on. Never 0: that is the mark of cells
+ * which nobody has used yet, and one key in 4,096 would find its own in all of a line. */
+static __always_inline __u64 sketch_mark(__u64 hash)
+{
+	__u64 mark = hash >> (64 - FW_SKETCH_MARK_BITS);
+
+	return likely(mark) ? mark : 1;
 }
 
-/* The lesser of two ranks. Hidden from the compiler, which would make it a branch. */
+static __always_inline __u64 sketch_tat(__u64 cell)
+{
+	return (cell >> FW_SKETCH_MARK_BITS) * SKETCH_TICK_NS;
+}
+
+static __always_inline __u64 sketch_cell(__u64 mark, __u64 tat)
+{
+	return (tat + SKETCH_TICK_NS - 1) / SKETCH_TICK_NS << FW_SKETCH_MARK_BITS | mark;
+}
+
+static __always_inline bool sketch_is_of(__u64 cell, __u64 mark)
+{
+	return (cell & SKETCH_MARKS) == mark;
+}
+
+/* What cells are compared by: the TAT, and in the lowest bits, in place of what says nothing of
+ * time, the slot. */
+static __always_inline __s64 sketch_rank(__u64 cell, __u32 slot)
+{
+	return (cell & -FW_SKETCH_CELLS) | slot;
+}
+
+/* The lesser of two ranks. Hidden from the compiler, which would make it a branch: the cells of a
+ * flood are random, and so is which is least. */
 static __always_inline __s64 sketch_lesser(__s64 a, __s64 b)
 {
 	__s64 less = b - a;
@@ -49,34 +65,22 @@ static __always_inline __s64 sketch_lesser(__s64 a, __s64 b)
 	return a + (less & less >> 63);
 }
 
-/* The rank of the best one. In pairs, pairs of pairs …: what doesn't wait for another's outcome the
+/* The least rank of all. In pairs, pairs of pairs …: what doesn't wait for another's outcome the
  * processor does at once. */
-static __always_inline __s64 sketch_choose(const volatile struct fw_sketch_line *line, __u64 hash)
+static __always_inline __s64 sketch_least(const volatile struct fw_sketch_line *line)
 {
 	__s64 rank[FW_SKETCH_CELLS];
 	__u32 slot, step;
 
 #pragma unroll
 	for (slot = 0; slot < FW_SKETCH_CELLS; slot++)
-		rank[slot] = sketch_rank(line->cell[slot], slot, hash);
+		rank[slot] = sketch_rank(line->cell[slot], slot);
 #pragma unroll
 	for (step = 1; step < FW_SKETCH_CELLS; step *= 2)
 #pragma unroll
 		for (slot = 0; slot < FW_SKETCH_CELLS; slot += 2 * step)
 			rank[slot] = sketch_lesser(rank[slot], rank[slot + step]);
 	return rank[0];
-}
-
-static __always_inline __u64 sketch_tat(__u64 cell)
-{
-	return (cell & SKETCH_TAT_MASK) * SKETCH_TICK_NS;
-}
-
-static __always_inline __u64 sketch_cell(__u64 hash, __u64 tat)
-{
-	__u64 ticks = (tat + SKETCH_TICK_NS - 1) / SKETCH_TICK_NS;
-
-	return (hash & ~SKETCH_TAT_MASK) | (ticks & SKETCH_TAT_MASK);
 }
 
 /* Whose rate it is, and which. */
@@ -88,30 +92,35 @@ struct sketch_rate {
 /* The cell that an attempt would be charged to. */
 struct sketch_pick {
 	__u64 *cell;
-	__u64 key;       /* whose it would be */
+	__u64 mark;      /* whose it would be */
 	__u64 word;      /* what it holds */
 	__u64 effective; /* the TAT that counts */
 	bool raced;      /* another CPU changed it while the line was read */
 };
 
-/* The hash with a fingerprint that is never 0. That is the one of cells which nobody has used yet,
- * and one key in 4,096 would find its own in all of a line. */
-static __always_inline __u64 sketch_key(__u64 hash)
-{
-	return likely(hash >> SKETCH_TAT_BITS) ? hash : hash | 1ULL << SKETCH_TAT_BITS;
-}
-
+/* The key's own cell, else the one whose TAT is least. */
 static __always_inline struct sketch_pick sketch_pick(struct fw_sketch_line *line,
 						      const struct sketch_rate *rate, __u64 now)
 {
-	__u64 key = sketch_key(rate->hash);
-	__s64 best = sketch_choose(line, key);
-	__u32 slot = best & (FW_SKETCH_CELLS - 1);
-	struct sketch_pick pick = {.cell = &line->cell[slot], .key = key};
+	struct sketch_pick pick = {.mark = sketch_mark(rate->hash)};
+	volatile __u64 *cell = line->cell;
+	__u32 slot;
+	__s64 least;
 
-	pick.word = *(volatile __u64 *)pick.cell;
+#pragma unroll
+	for (slot = 0; slot < FW_SKETCH_CELLS; slot++) {
+		pick.word = cell[slot];
+		if (sketch_is_of(pick.word, pick.mark))
+			break;
+	}
+	if (slot == FW_SKETCH_CELLS) {
+		least = sketch_least(line);
+		slot = least & (FW_SKETCH_CELLS - 1);
+		pick.word = cell[slot];
+		pick.raced = (pick.word ^ least) >= FW_SKETCH_CELLS;
+	}
+	pick.cell = &line->cell[slot];
 	pick.effective = limit_effective(&rate->limit, sketch_tat(pick.word), now);
-	pick.raced = sketch_rank(pick.word, slot, key) != best;
 	return pick;
 }
 
@@ -126,11 +135,12 @@ static __always_inline enum sketch_outcome sketch_settle(const struct sketch_pic
 		return SKETCH_RACED;
 	if (limit_refuses(&rate->limit, pick->effective, now)) {
 		if (pick->effective < sketch_tat(word)) /* left by a slower limit */
-			__sync_val_compare_and_swap(pick->cell, word,
-						    sketch_cell(word, pick->effective));
+			__sync_val_compare_and_swap(
+				pick->cell, word,
+				sketch_cell(word & SKETCH_MARKS, pick->effective));
 		return SKETCH_REFUSED;
 	}
-	charged = sketch_cell(pick->key, pick->effective + rate->limit.interval_ns);
+	charged = sketch_cell(pick->mark, pick->effective + rate->limit.interval_ns);
 	return __sync_val_compare_and_swap(pick->cell, word, charged) == word ? SKETCH_CHARGED
 									      : SKETCH_RACED;
 }
@@ -232,7 +242,7 @@ static __always_inline __u64 sketch_ahead(void *lines, const struct sketch_rate 
 	if (!line || !rate->limit.interval_ns)
 		return 0;
 	pick = sketch_pick(line, rate, now);
-	return (pick.word ^ pick.key) >> SKETCH_TAT_BITS == 0 ? pick.effective - now : 0;
+	return sketch_is_of(pick.word, pick.mark) ? pick.effective - now : 0;
 }
 
 #endif

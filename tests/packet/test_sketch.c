@@ -192,7 +192,7 @@ static void cells_from_the_far_future_recover(void **state)
 	uint32_t i, j;
 
 	for (j = 0; j < FW_SKETCH_CELLS; j++)
-		line.cell[j] = (uint64_t)j << 52 | far / 64;
+		line.cell[j] = far / 64 << FW_SKETCH_MARK_BITS | j;
 	limit(SOURCE, 3);
 	for_each_family(family)
 	{

@@ -25,12 +25,12 @@ static uint64_t age_word(uint64_t time, int64_t ns)
 	return time - ns;
 }
 
-/* Cells of a sketch: a fingerprint, and the time in its lower 52 bits, by ticks of 64 ns. */
+/* Cells of a sketch: the time by ticks of 64 ns, and below it whose it is. */
 static uint64_t age_cell(uint64_t cell, int64_t ns)
 {
-	const uint64_t times = (1ULL << 52) - 1;
+	const uint64_t mark = cell & ((1ULL << FW_SKETCH_MARK_BITS) - 1);
 
-	return (cell & ~times) | age_word(cell & times, ns / 64);
+	return age_word(cell >> FW_SKETCH_MARK_BITS, ns / 64) << FW_SKETCH_MARK_BITS | mark;
 }
 
 /* A flow that has returned a cookie: milliseconds in the lower 16 bits. The filter's clock is a
