@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/overload/elsewhere.h"
+#include "proxy/client/overload/score.h"
 
 /* An offer is one word: nothing, a score, or, once it is claimed, this and the newcomer's score. */
 #define CLAIMED (1ULL << 63)
@@ -51,7 +52,7 @@ bool elsewhere_ask(const struct listener *listener, enum evict_scope scope,
 	const struct worker *own = listener->worker;
 	const struct proxy_shared *shared = own->shared;
 	size_t index = (size_t)(listener - own->listeners);
-	uint64_t newcomer = evict_newcomer_score(listener, source), score = newcomer;
+	uint64_t newcomer = score_newcomer(listener, source), score = newcomer;
 	struct listener *worst = NULL;
 
 	for (uint32_t thread = 0; thread < shared->options->config->threads; thread++) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/overload/evict.h"
-#include "proxy/client/admission/handshake.h"
-#include "proxy/client/deadline.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/overload/score.h"
 #include "proxy/client/relay.h"
 
 enum {
@@ -16,121 +15,7 @@ enum {
 	AHEAD_FROM = 90,     /* percent of memory … */
 	AHEAD_TO = 85,       /* … down to which room is made */
 	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
-	NEWCOMER_MS = 50,    /* that a newcomer counts as having been waited for */
 };
-
-enum weight { WEIGHT_IDLE = 1, WEIGHT_SLOW = 2, WEIGHT_NEW = 4, WEIGHT_TURNED_AWAY = 8 };
-
-/* --- the score ---------------------------------------------------------------------------------
- */
-
-static uint64_t crowding(const struct listener *listener, const struct fw_addr *source)
-{
-	uint64_t size = crowd_size(listener->worker->shared->crowd, source, listener->service);
-
-	return size ? 64 - (uint64_t)__builtin_clzll(size) : 1;
-}
-
-static uint64_t ms_since(uint64_t since_ns, uint64_t now_ns)
-{
-	return now_ns > since_ns ? (now_ns - since_ns) / CLOCK_MS : 0;
-}
-
-/* Milliseconds that a body owes. */
-static uint64_t owed_ms(const struct rate *rate, uint64_t count, uint64_t now_ns)
-{
-	return rate_is_waiting(rate) ? rate_owes_ns(rate, count, now_ns) / CLOCK_MS : 0;
-}
-
-static uint64_t exchange_owes_ms(const struct exchange *exchange, uint64_t now_ns)
-{
-	return owed_ms(&exchange->receive, exchange->received + exchange->unread, now_ns) +
-	       owed_ms(&exchange->send.rate, exchange->send.taken, now_ns);
-}
-
-/* All requests together; without one it is as idle as another, or has yet to ask anything. */
-static uint64_t http2_owes_ms(const struct client *client, uint64_t now_ns)
-{
-	const struct list *streams = &client->http2->streams;
-	const struct uptake *send = &client->http2->send;
-	uint64_t sum_ms = owed_ms(&send->rate, send->taken, now_ns);
-
-	if (!client->http2->stream_count)
-		return ms_since(client->since_ns, now_ns) *
-		       (client->requests ? WEIGHT_IDLE : WEIGHT_NEW);
-	for (const struct list *node = streams->next; node != streams; node = node->next) {
-		const struct http2_stream *stream = container_of(node, struct http2_stream, node);
-
-		if (stream->exchange)
-			sum_ms += exchange_owes_ms(stream->exchange, now_ns);
-	}
-	return sum_ms * WEIGHT_SLOW;
-}
-
-static uint64_t relay_owes_ms(const struct relay *relay, uint64_t now_ns)
-{
-	uint64_t idle_ms = ms_since(relay->touched_ns, now_ns);
-
-	if (relay_waits(relay))
-		return 0;
-	return idle_ms * (relay_has_begun(relay) ? WEIGHT_IDLE : WEIGHT_NEW) +
-	       owed_ms(&relay->send.rate, relay->send.taken, now_ns) * WEIGHT_SLOW;
-}
-
-static uint64_t weighed_ms(const struct client *client, uint64_t now_ns)
-{
-	uint64_t waited_ms = ms_since(client->since_ns, now_ns);
-
-	switch ((enum client_phase)client->phase) {
-	case CLIENT_PROXY_HEADER:
-	case CLIENT_HANDSHAKE:
-		if (handshake_waits(client))
-			return waited_ms * WEIGHT_IDLE; /* for us */
-							/* fallthrough */
-	case CLIENT_HEAD:
-		return waited_ms * (client->requests ? WEIGHT_SLOW : WEIGHT_NEW);
-	case CLIENT_IDLE:
-		return waited_ms * WEIGHT_IDLE;
-	case CLIENT_LINGER:
-		return waited_ms * WEIGHT_TURNED_AWAY;
-	case CLIENT_EXCHANGE:
-		return exchange_owes_ms(client->exchange, now_ns) * WEIGHT_SLOW;
-	case CLIENT_HTTP2:
-		return http2_owes_ms(client, now_ns);
-	case CLIENT_RELAY:
-		return relay_owes_ms(client->relay, now_ns);
-	case CLIENT_CLOSED:
-		break;
-	}
-	return 0;
-}
-
-uint64_t evict_score(const struct client *client, uint64_t now_ns)
-{
-	uint64_t weighed = weighed_ms(client, now_ns);
-
-	return weighed ? weighed * crowding(client->listener, &client->source) : 0;
-}
-
-bool evict_has_spoken(const struct client *client)
-{
-	return client->ward != WARD_BUSY && client->phase != CLIENT_LINGER &&
-	       (stream_is(&client->stream, STREAM_READABLE) || !stream_is_silent(&client->stream));
-}
-
-/* What the kernel knows and we have not seen yet speaks for a client, too. */
-static uint64_t score_in_full(struct client *client, uint64_t now_ns)
-{
-	if (evict_has_spoken(client))
-		return 0;
-	if (client->exchange)
-		deadline_look(client->exchange, now_ns);
-	if (client->relay)
-		relay_look(client->relay, now_ns);
-	if (client->http2)
-		http2_look(client->http2, now_ns);
-	return evict_score(client, now_ns);
-}
 
 /* --- wards -------------------------------------------------------------------------------------
  */
@@ -204,9 +89,9 @@ static void look_at(struct search *search, struct client *client)
 		return;
 	if (search->pool && !holds_link(client, search->pool))
 		return;
-	if (evict_score(client, search->now_ns) <= search->score)
+	if (score_client(client, search->now_ns) <= search->score)
 		return;
-	score = score_in_full(client, search->now_ns);
+	score = score_client_in_full(client, search->now_ns);
 	if (score > search->score) {
 		search->score = score;
 		search->worst = client;
@@ -300,11 +185,6 @@ static void evict(struct client *client)
 	end(client, reasons[client->ward]);
 }
 
-uint64_t evict_newcomer_score(const struct listener *listener, const struct fw_addr *source)
-{
-	return NEWCOMER_MS * WEIGHT_NEW * crowding(listener, source);
-}
-
 static struct search search_listener(struct listener *listener, uint64_t score)
 {
 	struct search search = {.now_ns = listener->worker->loop.now_ns, .score = score};
@@ -315,7 +195,7 @@ static struct search search_listener(struct listener *listener, uint64_t score)
 
 uint64_t evict_worst_score(struct listener *listener)
 {
-	const struct search search = search_listener(listener, NEWCOMER_MS * WEIGHT_NEW);
+	const struct search search = search_listener(listener, score_least_newcomer());
 
 	return search.worst ? search.score : 0;
 }
@@ -333,7 +213,7 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 {
 	struct search search = {
 		.now_ns = listener->worker->loop.now_ns,
-		.score = evict_newcomer_score(listener, source),
+		.score = score_newcomer(listener, source),
 	};
 
 	if (scope == EVICT_OF_LISTENER)
@@ -348,12 +228,12 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 bool evict_for_link(struct client *asking, const struct upstream_pool *pool)
 {
 	struct worker *worker = client_worker(asking);
-	uint64_t newcomer = evict_newcomer_score(asking->listener, &asking->source);
+	uint64_t newcomer = score_newcomer(asking->listener, &asking->source);
 	struct search search = {
 		.now_ns = worker->loop.now_ns,
 		.asking = &asking->account,
 		.pool = pool,
-		.score = evict_score(asking, worker->loop.now_ns),
+		.score = score_client(asking, worker->loop.now_ns),
 	};
 
 	if (worker->walking)
@@ -372,7 +252,7 @@ void evict_for_waiting(struct worker *worker, const struct upstream_pool *pool)
 		struct search search = {
 			.now_ns = worker->loop.now_ns,
 			.pool = pool,
-			.score = NEWCOMER_MS * WEIGHT_NEW,
+			.score = score_least_newcomer(),
 		};
 
 		look_at_worker(&search, worker);
@@ -420,7 +300,7 @@ static bool free_memory_of_source(struct client *asking, size_t wanted)
 			.now_ns = now_ns,
 			.holds = HOLDS_ENOUGH,
 			.asking = &asking->account,
-			.score = evict_score(asking, now_ns),
+			.score = score_client(asking, now_ns),
 		};
 
 		if (i == EVICTIONS_PER_CHARGE)
@@ -440,7 +320,7 @@ bool evict_for_memory(struct account *account, enum shortage shortage, size_t by
 	if (shortage == SHORTAGE_SOURCE)
 		return free_memory_of_source(asking, bytes);
 	return free_memory(client_worker(asking), bytes, account,
-			   evict_score(asking, client_now(asking)), EVICTIONS_PER_CHARGE);
+			   score_client(asking, client_now(asking)), EVICTIONS_PER_CHARGE);
 }
 
 void evict_ahead(struct worker *worker)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/overload/evict.h"
+#include "proxy/client/overload/score.h"
 #include "proxy/client/relay.h"
 
 enum { CLIENTS = 4 };
@@ -70,7 +71,7 @@ static struct client *make(int number, enum client_phase phase, uint32_t request
 
 static void assert_order(const struct client *better, const struct client *worse)
 {
-	assert_true(evict_score(better, NOW) < evict_score(worse, NOW));
+	assert_true(score_client(better, NOW) < score_client(worse, NOW));
 }
 
 /* Of those who have been waited for as long. */
@@ -83,8 +84,8 @@ static void who_never_asked_is_worse_than_who_is_idle(void **state)
 	make(3, CLIENT_LINGER, 0, 1000);
 	for (int i = 0; i + 1 < CLIENTS; i++)
 		assert_order(&clients[i], &clients[i + 1]);
-	assert_int_equal(evict_score(make(0, CLIENT_HANDSHAKE, 0, 1000), NOW),
-			 evict_score(&clients[2], NOW));
+	assert_int_equal(score_client(make(0, CLIENT_HANDSHAKE, 0, 1000), NOW),
+			 score_client(&clients[2], NOW));
 	list_append(&worker.loop.deferred[0], &clients[0].stream.source.node); /* waits for us */
 	assert_order(&clients[0], &clients[1]);
 }
@@ -102,7 +103,7 @@ static void a_crowded_prefix_is_worse(void **state)
 	(void)state;
 	make(0, CLIENT_IDLE, 1, 1000);
 	make(1, CLIENT_IDLE, 1, 1000);
-	assert_int_equal(evict_score(&clients[0], NOW), evict_score(&clients[1], NOW));
+	assert_int_equal(score_client(&clients[0], NOW), score_client(&clients[1], NOW));
 	for (int i = 0; i < 200; i++)
 		crowd_change(shared.crowd, 0, &clients[1].source, 0, 1);
 	assert_order(&clients[0], &clients[1]);
@@ -114,7 +115,7 @@ static void a_crowded_prefix_is_worse(void **state)
 static void who_waits_for_a_server_is_never_chosen(void **state)
 {
 	(void)state;
-	assert_int_equal(evict_score(make(0, CLIENT_EXCHANGE, 1, 60000), NOW), 0);
+	assert_int_equal(score_client(make(0, CLIENT_EXCHANGE, 1, 60000), NOW), 0);
 }
 
 static void a_body_that_moves_pays(void **state)
@@ -127,7 +128,7 @@ static void a_body_that_moves_pays(void **state)
 		rate_wait(&exchanges[i].receive, true, 0, NOW - 10 * CLOCK_SEC);
 	exchanges[0].received = 100;
 	exchanges[1].received = 10000000;
-	assert_int_equal(evict_score(quick, NOW), 0);
+	assert_int_equal(score_client(quick, NOW), 0);
 	assert_order(quick, slow);
 }
 
@@ -149,10 +150,11 @@ static void nobody_pays_ahead(void **state)
 	(void)state;
 	uptake_begin(send, 5000, NOW - 3 * CLOCK_SEC);
 	uptake_look(send, 5000000, NOW - CLOCK_SEC);
-	assert_int_equal(evict_score(reader, NOW - CLOCK_SEC), 0);
+	assert_int_equal(score_client(reader, NOW - CLOCK_SEC), 0);
 	assert_order(make(1, CLIENT_IDLE, 1, 1000), reader);
 	uptake_look(send, 5000000 + (8 << 10), NOW);
-	assert_int_equal(evict_score(reader, NOW), evict_score(make(1, CLIENT_IDLE, 1, 1000), NOW));
+	assert_int_equal(score_client(reader, NOW),
+			 score_client(make(1, CLIENT_IDLE, 1, 1000), NOW));
 }
 
 /* We have yet to read it: until then we keep him waiting, not he us. */
@@ -165,11 +167,11 @@ static void who_has_spoken_is_not_waited_for(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	client->stream.source.fd = pair[0];
 	evict_place(client);
-	assert_false(evict_has_spoken(client));
+	assert_false(score_has_spoken(client));
 	assert_int_equal(write(pair[1], "GET", 3), 3);
-	assert_true(evict_has_spoken(client));
+	assert_true(score_has_spoken(client));
 	client->phase = CLIENT_LINGER; /* says nothing that matters any more */
-	assert_false(evict_has_spoken(client));
+	assert_false(score_has_spoken(client));
 	close(pair[0]);
 	close(pair[1]);
 }
