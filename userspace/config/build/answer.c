@@ -37,17 +37,16 @@ static void build_redirect(const struct site *site, struct config_answer *answer
 	build_options(site, BLOCK_REDIRECT, answer);
 	answer->status = statuses[answer->status];
 	if (!to)
-		site_complain(site, site_line(site), NULL,
-			      "needs a target: to = \"https://$host$path$query\"");
+		site_complain(site, NULL, "needs a target: to = \"https://$host$path$query\"");
 	else if (!*to->text || !is_printable(to->text) || strchr(to->text, ' '))
-		site_complain(site, to->line, "to",
-			      "\"%s\" is no target: printable ASCII without spaces", to->text);
+		site_complain(site, "to", "\"%s\" is no target: printable ASCII without spaces",
+			      to->text);
 	else if (build_text_most(&answer->location) > CONFIG_LINES_MAX ||
 		 strlen(to->text) > CONFIG_LINES_MAX)
-		site_complain(site, to->line, "to", "is longer than %d bytes", CONFIG_LINES_MAX);
+		site_complain(site, "to", "is longer than %d bytes", CONFIG_LINES_MAX);
 	else if (build_text(site, to, "to", to->text, allowed, &answer->location) &&
 		 begins_with_two_slashes(&answer->location))
-		site_complain(site, to->line, "to",
+		site_complain(site, "to",
 			      "\"%s\" leads to a host that the client chooses: $path begins with a "
 			      "slash itself",
 			      to->text);
@@ -55,20 +54,18 @@ static void build_redirect(const struct site *site, struct config_answer *answer
 
 static void read_file(const struct site *site, const char *path, struct config_answer *answer)
 {
-	int line = site_line_of(site, "file");
 	FILE *file = fopen(path, "re");
 
 	if (!file) {
-		site_complain(site, line, "file", "%s: %s", path, strerror(errno));
+		site_complain(site, "file", "%s: %s", path, strerror(errno));
 		return;
 	}
 	answer->body = build_alloc(CONFIG_BODY_MAX + 1, 1);
 	answer->length = fread(answer->body, 1, CONFIG_BODY_MAX + 1, file);
 	if (ferror(file))
-		site_complain(site, line, "file", "%s: can't be read", path);
+		site_complain(site, "file", "%s: can't be read", path);
 	else if (answer->length > CONFIG_BODY_MAX)
-		site_complain(site, line, "file", "%s: is larger than %d bytes", path,
-			      CONFIG_BODY_MAX);
+		site_complain(site, "file", "%s: is larger than %d bytes", path, CONFIG_BODY_MAX);
 	fclose(file);
 }
 
@@ -78,19 +75,18 @@ static void build_body(const struct site *site, struct config_answer *answer)
 	const char *path = answer->file;
 
 	if (body && path) {
-		site_complain(site, body->line, "body", "there is a file already");
+		site_complain(site, "body", "there is a file already");
 	} else if (body) {
 		answer->body = build_copy(body->text);
 		answer->length = strlen(body->text);
 		if (answer->length > CONFIG_BODY_MAX)
-			site_complain(site, body->line, "body", "is longer than %d bytes",
-				      CONFIG_BODY_MAX);
+			site_complain(site, "body", "is longer than %d bytes", CONFIG_BODY_MAX);
 	} else if (path) {
 		read_file(site, path, answer);
 	}
 	if (answer->body &&
 	    (answer->status == 204 || answer->status == 205 || answer->status == 304))
-		site_complain(site, site_line(site), NULL, "status %u has no body", answer->status);
+		site_complain(site, NULL, "status %u has no body", answer->status);
 }
 
 static void build_respond(const struct site *site, struct config_answer *answer)
@@ -98,8 +94,7 @@ static void build_respond(const struct site *site, struct config_answer *answer)
 	build_options(site, BLOCK_RESPOND, answer);
 	build_body(site, answer);
 	if (answer->type && (!is_printable(answer->type) || strlen(answer->type) > 255))
-		site_complain(site, site_line_of(site, "type"), "type", "\"%s\" is no media type",
-			      answer->type);
+		site_complain(site, "type", "\"%s\" is no media type", answer->type);
 	if (!answer->type && answer->body)
 		answer->type = build_copy("text/plain; charset=utf-8");
 }
@@ -110,8 +105,7 @@ bool build_answer(const struct site *route, struct config_answer *answer)
 	struct site site;
 
 	if (redirect && respond)
-		site_complain(route, site_line(route), NULL,
-			      "has a redirect and a respond: which is it?");
+		site_complain(route, NULL, "has a redirect and a respond: which is it?");
 	if (redirect) {
 		site = site_inside(route, "redirect", 0);
 		build_redirect(&site, answer);

@@ -47,10 +47,9 @@ void build_balance(const struct site *upstream, struct config_balance *balance)
 	const struct grammar_value *hash = grammar_value(upstream->section, "hash", 0);
 
 	if (hash && balance->policy != BALANCE_HASH)
-		site_complain(upstream, hash->line, "hash",
-			      "is of no use without balance = \"hash\"");
+		site_complain(upstream, "hash", "is of no use without balance = \"hash\"");
 	else if (hash && !read_key(hash->text, balance))
-		site_complain(upstream, hash->line, "hash",
+		site_complain(upstream, "hash",
 			      "\"%s\" is not \"source\", \"header:NAME\" or \"cookie:NAME\"",
 			      hash->text);
 }

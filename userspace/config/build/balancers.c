@@ -12,8 +12,8 @@ void build_balancers(const struct site *listener, struct config_service *service
 	if (!site_count(listener, "proxy_protocol"))
 		return;
 	site = site_inside(listener, "proxy_protocol", 0);
-	if (!cfg_size(site.section, "from"))
-		site_complain(&site, site_line(&site), NULL,
+	if (!site_has(&site, "from"))
+		site_complain(&site, NULL,
 			      "needs the balancers' addresses: from = {\"10.0.0.0/8\"}");
 	/* Whoever may say that he is somebody else may be anybody. */
 	balancers->ranges = build_ranges(&site, "from", "any client could choose its address",

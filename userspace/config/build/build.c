@@ -20,16 +20,16 @@ static void build_interfaces(const struct site *site, struct config_filter *filt
 		written = grammar_value(site->section, "interfaces", i);
 		if (!*written->text || strlen(written->text) >= IF_NAMESIZE ||
 		    strpbrk(written->text, "/: \t\n")) {
-			site_complain(site, written->line, "interfaces",
-				      "\"%s\" is not an interface's name", written->text);
+			site_complain_at(site, written->line, "interfaces",
+					 "\"%s\" is not an interface's name", written->text);
 			continue;
 		}
 		while (before < filter->interface_count &&
 		       strcmp(filter->interfaces[before], written->text))
 			before++;
 		if (before < filter->interface_count)
-			site_complain(site, written->line, "interfaces", "%s is named twice",
-				      written->text);
+			site_complain_at(site, written->line, "interfaces", "%s is named twice",
+					 written->text);
 		else
 			filter->interfaces[filter->interface_count++] = build_copy(written->text);
 	}
@@ -45,13 +45,14 @@ static void build_monitor(const struct site *site, struct config_filter *filter)
 		written = grammar_value(site->section, "monitor", i);
 		verdict = verdict_find(written->text);
 		if (verdict < 0)
-			site_complain(site, written->line, "monitor",
-				      "\"%s\" is not a reason that the filter drops for",
-				      written->text);
+			site_complain_at(site, written->line, "monitor",
+					 "\"%s\" is not a reason that the filter drops for",
+					 written->text);
 		else if (verdict_rows[verdict].action != FW_ACTION_DROP)
-			site_complain(site, written->line, "monitor",
-				      "\"%s\" is not a rule of the filter: it can't be monitored",
-				      written->text);
+			site_complain_at(
+				site, written->line, "monitor",
+				"\"%s\" is not a rule of the filter: it can't be monitored",
+				written->text);
 		else
 			filter->monitored[verdict] = true;
 	}
@@ -78,8 +79,7 @@ static void build_proxy(const struct site *site, struct config *config)
 	if (!config->threads)
 		config->threads = usable_cpus();
 	if (site_has(site, "user") && !getpwnam(config->user))
-		site_complain(site, site_line_of(site, "user"), "user",
-			      "this machine has no user \"%s\"", config->user);
+		site_complain(site, "user", "this machine has no user \"%s\"", config->user);
 }
 
 static void build_admin(const struct site *site, struct config *config)
@@ -87,15 +87,14 @@ static void build_admin(const struct site *site, struct config *config)
 	struct fw_service_key keys[2];
 	struct error error;
 	size_t count;
-	int line = site_line_of(site, "address");
 
 	build_options(site, BLOCK_ADMIN, config);
 	if (!config->admin)
 		return;
 	if (binding_parse(config->admin, IPPROTO_TCP, keys, &count, &error) < 0)
-		site_complain(site, line, "address", "%s", error.text);
+		site_complain(site, "address", "%s", error.text);
 	else if (count != 1)
-		site_complain(site, line, "address", "\"%s\": name one address", config->admin);
+		site_complain(site, "address", "\"%s\": name one address", config->admin);
 }
 
 void build_config(struct build *build, cfg_t *tree)

@@ -34,13 +34,15 @@ size_t site_count(const struct site *outer, const char *name);
 int site_line(const struct site *site); /* where the block opens */
 const char *site_title(const struct site *site);
 
-/* "listener https: @option: …" on @line; @option NULL: about the block. */
-void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+bool site_has(const struct site *site, const char *option); /* whether it is written there */
 
-/* Whether the block says it; and the line where, or where the block opens if it does not. */
-bool site_has(const struct site *site, const char *option);
-int site_line_of(const struct site *site, const char *option);
+/* "listener https: @option: …" on the line where that is written, or else where the block opens;
+ * @option NULL: about the block. */
+void site_complain(const struct site *site, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same on @line: of an option that is a list. */
+void site_complain_at(const struct site *site, int line, const char *option, const char *format,
+		      ...) __attribute__((format(printf, 4, 5)));
 
 /* values.c: every option of a block by its row, into the block's struct; and every setting. */
 void build_options(const struct site *site, enum config_block block, void *result);

@@ -7,13 +7,12 @@
 
 static void check_deadline(const struct site *site, const char *name)
 {
-	int line = site_line_of(site, "deadline");
-
 	if (strlen(name) > CONFIG_DEADLINE_NAME_MAX)
-		site_complain(site, line, "deadline", "a name has %d characters at most",
+		site_complain(site, "deadline", "a name has %d characters at most",
 			      CONFIG_DEADLINE_NAME_MAX);
 	else
-		build_check_field(site, line, "deadline", name);
+		build_check_field(site, grammar_value(site->section, "deadline", 0)->line,
+				  "deadline", name);
 }
 
 void build_forwarding(const struct site *listener, struct config_service *service)
@@ -23,8 +22,7 @@ void build_forwarding(const struct site *listener, struct config_service *servic
 
 	build_options(&site, BLOCK_FORWARDING, forwarding);
 	if (service->protocol == PROTOCOL_TCP && site_line(&site))
-		site_complain(&site, site_line(&site), NULL,
-			      "protocol tcp has no header to tell it in");
+		site_complain(&site, NULL, "protocol tcp has no header to tell it in");
 	if (forwarding->deadline)
 		check_deadline(&site, forwarding->deadline);
 	forwarding->trusted = build_ranges(&site, "trust", "any client could say who it is",

@@ -11,7 +11,7 @@ static void check_request_text(const struct site *site, const char *option, cons
 	for (const char *at = text; at && *at; at++) {
 		if (*at > ' ' && *at < 0x7f)
 			continue;
-		site_complain(site, site_line_of(site, option), option,
+		site_complain(site, option,
 			      "\"%s\" has a character that a request can't have there", text);
 		break;
 	}
@@ -24,12 +24,10 @@ static void check_request(const struct site *site, const struct config_health *h
 	check_request_text(site, "path", health->path);
 	check_request_text(site, "host", health->host);
 	if (*health->path != '/')
-		site_complain(site, site_line_of(site, "path"), "path",
-			      "\"%s\" does not begin with a /", health->path);
+		site_complain(site, "path", "\"%s\" does not begin with a /", health->path);
 	for (size_t i = 0; i < sizeof(of_requests) / sizeof(of_requests[0]); i++)
 		if (site_has(site, of_requests[i]) && health->check != CHECK_HTTP)
-			site_complain(site, site_line_of(site, of_requests[i]), of_requests[i],
-				      "only of use with check = \"http\"");
+			site_complain(site, of_requests[i], "only of use with check = \"http\"");
 }
 
 void build_health(const struct site *upstream, struct config_health *health)
@@ -49,5 +47,5 @@ void build_ejection(const struct site *upstream, struct config_ejection *ejectio
 
 	build_options(&site, BLOCK_EJECTION, ejection);
 	if (ejection->time_ms > ejection->max_time_ms)
-		site_complain(&site, site_line(&site), NULL, "time is longer than max_time");
+		site_complain(&site, NULL, "time is longer than max_time");
 }

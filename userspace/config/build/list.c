@@ -12,8 +12,8 @@ static void build_list(const struct site *site, struct config_list *list)
 	build_options(site, BLOCK_LIST, list);
 	list->seconds /= 1000; /* it was written as a time, in milliseconds */
 	if (!site_has(site, "file"))
-		site_complain(site, list->line, NULL,
-			      "needs a file, such as file = \"/etc/floodwall/%s.txt\"", list->name);
+		site_complain(site, NULL, "needs a file, such as file = \"/etc/floodwall/%s.txt\"",
+			      list->name);
 }
 
 void build_lists(const struct site *root)
@@ -26,8 +26,7 @@ void build_lists(const struct site *root)
 	for (size_t i = 0; i < count; i++) {
 		site = site_inside(root, "list", i);
 		if (i == FW_LISTS_MAX)
-			site_complain(&site, site_line(&site), NULL, "there is room for %d lists",
-				      FW_LISTS_MAX);
+			site_complain(&site, NULL, "there is room for %d lists", FW_LISTS_MAX);
 		build_list(&site, &config->lists[config->list_count++]);
 	}
 }

@@ -18,10 +18,10 @@ struct fw_prefix *build_ranges(const struct site *site, const char *option, cons
 		struct error error;
 
 		if (prefix_parse(written->text, &range, &error) < 0)
-			site_complain(site, written->line, option, "%s", error.text);
+			site_complain_at(site, written->line, option, "%s", error.text);
 		else if (range.length == (fw_addr_is_v4(&range.addr) ? 96 : 0))
-			site_complain(site, written->line, option, "\"%s\" is everybody: %s",
-				      written->text, danger);
+			site_complain_at(site, written->line, option, "\"%s\" is everybody: %s",
+					 written->text, danger);
 		else
 			ranges[(*count)++] = range;
 	}

@@ -76,18 +76,17 @@ bool build_whereabouts(const struct site *site, struct config_server *server)
 	size_t count;
 
 	if (!written) {
-		site_complain(site, site_line(site), NULL,
-			      "needs an address, such as \"127.0.0.1:8000\"");
+		site_complain(site, NULL, "needs an address, such as \"127.0.0.1:8000\"");
 		return false;
 	}
 	if (take_name(written->text, server))
 		return true;
 	if (binding_parse(written->text, IPPROTO_TCP, keys, &count, &error) < 0) {
-		site_complain(site, written->line, "address", "%s", error.text);
+		site_complain(site, "address", "%s", error.text);
 		return false;
 	}
 	if (count != 1 || is_unspecified(&keys[0].addr)) {
-		site_complain(site, written->line, "address",
+		site_complain(site, "address",
 			      "\"%s\": nothing can be connected to there; name one address",
 			      written->text);
 		return false;
@@ -104,15 +103,13 @@ void build_slots(const struct site *site, struct config_upstream *upstream)
 {
 	const struct config_server *first = &upstream->servers[upstream->server_count - 1];
 	size_t room = CONFIG_SERVERS_MAX - upstream->server_count + 1;
-	int line = site_line_of(site, "addresses");
 
 	if (!first->host && site_has(site, "addresses"))
-		site_complain(site, line, "addresses",
-			      "the server is given by its address: that is one");
+		site_complain(site, "addresses", "the server is given by its address: that is one");
 	if (!first->host)
 		return;
 	if (first->addresses > room)
-		site_complain(site, line, "addresses",
+		site_complain(site, "addresses",
 			      "%u addresses are more than there is room for: %d servers, each "
 			      "address included",
 			      first->addresses, CONFIG_SERVERS_MAX);
@@ -135,11 +132,11 @@ static bool build_resolver_server(const struct site *site, const struct grammar_
 	if (address_parse(written->text, &addr, &error) == 0) {
 		server->addr = addr;
 	} else if (binding_parse(written->text, IPPROTO_UDP, keys, &count, &error) < 0) {
-		site_complain(site, written->line, "servers", "%s", error.text);
+		site_complain_at(site, written->line, "servers", "%s", error.text);
 		return false;
 	} else if (count != 1) {
-		site_complain(site, written->line, "servers", "\"%s\": name one address",
-			      written->text);
+		site_complain_at(site, written->line, "servers", "\"%s\": name one address",
+				 written->text);
 		return false;
 	} else {
 		server->addr = keys[0].addr;
@@ -157,10 +154,9 @@ void build_resolver(const struct site *root)
 
 	build_options(&site, BLOCK_RESOLVER, resolver);
 	if (resolver->min_ttl_ms > resolver->max_ttl_ms)
-		site_complain(&site, site_line(&site), NULL, "min_ttl is longer than max_ttl");
+		site_complain(&site, NULL, "min_ttl is longer than max_ttl");
 	if (count > RESOLVERS_MAX)
-		site_complain(&site, site_line(&site), "servers", "there is room for %d of them",
-			      RESOLVERS_MAX);
+		site_complain(&site, "servers", "there is room for %d of them", RESOLVERS_MAX);
 	resolver->servers = build_alloc(RESOLVERS_MAX, sizeof(*resolver->servers));
 	for (size_t i = 0; i < count && i < RESOLVERS_MAX; i++)
 		if (build_resolver_server(&site, grammar_value(site.section, "servers", i),

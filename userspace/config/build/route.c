@@ -22,10 +22,10 @@ _Static_assert(METHODS < 63, "a set of methods has 64 bits");
 static void check_prefix(const struct site *site, const char *prefix)
 {
 	if (*prefix != '/')
-		site_complain(site, site_line(site), NULL, "a route begins with a slash");
+		site_complain(site, NULL, "a route begins with a slash");
 	for (const char *c = prefix; *c; c++) {
 		if (*c <= ' ' || *c > '~' || *c == '?' || *c == '#') {
-			site_complain(site, site_line(site), NULL,
+			site_complain(site, NULL,
 				      "a route is the beginning of a path: no space, control "
 				      "character, \"?\" or \"#\"");
 			return;
@@ -58,15 +58,16 @@ static void build_hosts(const struct site *site, struct config_route *route)
 		char *host;
 
 		if (!is_host(written->text)) {
-			site_complain(site, written->line, "host",
-				      "\"%s\" is neither a host's name, \"*.\" and a name, nor an "
-				      "address; a port does not belong to it",
-				      written->text);
+			site_complain_at(
+				site, written->line, "host",
+				"\"%s\" is neither a host's name, \"*.\" and a name, nor an "
+				"address; a port does not belong to it",
+				written->text);
 			continue;
 		}
 		if (i >= HOSTS_MAX) {
-			site_complain(site, written->line, "host", "there is room for %d of them",
-				      HOSTS_MAX);
+			site_complain_at(site, written->line, "host",
+					 "there is room for %d of them", HOSTS_MAX);
 			return;
 		}
 		host = route->hosts[route->host_count++] = build_copy(written->text);
@@ -84,8 +85,9 @@ static void build_methods(const struct site *site, struct config_route *route)
 		while (nth < METHODS && strcmp(methods[nth], written->text))
 			nth++;
 		if (nth == METHODS)
-			site_complain(site, written->line, "method",
-				      "\"%s\" is no method that the proxy forwards", written->text);
+			site_complain_at(site, written->line, "method",
+					 "\"%s\" is no method that the proxy forwards",
+					 written->text);
 		else
 			route->methods |= CONFIG_METHOD(nth + 1);
 	}
@@ -113,12 +115,12 @@ static void build_conditions(const struct site *site, struct config_route *route
 		if (!*condition.name ||
 		    strspn(condition.name, "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") !=
 			    strlen(condition.name))
-			site_complain(site, written->line, "header",
-				      "\"%s\" is neither \"Name\" nor \"Name: value\"",
-				      written->text);
+			site_complain_at(site, written->line, "header",
+					 "\"%s\" is neither \"Name\" nor \"Name: value\"",
+					 written->text);
 		if (i == CONDITIONS_MAX) {
-			site_complain(site, written->line, "header", "there is room for %d of them",
-				      CONDITIONS_MAX);
+			site_complain_at(site, written->line, "header",
+					 "there is room for %d of them", CONDITIONS_MAX);
 			return;
 		}
 	}
@@ -128,19 +130,17 @@ static void build_conditions(const struct site *site, struct config_route *route
 static void check_rewrite(const struct site *site, const struct config_route *route)
 {
 	size_t length = strlen(route->prefix);
-	int line = site_line_of(site, "rewrite");
 
 	if (!route->rewrite)
 		return;
 	if (*route->rewrite != '/' || strpbrk(route->rewrite, " \t\r\n?#%\\") ||
 	    strstr(route->rewrite, "/.") || strlen(route->rewrite) > 1024)
-		site_complain(site, line, "rewrite",
-			      "\"%s\" is not the beginning of a path, spelled out", route->rewrite);
+		site_complain(site, "rewrite", "\"%s\" is not the beginning of a path, spelled out",
+			      route->rewrite);
 	else if (length && route->prefix[length - 1] == '/' &&
 		 route->rewrite[strlen(route->rewrite) - 1] != '/')
-		site_complain(site, line, "rewrite",
-			      "\"%s\" has to end with a slash, as \"%s\" does", route->rewrite,
-			      route->prefix);
+		site_complain(site, "rewrite", "\"%s\" has to end with a slash, as \"%s\" does",
+			      route->rewrite, route->prefix);
 }
 
 void build_route_match(const struct site *site, struct config_route *route)

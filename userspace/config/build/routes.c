@@ -16,7 +16,7 @@ static const struct config_upstream *find_upstream(const struct site *site)
 	size_t used;
 
 	if (!written) {
-		site_complain(site, site_line(site), NULL, "needs an upstream");
+		site_complain(site, NULL, "needs an upstream");
 		return NULL;
 	}
 	for (size_t i = 0; i < config->upstream_count; i++) {
@@ -26,8 +26,8 @@ static const struct config_upstream *find_upstream(const struct site *site)
 		snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
 			 config->upstreams[i].name);
 	}
-	site_complain(site, written->line, "upstream", "no upstream is called \"%s\"; there %s%s",
-		      written->text, config->upstream_count ? "is " : "is none", known);
+	site_complain(site, "upstream", "no upstream is called \"%s\"; there %s%s", written->text,
+		      config->upstream_count ? "is " : "is none", known);
 	return NULL;
 }
 
@@ -41,22 +41,19 @@ static void build_route(const struct site *listener, const struct site *site, bo
 			struct config_service *service)
 {
 	struct config_route *route = &service->routes[service->route_count++];
-	const struct grammar_value *upstream = grammar_value(site->section, "upstream", 0);
 
 	route->prefix = build_copy(site_title(site));
 	route->line = site_line(site);
 	build_route_match(site, route);
 	if (service->protocol == PROTOCOL_TCP)
-		site_complain(site, route->line, NULL,
+		site_complain(site, NULL,
 			      "protocol tcp has no paths: name the upstream in the listener");
 	else if (has_whole && !strcmp(route->prefix, "/") && is_general(route))
-		site_complain(site, route->line, NULL,
-			      "the listener's own upstream is the route / already");
+		site_complain(site, NULL, "the listener's own upstream is the route / already");
 	if (!build_answer(site, &route->answer))
 		route->upstream = find_upstream(site);
-	else if (upstream)
-		site_complain(site, upstream->line, "upstream",
-			      "is never asked: the route answers itself");
+	else if (site_has(site, "upstream"))
+		site_complain(site, "upstream", "is never asked: the route answers itself");
 	build_route_limits(site, &route->limits);
 	build_rules(listener, site, service, route);
 }
@@ -91,7 +88,7 @@ static void sort(struct config_service *service)
 void build_routes(const struct site *listener, struct config_service *service)
 {
 	size_t count = site_count(listener, "route");
-	bool has_whole = grammar_value(listener->section, "upstream", 0) || !count;
+	bool has_whole = site_has(listener, "upstream") || !count;
 	struct site site;
 
 	service->routes = build_alloc(count + 1, sizeof(*service->routes));
@@ -104,7 +101,7 @@ void build_routes(const struct site *listener, struct config_service *service)
 	sort(service);
 	if (service->protocol == PROTOCOL_TCP &&
 	    (site_count(listener, "request_headers") || site_count(listener, "response_headers")))
-		site_complain(listener, site_line(listener), NULL,
+		site_complain(listener, NULL,
 			      "protocol tcp has no header for request_headers or "
 			      "response_headers to change");
 }

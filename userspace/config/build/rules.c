@@ -83,14 +83,16 @@ static bool check_name(const struct site *site, int line, const char *option, co
 		       const struct direction *direction)
 {
 	if (!is_token(name) || strlen(name) > 255)
-		site_complain(site, line, option, "\"%s\" is not a field's name", name);
+		site_complain_at(site, line, option, "\"%s\" is not a field's name", name);
 	else if (is_one_of(name, direction->own))
-		site_complain(site, line, option,
-			      "%s frames a message or concerns one connection: it is the proxy's "
-			      "own to say",
-			      name);
+		site_complain_at(
+			site, line, option,
+			"%s frames a message or concerns one connection: it is the proxy's "
+			"own to say",
+			name);
 	else if (direction == &requests && is_one_of(name, told))
-		site_complain(site, line, option, "%s is what the block forwarding is for", name);
+		site_complain_at(site, line, option, "%s is what the block forwarding is for",
+				 name);
 	else
 		return true;
 	return false;
@@ -106,7 +108,7 @@ static bool check_rule(const struct site *site, int line, const char *option, co
 		       const struct rules *rules)
 {
 	if (rules->direction == &requests && rules->deadline && !strcasecmp(name, rules->deadline))
-		site_complain(site, line, option, "%s is what forwarding.deadline is for", name);
+		site_complain_at(site, line, option, "%s is what forwarding.deadline is for", name);
 	else
 		return check_name(site, line, option, name, rules->direction);
 	return false;
@@ -145,8 +147,8 @@ static bool split(const struct site *site, const struct grammar_value *written, 
 	const char *colon = strchr(written->text, ':'), *end;
 
 	if (!colon) {
-		site_complain(site, written->line, option, "\"%s\" is not \"Name: value\"",
-			      written->text);
+		site_complain_at(site, written->line, option, "\"%s\" is not \"Name: value\"",
+				 written->text);
 		return false;
 	}
 	*name = build_copy(written->text);
@@ -165,8 +167,8 @@ static bool check_value(const struct site *site, int line, const char *option, c
 	for (const char *at = value; *at; at++) {
 		if ((*at >= ' ' && *at <= '~') || *at == '\t')
 			continue;
-		site_complain(site, line, option,
-			      "a value has printable ASCII, spaces and tabs, no line ends");
+		site_complain_at(site, line, option,
+				 "a value has printable ASCII, spaces and tabs, no line ends");
 		return false;
 	}
 	return true;
@@ -192,9 +194,10 @@ static void build_line(const struct site *site, const struct grammar_value *writ
 	    check_value(site, written->line, option, value) &&
 	    build_text(site, written, option, value, rules->direction->allowed, &line.value)) {
 		if (uses(&line.value, FACT_REQUEST_ID) && !rules->has_request_id)
-			site_complain(site, written->line, option,
-				      "there is no $request_id: forwarding.x_request_id does not "
-				      "say replace or keep");
+			site_complain_at(
+				site, written->line, option,
+				"there is no $request_id: forwarding.x_request_id does not "
+				"say replace or keep");
 		if (replaces)
 			drop(rules->result, line.name);
 		rules->result->lines[rules->result->line_count++] = line;
@@ -244,10 +247,10 @@ static void build_block(const struct site *outer, const struct rules *rules)
 	for (size_t i = 0; i < adds; i++)
 		build_line(&site, grammar_value(site.section, "add", i), "add", false, rules);
 	if (result->line_count > CONFIG_LINE_COUNT_MAX)
-		site_complain(&site, site_line(&site), NULL, "there is room for %d lines in all",
+		site_complain(&site, NULL, "there is room for %d lines in all",
 			      CONFIG_LINE_COUNT_MAX);
 	if (sum_lines(result) > CONFIG_LINES_MAX)
-		site_complain(&site, site_line(&site), NULL,
+		site_complain(&site, NULL,
 			      "the lines that are written may come to more than %d bytes",
 			      CONFIG_LINES_MAX);
 }

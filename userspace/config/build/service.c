@@ -39,16 +39,16 @@ static void add_binding(const struct site *site, const struct grammar_value *wri
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (owner == service)
-		site_complain(site, written->line, "bind", "%s is given twice",
-			      binding_format(key, text));
+		site_complain_at(site, written->line, "bind", "%s is given twice",
+				 binding_format(key, text));
 	else if (owner)
-		site_complain(site, written->line, "bind", "%s belongs to %s %s already",
-			      binding_format(key, text),
-			      owner->kind == FW_SERVICE_LISTENER ? "listener" : "service",
-			      owner->name);
+		site_complain_at(site, written->line, "bind", "%s belongs to %s %s already",
+				 binding_format(key, text),
+				 owner->kind == FW_SERVICE_LISTENER ? "listener" : "service",
+				 owner->name);
 	else if (count_bindings(config) == BINDINGS_MAX)
-		site_complain(site, written->line, "bind",
-			      "there is room for %d bindings of all services", BINDINGS_MAX);
+		site_complain_at(site, written->line, "bind",
+				 "there is room for %d bindings of all services", BINDINGS_MAX);
 	else
 		service->bindings[service->binding_count++] = *key;
 }
@@ -62,13 +62,13 @@ static void build_bindings(const struct site *site, struct config_service *servi
 	struct error error;
 
 	if (!count)
-		site_complain(site, site_line(site), NULL,
+		site_complain(site, NULL,
 			      "needs a binding: bind = {\"0.0.0.0:443\", \"[::]:443\"}");
 	service->bindings = build_alloc(2 * count, sizeof(*service->bindings));
 	for (size_t i = 0; i < count; i++) {
 		written = grammar_value(site->section, "bind", i);
 		if (binding_parse(written->text, proto, keys, &found, &error) < 0) {
-			site_complain(site, written->line, "bind", "%s", error.text);
+			site_complain_at(site, written->line, "bind", "%s", error.text);
 			continue;
 		}
 		for (size_t j = 0; j < found; j++)
@@ -82,11 +82,11 @@ static void check_name(const struct site *site, struct config_service *service)
 
 	build_check_name(site);
 	if (!strcmp(service->name, "host"))
-		site_complain(site, site_line(site), NULL,
+		site_complain(site, NULL,
 			      "\"host\" is the name of the host itself; choose another");
 	other = config_service_find(site->build->config, service->name);
 	if (other != service)
-		site_complain(site, site_line(site), NULL,
+		site_complain(site, NULL,
 			      "%s has that name already: listeners and services share their names",
 			      other->kind == FW_SERVICE_LISTENER ? "a listener" : "a service");
 }
@@ -127,8 +127,7 @@ void build_services(const struct site *root)
 		site = site_inside(root, listener ? "listener" : "service",
 				   listener ? i : i - listeners);
 		if (i == FW_SERVICES_MAX - 1) {
-			site_complain(&site, site_line(&site), NULL,
-				      "there is room for %d listeners and services",
+			site_complain(&site, NULL, "there is room for %d listeners and services",
 				      FW_SERVICES_MAX - 1);
 			break;
 		}

@@ -36,14 +36,17 @@ const char *site_title(const struct site *site)
 	return site->build->source->blocks[site->block].title;
 }
 
-void site_complain(const struct site *site, int line, const char *option, const char *format, ...)
+bool site_has(const struct site *site, const char *option)
+{
+	return grammar_value(site->section, option, 0);
+}
+
+static void complain(const struct site *site, int line, const char *option, const char *format,
+		     va_list args)
 {
 	char label[LABEL_SIZE], text[1024];
-	va_list args;
 
-	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
 	if (option)
 		source_block_label(site->build->source, site->block, label, sizeof(label));
 	else
@@ -52,16 +55,25 @@ void site_complain(const struct site *site, int line, const char *option, const 
 			option ? ": " : "", text);
 }
 
-bool site_has(const struct site *site, const char *option)
+void site_complain(const struct site *site, const char *option, const char *format, ...)
 {
-	return grammar_value(site->section, option, 0);
+	const struct grammar_value *written =
+		option ? grammar_value(site->section, option, 0) : NULL;
+	va_list args;
+
+	va_start(args, format);
+	complain(site, written ? written->line : site_line(site), option, format, args);
+	va_end(args);
 }
 
-int site_line_of(const struct site *site, const char *option)
+void site_complain_at(const struct site *site, int line, const char *option, const char *format,
+		      ...)
 {
-	const struct grammar_value *written = grammar_value(site->section, option, 0);
+	va_list args;
 
-	return written ? written->line : site_line(site);
+	va_start(args, format);
+	complain(site, line, option, format, args);
+	va_end(args);
 }
 
 void *build_alloc(size_t count, size_t size)
@@ -87,9 +99,9 @@ void build_check_name(const struct site *site)
 	const char *name = cfg_title(site->section);
 
 	if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(name) || !*name)
-		site_complain(site, site_line(site), NULL,
+		site_complain(site, NULL,
 			      "the name may only have the characters a-z, 0-9, _ and -");
 	else if (strlen(name) >= FW_NAME_SIZE)
-		site_complain(site, site_line(site), NULL, "the name is longer than %d characters",
+		site_complain(site, NULL, "the name is longer than %d characters",
 			      FW_NAME_SIZE - 1);
 }

@@ -46,9 +46,9 @@ static void complain(const struct site *site, int line, const char *option, cons
 			snprintf(known + used, sizeof(known) - used, "%s$%s", used ? ", " : "",
 				 facts[fact].name);
 	}
-	site_complain(site, line, option,
-		      "\"$%.*s\" stands for nothing here; there are %s, and $$ for the sign",
-		      (int)length, name, known);
+	site_complain_at(site, line, option,
+			 "\"$%.*s\" stands for nothing here; there are %s, and $$ for the sign",
+			 (int)length, name, known);
 }
 
 static void add_piece(struct config_text *text, enum config_fact fact, const char *bytes,

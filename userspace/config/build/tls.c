@@ -8,17 +8,15 @@
 static void check_client_certificates(const struct site *site, const struct config_service *service)
 {
 	const struct config_tls *tls = &service->tls;
-	int line = site_line_of(site, "forward_client");
 
 	if (!site_has(site, "client_ca") && site_has(site, "client_certificate"))
-		site_complain(site, site_line_of(site, "client_certificate"), "client_certificate",
+		site_complain(site, "client_certificate",
 			      "needs client_ca: whose certificates clients are to have");
 	else if (!site_has(site, "client_ca") && tls->forward_client)
-		site_complain(site, line, "forward_client",
+		site_complain(site, "forward_client",
 			      "needs client_ca: without it no client is asked for a certificate");
 	if (tls->forward_client && service->protocol == PROTOCOL_TCP)
-		site_complain(site, line, "forward_client",
-			      "protocol tcp has no header to tell it in");
+		site_complain(site, "forward_client", "protocol tcp has no header to tell it in");
 }
 
 void build_tls(const struct site *listener, struct config_service *service)
@@ -35,7 +33,6 @@ void build_tls(const struct site *listener, struct config_service *service)
 	if (!tls->client_ca.path)
 		tls->client_certificate = CLIENT_CERTIFICATE_NONE;
 	if (!site_has(&site, "certificate"))
-		site_complain(&site, tls->line, NULL,
-			      "needs a certificate: certificate = \"/etc/ssl/…\"");
+		site_complain(&site, NULL, "needs a certificate: certificate = \"/etc/ssl/…\"");
 	check_client_certificates(&site, service);
 }

@@ -8,8 +8,7 @@
 static void build_priority(const struct site *site, struct config_server *server)
 {
 	if (server->backup && site_has(site, "priority"))
-		site_complain(site, site_line_of(site, "backup"), "backup",
-			      "is the last priority: give one or the other");
+		site_complain(site, "backup", "is the last priority: give one or the other");
 	else if (server->backup)
 		server->priority = CONFIG_PRIORITIES;
 	server->priority--;
@@ -35,11 +34,11 @@ static void check_prewarm(const struct site *site, const struct config_upstream 
 	if (!upstream->prewarm)
 		return;
 	if (upstream->proxy_protocol)
-		site_complain(site, site_line_of(site, "prewarm"), "prewarm",
+		site_complain(site, "prewarm",
 			      "a connection with a PROXY header is one client's: it can't be "
 			      "opened ahead of him");
 	else if (upstream->prewarm > most)
-		site_complain(site, site_line_of(site, "prewarm"), "prewarm",
+		site_complain(site, "prewarm",
 			      "%u: no more than %u idle connections are kept (keepalive, "
 			      "max_connections)",
 			      upstream->prewarm, most);
@@ -49,11 +48,11 @@ static void check_prewarm(const struct site *site, const struct config_upstream 
 static void check_http2(const struct site *site, const struct config_upstream *upstream)
 {
 	if (upstream->http2 != UPSTREAM_HTTP2_OFF && upstream->proxy_protocol)
-		site_complain(site, site_line_of(site, "http2"), "http2",
+		site_complain(site, "http2",
 			      "a connection with a PROXY header is one client's: requests of "
 			      "several can't share it; use \"off\"");
 	else if (upstream->http2 == UPSTREAM_HTTP2_AUTO && !upstream->tls.enabled)
-		site_complain(site, site_line_of(site, "http2"), "http2",
+		site_complain(site, "http2",
 			      "servers say in their TLS handshake whether they speak it: "
 			      "\"auto\" needs a block tls; use \"on\" or \"off\"");
 }
@@ -82,7 +81,7 @@ static void check_http2_caps(const struct site *site, struct config_upstream *up
 	if (upstream->http2 == UPSTREAM_HTTP2_OFF || !cap || cap >= threads)
 		return;
 	if (upstream->http2 == UPSTREAM_HTTP2_ON)
-		site_complain(site, site_line_of(site, "http2"), "http2",
+		site_complain(site, "http2",
 			      "each of the %u threads (proxy.threads) has a connection of its own "
 			      "to each server, for which max_connections = %u leaves no room; "
 			      "raise that, lower proxy.threads, or use \"off\"",
@@ -104,14 +103,13 @@ static void build_upstream(const struct site *site, struct config_upstream *upst
 	check_http2(site, upstream);
 	check_prewarm(site, upstream);
 	if (!count)
-		site_complain(site, site_line(site), NULL,
-			      "needs a server { address = \"…\" } at least");
+		site_complain(site, NULL, "needs a server { address = \"…\" } at least");
 	build_balance(site, &upstream->balance);
 	upstream->servers = build_alloc(CONFIG_SERVERS_MAX, sizeof(*upstream->servers));
 	for (size_t i = 0; i < count; i++) {
 		server = site_inside(site, "server", i);
 		if (upstream->server_count == CONFIG_SERVERS_MAX) {
-			site_complain(&server, site_line(&server), NULL,
+			site_complain(&server, NULL,
 				      "there is room for %d servers, each address that a name may "
 				      "have included",
 				      CONFIG_SERVERS_MAX);

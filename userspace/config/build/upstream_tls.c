@@ -39,12 +39,10 @@ void build_upstream_tls(const struct site *upstream, struct config_upstream_tls 
 	tls->line = site_line(&site);
 	build_options(&site, BLOCK_UPSTREAM_TLS, tls);
 	if (tls->name && !can_be_proved(tls->name))
-		site_complain(&site, site_line_of(&site, "name"), "name",
-			      "\"%s\" is neither a host's name nor an address", tls->name);
+		site_complain(&site, "name", "\"%s\" is neither a host's name nor an address",
+			      tls->name);
 	if (site_has(&site, "ca") && !tls->verify)
-		site_complain(&site, site_line_of(&site, "ca"), "ca",
-			      "is of no use with verify = off; give one of the two");
+		site_complain(&site, "ca", "is of no use with verify = off; give one of the two");
 	if (tls->keys.count && !site_has(&site, "certificate"))
-		site_complain(&site, tls->keys.list[0].line, "key",
-			      "needs a certificate, which servers are shown");
+		site_complain(&site, "key", "needs a certificate, which servers are shown");
 }

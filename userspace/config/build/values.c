@@ -33,7 +33,7 @@ static bool refuse(const struct value *value, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	site_complain(value->site, value->line, value->option->name, "%s", text);
+	site_complain_at(value->site, value->line, value->option->name, "%s", text);
 	return false;
 }
 
@@ -224,6 +224,6 @@ void build_settings(const struct site *site, enum config_block block, uint64_t *
 			continue;
 		written = find_setting(site, row->name);
 		if (written && setting_parse(row, written->text, &settings[i], &error) < 0)
-			site_complain(site, written->line, NULL, "%s", error.text);
+			site_complain_at(site, written->line, NULL, "%s", error.text);
 	}
 }
