@@ -226,6 +226,9 @@ def test_errors_say_what_and_what_to_do(lab, cli):
     assert pins(lab) is None
     assert "cgroup v2" in cli("attach", "eth0", "--cgroup", "/tmp", status=FAILED)["error"]
     assert pins(lab) is None
+    lab.edge("sh", "-c", "mkdir /run/empty && mount --bind /run/empty /sys/kernel/btf")
+    assert "CONFIG_DEBUG_INFO_BTF" in cli("attach", "eth0", status=FAILED)["error"]
+    lab.edge("umount", "/sys/kernel/btf")
     cli("attach", "eth0", "eth0", status=USAGE)
     cli("attach", "eth0", "--mode", "fast", status=USAGE)
     assert "nonesuch.conf" in cli("attach", "eth0", "--config", "nonesuch.conf", status=FAILED)["error"]

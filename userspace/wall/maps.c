@@ -156,6 +156,19 @@ static void discard(const char *directory)
 	rmdir(directory);
 }
 
+static int refused(int code, struct error *error)
+{
+	const char *hint = "";
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+		hint = "; Floodwall needs a kernel that describes its types: there is no "
+		       "/sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)";
+	else if (code == EPERM)
+		hint = " (this needs root)";
+	return error_set(error, -code, "the kernel refused the maps: %s%s%s", strerror(code),
+			 wall_words(), hint);
+}
+
 static int make_in(const char *directory, const struct config_sizes *sizes, struct error *error)
 {
 	struct filter_bpf *skeleton = filter_bpf__open();
@@ -171,9 +184,7 @@ static int make_in(const char *directory, const struct config_sizes *sizes, stru
 	if (result == 0)
 		result = name_pins(skeleton->obj, directory, error);
 	if (result == 0 && bpf_object__load(skeleton->obj) < 0)
-		result = error_set(error, -errno, "the kernel refused the maps: %s%s%s",
-				   strerror(errno), wall_words(),
-				   errno == EPERM ? " (this needs root)" : "");
+		result = refused(errno, error);
 	if (result == 0)
 		result = fill_maps(skeleton, error);
 	filter_bpf__destroy(skeleton);
