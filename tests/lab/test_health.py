@@ -17,7 +17,7 @@ from edge import Edge
 from lab import BUILD, Lab, wait_until
 from origin import Client, Origin, inside
 
-CHECKED, PASSIVE, SLOW, PANIC, NAMED, MANY, LATER, STREAM = range(90, 98)
+CHECKED, PASSIVE, SLOW, PANIC, NAMED, MANY, LATER, STREAM, PATIENT = range(90, 99)
 DNS = 5353
 CONFIG = """
 filter {{ cgroup = "@CGROUP@" }}
@@ -29,6 +29,7 @@ listener named   {{ bind = "127.0.0.1:94" upstream = "named"   source {{ connect
 listener many    {{ bind = "127.0.0.1:95" upstream = "many"    source {{ connections = 0 syn_rate = 0 }} }}
 listener later   {{ bind = "127.0.0.1:96" upstream = "later"   source {{ connections = 0 syn_rate = 0 }} }}
 listener stream  {{ bind = "127.0.0.1:97" protocol = "tcp" upstream = "stream" source {{ connections = 0 syn_rate = 0 }} }}
+listener patient {{ bind = "127.0.0.1:98" upstream = "patient" source {{ connections = 0 syn_rate = 0 }} }}
 upstream checked {{
     server {{ address = "127.0.0.1:8101" }} server {{ address = "127.0.0.1:8102" }}
     health {{ check = "http" path = "/up" body = "well" interval = "100ms" timeout = "300ms" rise = 2 fall = 2 }}
@@ -54,6 +55,7 @@ upstream stream {{
     server {{ address = "127.0.0.1:8151" }} server {{ address = "127.0.0.1:8152" }}
     ejection {{ time = "300ms" trials = 2 }}
 }}
+upstream patient {{ server {{ address = "127.0.0.1:8161" }} ejection {{ failures = 3 }} }}
 upstream named {{ server {{ address = "app.test:8141" addresses = 2 }} }}
 upstream many  {{ server {{ address = "many.test:8142" addresses = 4 }} }}
 upstream later {{ server {{ address = "later.test:8143" }} }}
@@ -97,7 +99,7 @@ class Cared(Edge):
 
     def __init__(self, lab):
         self.names = Names(lab)
-        super().__init__(lab, text=CONFIG, ports=range(CHECKED, STREAM + 1))
+        super().__init__(lab, text=CONFIG, ports=range(CHECKED, PATIENT + 1))
 
     def rows(self, upstream):
         return [row for row in self.lab.floodwall("upstreams") if row["upstream"] == upstream]
@@ -320,6 +322,45 @@ def test_who_comes_back_is_tried_with_a_few_requests(cared):
         assert set(load.seen) == {200}
         assert 1 <= tried <= 2 + 2, "two at a time, but for threads that chose at the same moment"
         assert cared.said("upstream passive: server 127.0.0.1:8111 is well again")
+
+
+def test_who_dawdles_has_no_server_ejected(cared):
+    """A server that gives up on those who keep it waiting does well; one that gives up on others does not."""
+    weary = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if line.startswith("POST"):
+            peer.until(b"400\r\n")
+            weary.wait(10)
+        elif "/large" in line:
+            peer.socket.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + bytes(20 << 20))
+            weary.wait(10)
+
+    def ejected():
+        return cared.said("upstream patient: server 127.0.0.1:8161 breaks connections off: ejected")
+
+    with Origin(8161, answer), contextlib.ExitStack() as stack:
+        held = [stack.enter_context(Client(PATIENT, receive_buffer=4096)) for _ in range(8)]
+        for client in held[:4]:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + bytes(1024) + b"\r\n")
+        for client in held[4:]:
+            client.get("/large")
+        time.sleep(1.5)
+        weary.set()
+        assert [client.response()[0] for client in held[:4]] == [502] * 4
+        for client in held[4:]:
+            assert client.head()[0].endswith("200 OK")
+            with contextlib.suppress(ConnectionResetError):
+                assert len(client.rest()) < 99999999
+        assert not ejected()
+        for _ in range(3):
+            with Client(PATIENT) as client:
+                client.get("/broken")
+                assert client.response()[0] == 502
+        wait_until(ejected, "it is ejected")
 
 
 def test_of_tcp_a_connection_is_all_there_is_to_see(cared):

@@ -14,6 +14,8 @@
 
 enum { STEPS_PER_TURN = 16 };
 
+#define DAWDLE_NS CLOCK_SEC /* that a client may let what a server has said wait */
+
 static void handle_server(struct source *source, uint32_t events);
 
 struct exchange *exchange_create(struct client *client, const struct front *front,
@@ -249,6 +251,17 @@ void exchange_note_response(const struct exchange *exchange, uint16_t status)
 		exchange_note_result(exchange, server_outcome_of(exchange->peer, status));
 }
 
+/* Whether it is for its client that the server has waited: that it loses patience with him is not
+ * held against it, or whoever dawdles could have servers ejected. Others tell whether it is well.
+ */
+static bool has_kept_waiting(const struct exchange *exchange)
+{
+	uint64_t now_ns = client_now(exchange->client);
+
+	return rate_is_waiting(&exchange->receive) ||
+	       rate_waited_ns(&exchange->send.rate, now_ns) >= DAWDLE_NS;
+}
+
 enum flow exchange_lose_link(struct exchange *exchange)
 {
 	enum fw_verdict verdict = FW_UPSTREAM_BAD_RESPONSE;
@@ -260,7 +273,8 @@ enum flow exchange_lose_link(struct exchange *exchange)
 		exchange->tried = 0;
 		return connect_anew(exchange, fresh, FW_UPSTREAM_UNREACHABLE);
 	}
-	exchange_note_result(exchange, SERVER_BROKE);
+	if (!has_kept_waiting(exchange))
+		exchange_note_result(exchange, SERVER_BROKE);
 	if (exchange->link)
 		verdict = reach_fault(exchange->link, verdict);
 	if (!retry_begins_for_break(exchange))
