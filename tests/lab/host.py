@@ -41,8 +41,13 @@ class LabError(Exception):
     """The lab itself could not do what it was asked."""
 
 
+# How much longer everything may take on a machine that is so much slower: an emulated CPU.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", 1))
+
+
 def wait_until(condition, what, seconds=10.0, pause=0.02):
     """Returns what `condition` returns, once that is true; fails with `what` if it never is."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()

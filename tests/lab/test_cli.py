@@ -188,7 +188,7 @@ def test_attaching_again_exchanges_the_program_and_keeps_everything(lab, cli):
     cli("set", "web.source.syn_rate", "21")
     cli("block", "192.0.2.9")
     lab.nginx(["0.0.0.0:80"])
-    holder = lab.internet.start("bash", "-c", f"exec 3<>/dev/tcp/{EDGE_V4}/80; sleep 30", name="holder")
+    holder = lab.internet.start("bash", "-c", f"exec 3<>/dev/tcp/{EDGE_V4}/80; sleep 600", name="holder")
     held = [{"source": INTERNET_V4, "service": "web", "connections": 1}]
     wait_until(lambda: cli("top", "--once")["connections"] == held, "the connection is counted")
     program, link = xdp(lab)[1], bpftool(lab, "link", "show", "pinned", f"{PINS}/link_track")
