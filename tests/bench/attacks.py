@@ -56,6 +56,26 @@ def start_haproxy(lab):
 SUBJECTS = {"floodwall": start_floodwall, "nginx": start_nginx, "haproxy": start_haproxy}
 
 
+class Busy:
+    """What a CPU does from here on, whoever it does it for."""
+
+    def __init__(self, cpu):
+        self.cpu = cpu
+        self.before = self._ticks()
+
+    def _ticks(self):
+        """(busy, all) since the machine was started."""
+        line = next(line for line in pathlib.Path("/proc/stat").read_text().splitlines()
+                    if line.startswith(f"cpu{self.cpu} "))
+        user, nice, system, idle, waiting, *rest = map(int, line.split()[1:9])
+        busy = user + nice + system + sum(rest)
+        return busy, busy + idle + waiting
+
+    def share(self):
+        busy, whole = (now - before for now, before in zip(self._ticks(), self.before))
+        return busy / max(whole, 1)
+
+
 class Watch:
     """The subject's processes meanwhile: whether they live, and the most memory that they had."""
 
@@ -116,11 +136,14 @@ def measure(attack, start, quick):
         with Watch(process) as watch:
             attackers = attack.start(lab, lead + loaded + PATIENCE_SECONDS + 1, 0.1 if quick else 1)
             time.sleep(lead)
+            edge, internet = Busy(lab.edge.cpu), Busy(lab.internet.cpu)
             success, p99 = clients(lab, attack, loaded)
+            edge_busy, internet_busy = edge.share(), internet.share()
             attack.stop(attackers)
     return {"legit_success": (success, "share"), "legit_p99_ms": (p99, "ms"),
             "unloaded_p99_ms": (unloaded_p99, "ms"), "rss_mb": (watch.peak_kb / 1024, "MB"),
-            "crashed": (int(watch.crashed), "crashes")}
+            "crashed": (int(watch.crashed), "crashes"),
+            "edge_busy": (edge_busy, "share"), "internet_busy": (internet_busy, "share")}
 
 
 def run(record, quick):

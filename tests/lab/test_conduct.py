@@ -59,6 +59,7 @@ def test_who_abuses_is_kept_out_and_his_neighbour_is_not(lab):
     front = Front(lab, 'faults = 4  fault_time = "2s"  exclusion = "30s"')
     mine, neighbour = f"{first(CLIENTS_V4)}/32", f"{first(CLIENTS_V4)[:-1]}9/32"
     # As long as there is nobody to tell the filter, the proxy does it.
+    assert front.count("proxy_verdicts_total") == 0
     front.daemon.kill(signal.SIGSTOP)
     attack = lab.attack(**ABUSE, source_prefix=mine, retry=0.1, rate=0, seconds=60)
     wait_until(lambda: front.count("proxy_verdicts_total"), "the proxy resets it at accept")
@@ -139,6 +140,39 @@ def test_a_proxy_that_talks_without_end_keeps_nobody_busy(lab):
     assert lab.floodwall("reload") is not None
     served, result = front.serves(f"{first(CLIENTS_V4)}/32", 50, 0.5)
     assert served, result
+
+
+def test_who_asks_what_cannot_be_served_without_end_is_kept_out(lab):
+    """A target that never ends, and again as soon as it is refused: an eighth of a fault each."""
+    front = Front(lab, 'faults = 4')
+    mine = f"{first(CLIENTS_V4)}/32"
+    attack = lab.attack(kind="big-target", destination=f"{EDGE_V4}:80", source_prefix=mine, sources=1,
+                        connections=4, retry=0, rate=0, seconds=60)
+    wait_until(lambda: front.count("filter_packets_total"), "the filter drops its SYNs")
+    refused = front.count("proxy_verdicts_total", "target_too_long")
+    assert refused > 4 * 8
+    served, result = front.serves(f"{first(CLIENTS_V4)[:-1]}9/32", 50, 0.5)
+    assert served, result
+    # Some few a second are forgiven, so that it is back soon, and does not get far.
+    assert front.count("proxy_verdicts_total", "target_too_long") < refused + 40
+    attack.kill(signal.SIGTERM)
+
+
+def test_a_browser_whose_cookies_are_too_large_is_not(lab):
+    """Three pages, each with fifty things in it that are refused, six connections at once; once the cookies are forgotten
+    everything is served."""
+    front = Front(lab, "")
+    mine = f"{first(CLIENTS_V4)}/32"
+    cookies = "cookie: " + "; ".join(f"c{i}={i}" for i in range(400))
+    for _ in range(3):
+        things = [word for i in range(50) for word in ("-o", "/dev/null", f"http://{EDGE_V4}/?{i}")]
+        said = lab.internet("curl", "-sS", "--interface", first(CLIENTS_V4), "--parallel", "--parallel-max", 6,
+                            "-H", cookies, "-w", "%{http_code}\n", *things)
+        assert said.stdout.split() == ["431"] * 50
+    assert front.count("proxy_verdicts_total", "too_many_cookies") == 150
+    served, result = front.serves(mine, 20, 0.5)
+    assert served, result
+    assert front.count("proxy_verdicts_total") == front.count("filter_packets_total") == 0
 
 
 def test_those_who_are_served_speak_for_an_address(lab):

@@ -259,6 +259,19 @@ def test_limits_are_those_of_http_1(edge):
             counted(reason, 1)
 
 
+def test_a_connection_misused_again_and_again_is_misused_once(edge):
+    """It goes on after a refusal, and has a budget for that: one is held against its source."""
+    bad = [*GET[:3], (":path", "/%zz")]
+    before, counted = edge.metric("proxy_source_faults_total"), Counted(edge)
+    counted.expect("bad_target")
+    with Origin(8000, answer_simply), Client2() as client:
+        for _ in range(20):
+            assert client.answer(client.request(bad))[0].startswith(b"bad_target")
+        assert client.answer(client.request()) == (b"/ ", None)
+        counted("bad_target", 20)
+        assert edge.metric("proxy_source_faults_total") == before + 1
+
+
 # --- time, and the end ----------------------------------------------------------------------------
 
 def test_each_request_has_its_own_deadlines(edge):

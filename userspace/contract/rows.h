@@ -37,8 +37,9 @@ struct setting_row {
 /* Whether a verdict is held against the source whose connection it ends. */
 enum verdict_fault {
 	FAULT_NONE,
-	FAULT_HOARD, /* under overload */
-	FAULT_ABUSE, /* always */
+	FAULT_MISUSE, /* always, a part of one */
+	FAULT_HOARD,  /* under overload */
+	FAULT_ABUSE,  /* always, several */
 };
 
 /* A row of verdicts.def. */

@@ -55,6 +55,7 @@ struct client {
 	uint8_t address_length;
 	bool trusted; /* to tell whose requests it brings */
 	bool exempt;  /* from the rates of sources */
+	bool misused; /* has asked what can't be served (FAULT_MISUSE) */
 	uint32_t requests;
 	char address[INET6_ADDRSTRLEN]; /* of the source, as text */
 };

@@ -57,13 +57,15 @@ struct conduct_terms conduct_terms_of(const struct live *live, bool overloaded)
 	};
 }
 
-uint32_t conduct_faults_of(enum fw_verdict verdict, bool overloaded)
+uint32_t conduct_parts_of(enum fw_verdict verdict, bool overloaded)
 {
 	switch (verdict_rows[verdict].fault) {
+	case FAULT_MISUSE:
+		return CONDUCT_MISUSE;
 	case FAULT_HOARD:
-		return overloaded;
+		return overloaded ? CONDUCT_FAULT : 0;
 	case FAULT_ABUSE:
-		return CONDUCT_ABUSE_FAULTS;
+		return CONDUCT_ABUSE_FAULTS * CONDUCT_FAULT;
 	case FAULT_NONE:
 		break;
 	}
@@ -131,8 +133,21 @@ static uint64_t shut_until(struct conduct_terms terms, uint64_t settled_ns, uint
 	return until_ns < now_ns + terms.most_ns ? until_ns : now_ns + terms.most_ns;
 }
 
+/* When a record would be settled with @parts more. Beyond what is borne nothing is less than a
+ * fault: of those who are back all the time each has then to wait as long. */
+static uint64_t add_parts(struct conduct_terms terms, uint64_t settled_ns, uint32_t parts,
+			  uint64_t now_ns)
+{
+	uint64_t from_ns = settled_ns > now_ns ? settled_ns : now_ns;
+	uint64_t to_ns = from_ns + parts * terms.fault_ns / CONDUCT_FAULT;
+
+	if (parts < CONDUCT_FAULT && to_ns > now_ns + terms.borne_ns)
+		to_ns = from_ns + terms.fault_ns;
+	return to_ns;
+}
+
 uint64_t conduct_blame(struct conduct *conduct, const struct fw_addr *source, uint32_t service,
-		       struct conduct_terms terms, uint32_t faults, uint64_t now_ns)
+		       struct conduct_terms terms, uint32_t parts, uint64_t now_ns)
 {
 	uint64_t hash = hash_of(conduct, source, service);
 	uint64_t furthest_ns = now_ns + terms.borne_ns + terms.most_ns, was_ns, to_ns;
@@ -143,7 +158,7 @@ uint64_t conduct_blame(struct conduct *conduct, const struct fw_addr *source, ui
 	record = take(conduct->record[set_of(hash)], hash);
 	was_ns = load(&record->settled_ns);
 	do {
-		to_ns = (was_ns > now_ns ? was_ns : now_ns) + faults * terms.fault_ns;
+		to_ns = add_parts(terms, was_ns, parts, now_ns);
 		if (to_ns > furthest_ns)
 			to_ns = furthest_ns;
 	} while (!atomic_compare_exchange_weak(&record->settled_ns, &was_ns, to_ns));

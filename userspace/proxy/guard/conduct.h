@@ -3,8 +3,9 @@
  * How the connections of each source end. What is held against it are faults (a verdict's row says
  * whether it is one): some are borne at once, and time forgives one after the other. Whoever has
  * more is kept out until enough are forgiven, so the more and the sooner again, the longer, up to a
- * limit. A connection that came to a good end speaks for its source: of many behind one address
- * those who are served pay for those who are not.
+ * limit. What an honest client may do some dozens of times on end is a small part of a fault. A
+ * connection that came to a good end speaks for its source: of many behind one address those who
+ * are served pay for those who are not.
  *
  * A source's record is one word, the time at which everything will be forgiven: it may lie ahead by
  * what is borne, and while it lies further ahead the source is kept out. Records stand in sets of
@@ -19,6 +20,8 @@
 #include "proxy/guard/live.h"
 
 enum {
+	CONDUCT_FAULT = 8,            /* parts */
+	CONDUCT_MISUSE = 1,           /* part, that FAULT_MISUSE counts as */
 	CONDUCT_ABUSE_FAULTS = 5,     /* that an end by FAULT_ABUSE counts as */
 	CONDUCT_PRAISE_FAULTS = 2,    /* that a good end forgives */
 	CONDUCT_OVERLOAD_DIVISOR = 4, /* of what is borne */
@@ -33,18 +36,18 @@ struct conduct_terms {
 
 struct conduct_terms conduct_terms_of(const struct live *live, bool overloaded);
 
-/* Faults that an end by @verdict counts as. */
-uint32_t conduct_faults_of(enum fw_verdict verdict, bool overloaded);
+/* Parts of a fault that an end by @verdict counts as; CONDUCT_FAULT are a whole one. */
+uint32_t conduct_parts_of(enum fw_verdict verdict, bool overloaded);
 
 struct conduct;
 
 struct conduct *conduct_create(void);       /* NULL: no memory, or no random numbers */
 void conduct_free(struct conduct *conduct); /* NULL is allowed */
 
-/* Holds @faults, at least 1, against @source at @service. Until when it is kept out; 0: it is not.
+/* Holds @parts, at least 1, against @source at @service. Until when it is kept out; 0: it is not.
  */
 uint64_t conduct_blame(struct conduct *conduct, const struct fw_addr *source, uint32_t service,
-		       struct conduct_terms terms, uint32_t faults, uint64_t now_ns);
+		       struct conduct_terms terms, uint32_t parts, uint64_t now_ns);
 
 /* A connection came to a good end. Costs a load where nothing is held against anybody. */
 void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint32_t service,

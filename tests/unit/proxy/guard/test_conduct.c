@@ -34,7 +34,7 @@ static double shut_s(struct conduct *conduct, struct fw_addr source, uint32_t se
 
 static void blame(struct conduct *conduct, struct fw_addr source, uint32_t faults, uint64_t now)
 {
-	conduct_blame(conduct, &source, WEB, terms, faults, now);
+	conduct_blame(conduct, &source, WEB, terms, faults * CONDUCT_FAULT, now);
 }
 
 static void test_some_faults_are_borne_and_time_forgives(void **state)
@@ -44,9 +44,11 @@ static void test_some_faults_are_borne_and_time_forgives(void **state)
 
 	(void)state;
 	for (int i = 0; i < BORNE; i++)
-		assert_int_equal(conduct_blame(conduct, &source, WEB, terms, 1, START), 0);
+		assert_int_equal(conduct_blame(conduct, &source, WEB, terms, CONDUCT_FAULT, START),
+				 0);
 	assert_true(shut_s(conduct, source, WEB, START) == 0);
-	assert_int_equal(conduct_blame(conduct, &source, WEB, terms, 1, START), START + FAULT);
+	assert_int_equal(conduct_blame(conduct, &source, WEB, terms, CONDUCT_FAULT, START),
+			 START + FAULT);
 	assert_true(shut_s(conduct, source, WEB, START) == 2);
 	assert_true(shut_s(conduct, source, WEB, START + CLOCK_SEC) == 1);
 	assert_true(shut_s(conduct, source, WEB, START + FAULT) == 0);
@@ -133,18 +135,47 @@ static void test_more_sources_than_records(void **state)
 static void test_what_counts_as_a_fault(void **state)
 {
 	(void)state;
-	assert_int_equal(conduct_faults_of(FW_NONE, true), 0);
-	assert_int_equal(conduct_faults_of(FW_DONE, true), 0);
-	assert_int_equal(conduct_faults_of(FW_NO_ROUTE, true), 0);
-	assert_int_equal(conduct_faults_of(FW_EVICTED_IDLE, true), 0);
-	assert_int_equal(conduct_faults_of(FW_SOURCE_CONDUCT, true), 0);
-	assert_int_equal(conduct_faults_of(FW_HEADER_TIMEOUT, false), 0);
-	assert_int_equal(conduct_faults_of(FW_HEADER_TIMEOUT, true), 1);
-	assert_int_equal(conduct_faults_of(FW_HTTP2_RESETS, false), CONDUCT_ABUSE_FAULTS);
+	assert_int_equal(conduct_parts_of(FW_NONE, true), 0);
+	assert_int_equal(conduct_parts_of(FW_DONE, true), 0);
+	assert_int_equal(conduct_parts_of(FW_NO_ROUTE, true), 0);
+	assert_int_equal(conduct_parts_of(FW_EVICTED_IDLE, true), 0);
+	assert_int_equal(conduct_parts_of(FW_SOURCE_CONDUCT, true), 0);
+	assert_int_equal(conduct_parts_of(FW_HEADER_TIMEOUT, false), 0);
+	assert_int_equal(conduct_parts_of(FW_HEADER_TIMEOUT, true), CONDUCT_FAULT);
+	assert_int_equal(conduct_parts_of(FW_HTTP2_RESETS, false),
+			 CONDUCT_ABUSE_FAULTS * CONDUCT_FAULT);
+	assert_int_equal(conduct_parts_of(FW_TARGET_TOO_LONG, false), CONDUCT_MISUSE);
+	assert_int_equal(conduct_parts_of(FW_TARGET_TOO_LONG, true), CONDUCT_MISUSE);
 	/* Nothing that is no refusal is held against anybody. */
 	for (int i = 0; i < FW_VERDICT_COUNT; i++)
 		assert_true(verdict_rows[i].fault == FAULT_NONE ||
 			    verdict_rows[i].action == FW_ACTION_REFUSE);
+}
+
+/* Eight of them are a fault: a browser whose cookies are too large asks for a page and all that is
+ * in it, and who asks without end has soon asked too often. */
+static void test_misuse_is_borne_for_longer(void **state)
+{
+	struct conduct *conduct = conduct_create();
+	struct fw_addr source = v4(1), slow = v4(2);
+	uint64_t now = START;
+
+	(void)state;
+	for (int i = 0; i < BORNE * CONDUCT_FAULT; i++)
+		assert_int_equal(conduct_blame(conduct, &source, WEB, terms, CONDUCT_MISUSE, START),
+				 0);
+	assert_int_equal(conduct_blame(conduct, &source, WEB, terms, CONDUCT_MISUSE, START),
+			 START + FAULT);
+	/* And whoever is back at once has to wait as long again. */
+	assert_int_equal(conduct_blame(conduct, &source, WEB, terms, CONDUCT_MISUSE, START + FAULT),
+			 START + 2 * FAULT);
+	/* Four a second is what is forgiven of a fault in two seconds. */
+	for (int i = 0; i < 1000; i++) {
+		now += CLOCK_SEC / 4;
+		assert_true(shut_s(conduct, slow, WEB, now) == 0);
+		conduct_blame(conduct, &slow, WEB, terms, CONDUCT_MISUSE, now);
+	}
+	conduct_free(conduct);
 }
 
 static void test_terms_follow_the_settings(void **state)
@@ -160,7 +191,7 @@ static void test_terms_follow_the_settings(void **state)
 	live.value[FW_SET_SOURCE_EXCLUSION] = 60000;
 	calm = conduct_terms_of(&live, false);
 	short_of = conduct_terms_of(&live, true);
-	conduct_blame(conduct, &source, WEB, calm, 10, START);
+	conduct_blame(conduct, &source, WEB, calm, 10 * CONDUCT_FAULT, START);
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, calm, START), 0);
 	/* A quarter is borne under overload, and what was done before counts. */
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, short_of, START),
@@ -168,7 +199,8 @@ static void test_terms_follow_the_settings(void **state)
 	/* 0 faults: nothing is held against anybody, from this moment on. */
 	live.value[FW_SET_SOURCE_FAULTS] = 0;
 	calm = conduct_terms_of(&live, false);
-	conduct_blame(conduct, &source, WEB, conduct_terms_of(&live, true), 1000, START);
+	conduct_blame(conduct, &source, WEB, conduct_terms_of(&live, true), 1000 * CONDUCT_FAULT,
+		      START);
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, calm, START), 0);
 	conduct_free(conduct);
 }
@@ -182,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_pays_for_another),
 		cmocka_unit_test(test_more_sources_than_records),
 		cmocka_unit_test(test_what_counts_as_a_fault),
+		cmocka_unit_test(test_misuse_is_borne_for_longer),
 		cmocka_unit_test(test_terms_follow_the_settings),
 	};
 

@@ -52,18 +52,30 @@ static void shut_out(const struct client *client, uint64_t until_ns)
 		fault_complain(listener, &client->source, until_ns);
 }
 
-void fault_note(const struct client *client, enum fw_verdict verdict)
+/* Of a connection one misuse counts: of HTTP/2 it may have many requests, for which there is a
+ * budget (front/http2_abuse.c). */
+static bool is_held_against(struct client *client, enum fw_verdict verdict)
+{
+	bool again = client->misused;
+
+	if (verdict_rows[verdict].fault == FAULT_MISUSE)
+		client->misused = true;
+	/* A balancer's connections are its clients', and who waits for us keeps nobody waiting. */
+	return client->phase != CLIENT_PROXY_HEADER && !handshake_waits(client) &&
+	       !(again && verdict_rows[verdict].fault == FAULT_MISUSE);
+}
+
+void fault_note(struct client *client, enum fw_verdict verdict)
 {
 	const struct listener *listener = client->listener;
-	uint32_t faults = conduct_faults_of(verdict, is_overloaded(listener));
+	uint32_t parts = conduct_parts_of(verdict, is_overloaded(listener));
 	uint64_t until_ns;
 
-	/* A balancer's connections are its clients', and who waits for us keeps nobody waiting. */
-	if (!faults || client->phase == CLIENT_PROXY_HEADER || handshake_waits(client))
+	if (!parts || !is_held_against(client, verdict))
 		return;
-	board_add(listener->board, METRIC_SOURCE_FAULTS, faults);
+	board_add(listener->board, METRIC_SOURCE_FAULTS, 1);
 	until_ns = conduct_blame(listener->worker->shared->conduct, &client->source,
-				 listener->service, terms_of(listener), faults, client_now(client));
+				 listener->service, terms_of(listener), parts, client_now(client));
 	if (until_ns)
 		shut_out(client, until_ns);
 }

@@ -14,7 +14,7 @@
 #include "proxy/client/client.h"
 
 /* The client was turned away, or one of his requests, for @verdict: it may be a fault. */
-void fault_note(const struct client *client, enum fw_verdict verdict);
+void fault_note(struct client *client, enum fw_verdict verdict);
 
 /* His connection ends for @verdict, which nobody was told of before. */
 void fault_close(const struct client *client, enum fw_verdict verdict);
