@@ -183,11 +183,12 @@ static void unwrap(void **state)
 	}
 }
 
-/* Of all 256 bytes, in the place of a size and after one. */
+/* Of all 256 bytes, in the place of a size, after one, and in the place of its line's LF, when the
+ * line comes whole. */
 static void every_byte(void **state)
 {
 	struct http_chunks chunks;
-	char text[] = "?\r\n0123456789abcdef";
+	char text[] = "?\r\n0123456789abcdef", line[] = "1\r?\n";
 	bool hex;
 	int byte;
 
@@ -202,6 +203,9 @@ static void every_byte(void **state)
 		assert_int_equal(feed_chunks(&chunks, text, 2, none, 2, 1),
 				 hex || byte == '\r' ? 2 : -FW_BAD_CHUNK);
 		text[1] = '\r';
+		line[2] = (char)byte;
+		assert_int_equal(feed_chunks(&chunks, line, 4, none, 4, 1),
+				 byte == '\n' ? 4 : -FW_BAD_CHUNK);
 	}
 }
 
