@@ -18,6 +18,8 @@
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
 
+static bool comes_in_turn(const struct client *client);
+static void arm_deadline(struct client *client);
 static void handle_event(struct source *source, uint32_t events);
 static void expire(struct timer *timer);
 static void release(struct source *source);
@@ -116,7 +118,12 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	count(client, 1);
 	if (client->phase != CLIENT_PROXY_HEADER)
 		begin(client);
-	client_run(client);
+	if (comes_in_turn(client)) {
+		arm_deadline(client);
+		client_run_late(client);
+	} else {
+		client_run(client);
+	}
 	return FW_NONE;
 }
 
@@ -209,6 +216,14 @@ void client_run_late(struct client *client)
 	loop_defer(&client_worker(client)->loop, &client->stream.source, level);
 }
 
+/* Under overload, whose first request is read first is decided before it costs any: to serve it is
+ * dear. Over TLS that was decided as his ClientHello was answered. */
+static bool comes_in_turn(const struct client *client)
+{
+	return client->phase == CLIENT_HEAD && !client->requests && !client->stream.tls &&
+	       listener_stage(client->listener) >= OVERLOAD_EVICT;
+}
+
 void client_run_soon(struct client *client)
 {
 	if (client->http2 && client->http2->is_busy)
@@ -237,6 +252,8 @@ static void handle_event(struct source *source, uint32_t events)
 	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY &&
 	    client->phase != CLIENT_HANDSHAKE)
 		client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
+	else if (events && comes_in_turn(client))
+		client_run_late(client);
 	else if (client->http2 && events)
 		client_run_soon(
 			client); /* its servers may have something for it in this turn, too */

@@ -117,6 +117,13 @@ static inline struct worker *client_worker(const struct client *client)
 	return client->listener->worker;
 }
 
+/* It is he who waits for us: client_run_late(). */
+static inline bool client_is_put_off(const struct client *client)
+{
+	return (client->phase == CLIENT_HANDSHAKE || client->phase == CLIENT_HEAD) &&
+	       loop_is_deferred(&client->stream.source);
+}
+
 static inline uint64_t client_now(const struct client *client)
 {
 	return client->listener->worker->loop.now_ns;

@@ -209,13 +209,13 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		break;
 	case CLIENT_HANDSHAKE:
 		consider(&judgement, client->since_ns + live_ns(live, FW_SET_TIMEOUT_HANDSHAKE),
-			 handshake_waits(client) ? FW_OVERLOAD : FW_HANDSHAKE_TIMEOUT);
+			 client_is_put_off(client) ? FW_OVERLOAD : FW_HANDSHAKE_TIMEOUT);
 		break;
 	case CLIENT_HEAD:
 		consider_drain(&judgement, client);
 		consider(&judgement,
 			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
-			 FW_HEADER_TIMEOUT);
+			 client_is_put_off(client) ? FW_OVERLOAD : FW_HEADER_TIMEOUT);
 		break;
 	case CLIENT_IDLE:
 		consider_drain(&judgement, client);

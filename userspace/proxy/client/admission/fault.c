@@ -61,7 +61,7 @@ static bool is_held_against(struct client *client, enum fw_verdict verdict)
 	if (verdict_rows[verdict].fault == FAULT_MISUSE)
 		client->misused = true;
 	/* A balancer's connections are its clients', and who waits for us keeps nobody waiting. */
-	return client->phase != CLIENT_PROXY_HEADER && !handshake_waits(client) &&
+	return client->phase != CLIENT_PROXY_HEADER && !client_is_put_off(client) &&
 	       !(again && verdict_rows[verdict].fault == FAULT_MISUSE);
 }
 

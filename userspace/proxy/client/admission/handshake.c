@@ -71,11 +71,6 @@ static bool is_admitted(struct client *client)
 	return verdict == FW_NONE;
 }
 
-bool handshake_waits(const struct client *client)
-{
-	return client->phase == CLIENT_HANDSHAKE && loop_is_deferred(&client->stream.source);
-}
-
 bool handshake_run(struct client *client)
 {
 	int result = 1;
@@ -87,9 +82,9 @@ bool handshake_run(struct client *client)
 				client_run_late(client); /* to answer it is what is dear */
 			return false;
 		}
-	} else if (stream_is(&client->stream, STREAM_ENDING) && handshake_waits(client)) {
+	} else if (stream_is(&client->stream, STREAM_ENDING) && client_is_put_off(client)) {
 		result = -FW_CLIENT_CLOSED;
-	} else if (handshake_waits(client)) {
+	} else if (client_is_put_off(client)) {
 		return false;
 	}
 	if (result > 0)

@@ -12,8 +12,6 @@
 bool handshake_begin(struct client *client);
 /* One step. When it returns true the handshake is complete. */
 bool handshake_run(struct client *client);
-/* Whether it is ours to go on: the client waits for the answer to its first message. */
-bool handshake_waits(const struct client *client);
 /* The client left CLIENT_HANDSHAKE for its end. */
 void handshake_count_failure(const struct client *client);
 

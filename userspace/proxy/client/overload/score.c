@@ -70,10 +70,9 @@ static uint64_t weighed_ms(const struct client *client, uint64_t now_ns)
 	switch ((enum client_phase)client->phase) {
 	case CLIENT_PROXY_HEADER:
 	case CLIENT_HANDSHAKE:
-		if (handshake_waits(client))
-			return waited_ms * WEIGHT_IDLE; /* for us */
-							/* fallthrough */
 	case CLIENT_HEAD:
+		if (client_is_put_off(client))
+			return waited_ms * WEIGHT_IDLE; /* for us */
 		return waited_ms * (client->requests ? WEIGHT_SLOW : WEIGHT_NEW);
 	case CLIENT_IDLE:
 		return waited_ms * WEIGHT_IDLE;
