@@ -6,6 +6,8 @@ Everybody on 127.0.0.0/8 is a source of his own.
 """
 import contextlib
 import itertools
+import os
+import signal
 import socket
 import threading
 import time
@@ -290,6 +292,36 @@ def test_stages_come_in_order_and_go(edge):
     text = edge.daemon.err.read_text()
     assert "web: overloaded: stage 3: the worst connections make room" in text
     assert "web: no longer overloaded" in text
+
+
+def test_who_has_few_connections_is_heard_first(edge):
+    """Nine requests have come at once, eight of them of one source, and before the other's."""
+    wait_calm(edge)
+    hold = threading.Event()
+
+    def answer(peer):
+        line, _ = peer.head()
+        if "hold" in line:
+            hold.wait(60)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with edge.tuned(max_connections="200"), Origin(8000, answer, backlog=500) as origin, \
+            contextlib.ExitStack() as stack:
+        stack.callback(hold.set)
+        for _ in range(191):
+            stack.enter_context(Client(WEB)).get("/hold")
+        wait_until(lambda: stage(edge) == EVICT, "191 of 200 connections: stage 3")
+        wait_until(lambda: origin.received.count(b"/hold") == 191, "all are with the server")
+        os.kill(edge.proxy_pid(), signal.SIGSTOP)
+        stack.callback(os.kill, edge.proxy_pid(), signal.SIGCONT)
+        clients = [stack.enter_context(Client(WEB, source=source))
+                   for source in ["127.3.4.5"] * 8 + ["127.3.5.6"]]
+        for client in clients:
+            client.get("/one" if client is clients[-1] else "/many")
+        os.kill(edge.proxy_pid(), signal.SIGCONT)
+        assert [client.response()[0] for client in clients] == [200] * 9
+        before = origin.received[:origin.received.index(b"/one")].count(b"/many")
+        assert before < 4
 
 
 def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
