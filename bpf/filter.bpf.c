@@ -63,17 +63,18 @@ static __always_inline bool challenges(const struct packet *packet)
 static __always_inline bool may_challenge(const struct packet *packet,
 					  const struct attempt *attempt)
 {
-	__u64 rate = policy_setting(packet->service, FW_SET_CHALLENGE_ANSWERS);
-	__u64 wider = policy_setting(packet->service, FW_SET_CHALLENGE_PREFIX_ANSWERS);
-	const struct sketch_rates rates = {
-		.source = {attempt->source, limit_of(rate, rate / 4 + 1)},
-		.prefix = {attempt->prefix, limit_of(wider, wider / 4 + 1)},
-	};
+	struct sketch_rates rates;
+	__u64 rate, wider;
 
 	if (!challenges(packet))
 		return false;
-	return attempt->verified ||
-	       sketch_take_both(&answers, &rates, attempt->now) == SKETCH_NEITHER;
+	if (attempt->verified)
+		return true;
+	rate = policy_setting(packet->service, FW_SET_CHALLENGE_ANSWERS);
+	wider = policy_setting(packet->service, FW_SET_CHALLENGE_PREFIX_ANSWERS);
+	rates.source = (struct sketch_rate){attempt->source, limit_of(rate, rate / 4 + 1)};
+	rates.prefix = (struct sketch_rate){attempt->prefix, limit_of(wider, wider / 4 + 1)};
+	return sketch_take_both(&answers, &rates, attempt->now) == SKETCH_NEITHER;
 }
 
 /* Takes note of one more newcomer; FW_UNCHALLENGED: the service is under pressure. */

@@ -10,13 +10,18 @@
 
 #include "floodwall.h"
 
+static inline __u64 fw_network_v6(const struct fw_addr *addr)
+{
+	return (__u64)(addr->word[1] | (__be32)__builtin_bswap32(0x0000ffff)) << 32 | addr->word[0];
+}
+
 /* The prefix that @addr is in, as a number. No two prefixes have the same: in IPv6's the highest 16
  * bits are set, else 2a01:7e00::/48 would be 42.1.126.0/24, and use up what that may have. */
 static inline __u64 fw_network(const struct fw_addr *addr)
 {
 	if (fw_addr_is_v4(addr))
 		return addr->word[3] & (__be32)__builtin_bswap32(0xffffff00);
-	return (__u64)(addr->word[1] | (__be32)__builtin_bswap32(0x0000ffff)) << 32 | addr->word[0];
+	return fw_network_v6(addr);
 }
 
 /* What tells sources of one network apart: 8 bits of an IPv4 address, 16 of an IPv6 one. */

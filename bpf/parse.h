@@ -235,7 +235,7 @@ static __always_inline enum fw_verdict parse_ipv6(struct xdp_md *ctx, struct par
 	if (unlikely(fw_addr_is_v4(&packet->source.addr) ||
 		     fw_addr_is_v4(&packet->destination.addr)))
 		return FW_MARTIAN;
-	packet->network = fw_network(&packet->source.addr);
+	packet->network = fw_network_v6(&packet->source.addr);
 	packet->is_v4 = false;
 	packet->destination.proto = ip->nexthdr;
 	packet->hops = ip->hop_limit;
