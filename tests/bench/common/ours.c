@@ -61,7 +61,9 @@ struct ours ours_load(enum fw_tier tier)
 				   .window_scale = 7,
 				   .offers = FW_OFFER_WINDOW_SCALE | FW_OFFER_SACK |
 					     FW_OFFER_TIMESTAMPS | FW_OFFER_ECN};
-	const __u64 seed[2] = {0x5eed0001, 0x5eed0002};
+	/* As wide as a drawn one: under a few bits' worth the records of IPv4 would share some
+	 * lines, and be in the nearest cache. */
+	const __u64 seed[2] = {0x5eed00019e3779b9, 0xbf58476d5eed0002};
 	struct ours ours = {.skeleton = filter_bpf__open()};
 	__u32 zero = 0;
 
