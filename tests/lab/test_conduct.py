@@ -121,8 +121,9 @@ def times_woken(pid):
 def test_a_proxy_that_talks_without_end_keeps_nobody_busy(lab):
     """In somebody else's hands: the supervisor hears what it says now and then, and does the rest as ever."""
     front = Front(lab, "")
-    proxy = int(re.search(r"proxy: process (\d+) started", front.daemon.err.read_text())[1])
-    control, supervisor = control_of(proxy), front.daemon.pid
+    started = wait_until(lambda: re.search(r"proxy: process (\d+) started.*running", front.daemon.err.read_text(), re.S),
+                         "it serves")
+    control, supervisor = control_of(int(started[1])), front.daemon.pid
     control.setblocking(False)
     before, begun, said = times_woken(supervisor), time.monotonic(), 0
     while time.monotonic() < begun + 1:
