@@ -101,7 +101,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 {
 	const struct listener *listener = exchange->client->listener;
 	const struct live *live = &listener->live;
-	bool connecting = exchange->back && exchange->connecting;
+	bool connecting = exchange->attempt.back && exchange->attempt.connecting;
 	uint64_t request_ns = whole_ns(exchange), hedge_ns;
 
 	if (!exchange->request_body.done) {
@@ -117,14 +117,17 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 		consider(judgement, exchange->head_ns + request_ns, FW_REQUEST_TIMEOUT);
 	consider_uptake(judgement, live, &exchange->send);
 	if (exchange_waits(exchange))
-		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_QUEUE),
+		consider(judgement,
+			 exchange->attempt.asked_ns + live_ns(live, FW_SET_TIMEOUT_QUEUE),
 			 FW_UPSTREAM_QUEUE_TIMEOUT);
 	else if (connecting)
-		consider(judgement, exchange->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
+		consider(judgement,
+			 exchange->attempt.asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
 	else if (!exchange->answered && request_is_done(exchange))
 		consider(judgement,
-			 exchange->asked_ns + timeout_ns(exchange, FW_SET_TIMEOUT_FIRST_BYTE),
+			 exchange->attempt.asked_ns +
+				 timeout_ns(exchange, FW_SET_TIMEOUT_FIRST_BYTE),
 			 FW_FIRST_BYTE_TIMEOUT);
 	else
 		consider(judgement,
@@ -246,7 +249,8 @@ uint32_t deadline_left_ms(const struct exchange *exchange, uint64_t now_ns)
 {
 	/* A hedge has what is left of its lead's. */
 	const struct exchange *whose = exchange->lead ? exchange->lead : exchange;
-	uint64_t from_ns = exchange->lead ? whose->asked_ns : now_ns, whole = whole_ns(whose);
+	uint64_t from_ns = exchange->lead ? whose->attempt.asked_ns : now_ns,
+		 whole = whole_ns(whose);
 	uint64_t end_ns = from_ns + timeout_ns(whose, FW_SET_TIMEOUT_FIRST_BYTE);
 
 	if (whole && whose->head_ns + whole < end_ns)
@@ -264,8 +268,9 @@ void deadline_look(struct exchange *exchange, uint64_t now_ns)
 
 static bool waits_for_body(const struct exchange *exchange)
 {
-	return exchange->head_ns && !exchange->request_body.done && !exchange->request_cut &&
-	       (exchange->held || (exchange->back && !exchange->connecting)) &&
+	return exchange->head_ns && !exchange->request_body.done &&
+	       !exchange->attempt.request_cut &&
+	       (exchange->held || (exchange->attempt.back && !exchange->attempt.connecting)) &&
 	       (!*exchange->incoming || gather_waits(exchange));
 }
 

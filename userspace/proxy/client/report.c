@@ -79,7 +79,7 @@ static void describe(const struct client *client, const struct exchange *exchang
 	line->in = exchange->received;
 	line->out = exchange->sent;
 	line->duration_ns = now_ns - exchange->begun_ns;
-	line->upstream = exchange->server;
+	line->upstream = exchange->attempt.server;
 	if (exchange->method && exchange->to_server) {
 		struct http_slice token = http_method_token(exchange->method);
 

@@ -61,8 +61,8 @@ static int begin(void **state)
 	exchange.client = &client;
 	exchange.front = &http1_front;
 	exchange.incoming = &client.in;
-	exchange.head_ns = exchange.asked_ns = exchange.touched_ns = BEGUN;
-	exchange.back = &http1_back;
+	exchange.head_ns = exchange.attempt.asked_ns = exchange.touched_ns = BEGUN;
+	exchange.attempt.back = &http1_back;
 	exchange.pool = pool;
 	upstream.retry.hedge_ms = 0;
 	exchange.request_body.done = true;
@@ -159,9 +159,9 @@ static void an_exchange_waits_for_one_after_the_other(void **state)
 	(void)state;
 	client.phase = CLIENT_EXCHANGE;
 	client.exchange = &exchange;
-	exchange.connecting = true;
+	exchange.attempt.connecting = true;
 	assert_due(5000, FW_CONNECT_TIMEOUT);
-	exchange.connecting = false;
+	exchange.attempt.connecting = false;
 	assert_due(60000, FW_FIRST_BYTE_TIMEOUT);
 	exchange.request_body.done = false;
 	assert_due(300000, FW_BODY_TIMEOUT);
@@ -189,9 +189,9 @@ static void only_what_may_be_sent_twice_is_thought_of_for_a_hedge(void **state)
 	assert_int_equal(looked_at_ms(), 60000);
 	upstream.retry.hedge_ms = 200;
 	assert_int_equal(looked_at_ms(), 200);
-	exchange.connecting = true;
+	exchange.attempt.connecting = true;
 	assert_int_equal(looked_at_ms(), 200);
-	exchange.connecting = false;
+	exchange.attempt.connecting = false;
 	exchange.method = HTTP_POST;
 	assert_int_equal(looked_at_ms(), 60000);
 	exchange.method = HTTP_GET;

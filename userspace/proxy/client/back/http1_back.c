@@ -10,12 +10,12 @@
 /* What is ready to go. Returns how many parts. */
 static int gather(const struct exchange *exchange, struct iovec parts[2])
 {
-	uint32_t head_left = buffer_length(exchange->to_server) - exchange->head_sent;
+	uint32_t head_left = buffer_length(exchange->to_server) - exchange->attempt.head_sent;
 	int count = 0;
 
 	if (head_left)
 		parts[count++] = (struct iovec){
-			buffer_start(exchange->to_server) + exchange->head_sent, head_left};
+			buffer_start(exchange->to_server) + exchange->attempt.head_sent, head_left};
 	if (exchange->body_ready)
 		parts[count++] =
 			(struct iovec){buffer_start(*exchange->incoming), exchange->body_ready};
@@ -24,7 +24,7 @@ static int gather(const struct exchange *exchange, struct iovec parts[2])
 
 static enum flow send_ready(struct exchange *exchange)
 {
-	struct stream *stream = &exchange->link->stream;
+	struct stream *stream = &exchange->attempt.link->stream;
 	struct iovec parts[2];
 	ssize_t sent = stream_write(stream, parts, gather(exchange, parts));
 
@@ -32,7 +32,7 @@ static enum flow send_ready(struct exchange *exchange)
 		return FLOW_STUCK;
 	if (sent < 0) {
 		/* It takes no more, but may have said why. */
-		exchange->request_cut = true;
+		exchange->attempt.request_cut = true;
 		stream->state |= STREAM_READABLE | STREAM_ENDING;
 		return FLOW_MOVED;
 	}
@@ -50,16 +50,17 @@ static enum buffer_class room_for(const struct exchange *exchange)
 
 static bool make_room(struct exchange *exchange)
 {
-	if (!exchange->from_server)
-		exchange->from_server = buffer_take(&exchange->client->account, room_for(exchange));
-	else if (!buffer_room(exchange->from_server))
-		return buffer_grow(&exchange->from_server);
-	return exchange->from_server != NULL;
+	if (!exchange->attempt.from_server)
+		exchange->attempt.from_server =
+			buffer_take(&exchange->client->account, room_for(exchange));
+	else if (!buffer_room(exchange->attempt.from_server))
+		return buffer_grow(&exchange->attempt.from_server);
+	return exchange->attempt.from_server != NULL;
 }
 
 static ssize_t read_on(struct exchange *exchange)
 {
-	struct stream *stream = &exchange->link->stream;
+	struct stream *stream = &exchange->attempt.link->stream;
 	struct buffer *in;
 	ssize_t count;
 
@@ -67,12 +68,12 @@ static ssize_t read_on(struct exchange *exchange)
 		return -EAGAIN;
 	if (!make_room(exchange))
 		return -ENOMEM;
-	in = exchange->from_server;
+	in = exchange->attempt.from_server;
 	count = stream_read(stream, buffer_end(in), buffer_room(in));
 	if (count > 0)
 		in->end += (uint32_t)count;
 	else if (!buffer_length(in))
-		buffer_give(&exchange->from_server);
+		buffer_give(&exchange->attempt.from_server);
 	return count;
 }
 
@@ -80,18 +81,18 @@ static ssize_t read_on(struct exchange *exchange)
  * on it is the answer to what is asked next. That nothing comes at this moment does not say so. */
 static bool is_between_requests(const struct exchange *exchange)
 {
-	if (!exchange->head_sent)
-		return !exchange->connecting;
+	if (!exchange->attempt.head_sent)
+		return !exchange->attempt.connecting;
 	return exchange->link_reusable && exchange->response_body.done && request_is_done(exchange);
 }
 
 /* One that can carry another request goes back to its pool. */
 static void drop(struct exchange *exchange)
 {
-	struct upstream_link *link = exchange->link;
+	struct upstream_link *link = exchange->attempt.link;
 	bool reusable = is_between_requests(exchange);
 
-	exchange->link = NULL;
+	exchange->attempt.link = NULL;
 	if (reusable)
 		upstream_give(link);
 	else if (stream_is(&link->stream, STREAM_ENDING))
@@ -102,7 +103,7 @@ static void drop(struct exchange *exchange)
 
 static void fail(struct exchange *exchange)
 {
-	reach_failed(exchange->client, exchange->link);
+	reach_failed(exchange->client, exchange->attempt.link);
 }
 
 const struct back http1_back = {

@@ -28,9 +28,9 @@ bool session_stream_open(struct session *session, struct exchange *exchange)
 	list_append(&session->streams, &stream->node);
 	session->stream_count++;
 	stream->counted = link_begin_request(session->link);
-	exchange->stream = stream;
-	exchange->back = &http2_back;
-	exchange->connecting = !session->reached;
+	exchange->attempt.stream = stream;
+	exchange->attempt.back = &http2_back;
+	exchange->attempt.connecting = !session->reached;
 	session_settle(session);
 	return true;
 }
@@ -86,12 +86,12 @@ static bool ends_in_order(const struct session_stream *stream)
 
 static void drop(struct exchange *exchange)
 {
-	struct session_stream *stream = exchange->stream;
+	struct session_stream *stream = exchange->attempt.stream;
 	struct session_engine *engine = &client_worker(exchange->client)->sessions;
 	struct session *session = stream->session;
 	bool in_order = session && ends_in_order(stream);
 
-	exchange->stream = NULL;
+	exchange->attempt.stream = NULL;
 	stream->exchange = NULL;
 	if (session && session->block.stream == stream)
 		session->block.stream = NULL;
@@ -114,7 +114,7 @@ static void drop(struct exchange *exchange)
 /* Not reached in time, and nobody else on this connection will be. */
 static void fail(struct exchange *exchange)
 {
-	struct session *session = exchange->stream->session;
+	struct session *session = exchange->attempt.stream->session;
 
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
 	if (session && session->end == SESSION_GOES_ON) {
@@ -136,7 +136,7 @@ static bool has_body(const struct exchange *exchange)
 static bool ask(struct exchange *exchange)
 {
 	const nghttp2_data_provider body = {.read_callback = session_stream_read};
-	struct session_stream *stream = exchange->stream;
+	struct session_stream *stream = exchange->attempt.stream;
 	nghttp2_nv fields[HTTP_FIELDS_MAX + FIELDS_EXTRA];
 	size_t count = session_request_fields(exchange, fields, sizeof(fields) / sizeof(fields[0]));
 
@@ -153,11 +153,11 @@ static bool ask(struct exchange *exchange)
 
 static enum flow send_ready(struct exchange *exchange)
 {
-	struct session_stream *stream = exchange->stream;
+	struct session_stream *stream = exchange->attempt.stream;
 
 	if (!stream->session) {
 		/* It takes no more, but may have said why. */
-		exchange->request_cut = true;
+		exchange->attempt.request_cut = true;
 		return FLOW_MOVED;
 	}
 	session_settle(stream->session);
@@ -184,7 +184,8 @@ static uint32_t take_body(struct exchange *exchange, uint8_t *data, size_t most)
 		return 0;
 	/* It was checked before: there is nothing to refuse in it. */
 	if (exchange->request_body.framing == HTTP_CHUNKED)
-		http_chunks_unwrap(&exchange->stream->chunks, buffer_start(in), count, &content);
+		http_chunks_unwrap(&exchange->attempt.stream->chunks, buffer_start(in), count,
+				   &content);
 	memcpy(data, buffer_start(in), content);
 	request_note_sent(exchange, count);
 	return (uint32_t)content;
@@ -239,14 +240,14 @@ void session_stream_receive(struct session_stream *stream, const uint8_t *data, 
 
 	if (!exchange || stream->error)
 		return;
-	if (!http2_make_room(&exchange->from_server, &exchange->client->account,
+	if (!http2_make_room(&exchange->attempt.from_server, &exchange->client->account,
 			     head + (uint32_t)length)) {
 		stream->error = -ENOMEM;
 		session_stream_wake(stream);
 		return;
 	}
-	exchange->from_server->end += head;
-	buffer_append(exchange->from_server, data, (uint32_t)length);
+	exchange->attempt.from_server->end += head;
+	buffer_append(exchange->attempt.from_server, data, (uint32_t)length);
 	stream->fresh += head + (uint32_t)length;
 	stream->content += (uint32_t)length;
 	if (stream->chunked)
@@ -276,12 +277,12 @@ static bool frame(struct session_stream *stream)
 	struct exchange *exchange = stream->exchange;
 
 	if (stream->chunk) {
-		http2_close_chunk(exchange->from_server, stream->chunk);
+		http2_close_chunk(exchange->attempt.from_server, stream->chunk);
 		stream->fresh += 2;
 		stream->chunk = 0;
 	}
 	if (stream->ended && stream->chunked && !stream->sealed) {
-		if (!http2_seal_chunks(&exchange->from_server, &exchange->client->account))
+		if (!http2_seal_chunks(&exchange->attempt.from_server, &exchange->client->account))
 			return false;
 		stream->fresh += 5;
 		stream->sealed = true;
@@ -292,15 +293,15 @@ static bool frame(struct session_stream *stream)
 /* The response is broken off: by the server, or for what it said. */
 static ssize_t tell_error(struct exchange *exchange)
 {
-	const struct session_stream *stream = exchange->stream;
+	const struct session_stream *stream = exchange->attempt.stream;
 
-	exchange->undone = stream->undone;
+	exchange->attempt.undone = stream->undone;
 	return stream->error;
 }
 
 static ssize_t read_on(struct exchange *exchange)
 {
-	struct session_stream *stream = exchange->stream;
+	struct session_stream *stream = exchange->attempt.stream;
 	uint32_t fresh;
 
 	open_window(stream);

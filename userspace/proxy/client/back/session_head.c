@@ -23,7 +23,8 @@ static struct buffer **text_of(const struct session_block *block)
 {
 	struct exchange *exchange = block->stream->exchange;
 
-	return block->is_trailer ? &exchange->response_trailer : &exchange->from_server;
+	return block->is_trailer ? &exchange->attempt.response_trailer
+				 : &exchange->attempt.from_server;
 }
 
 /* What was begun of it is never looked at. */
@@ -62,7 +63,7 @@ void session_block_begin(struct session *session, struct session_stream *stream,
 	/* Body that came before an interim head would have been an error of the frames. */
 	stream->incomplete = true;
 	if (is_trailer)
-		buffer_give(&stream->exchange->response_trailer);
+		buffer_give(&stream->exchange->attempt.response_trailer);
 }
 
 void session_block_refuse(struct session *session)
@@ -140,13 +141,13 @@ static void end_head(struct session_block *block, bool ended)
 
 	if (!make_room(block, FRAMING_MOST))
 		return;
-	before = buffer_length(stream->exchange->from_server);
+	before = buffer_length(stream->exchange->attempt.from_server);
 	if (!block->has_length && !has_no_body(block)) {
 		stream->chunked = !ended;
 		put_text(block, ended ? "Content-Length: 0\r\n" : "Transfer-Encoding: chunked\r\n");
 	}
 	put_text(block, "\r\n");
-	stream->fresh += buffer_length(stream->exchange->from_server) - before;
+	stream->fresh += buffer_length(stream->exchange->attempt.from_server) - before;
 	stream->headed = block->status >= 200;
 }
 
@@ -172,7 +173,7 @@ size_t session_request_fields(struct exchange *exchange, nghttp2_nv *fields, siz
 {
 	const char *at = buffer_start(exchange->to_server);
 	const char *end = buffer_end(exchange->to_server);
-	bool tls = exchange->stream->session->link->stream.tls;
+	bool tls = exchange->attempt.stream->session->link->stream.tls;
 	struct http_slice verb, target;
 	struct http_line line;
 	size_t count = 0;

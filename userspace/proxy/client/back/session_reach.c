@@ -32,7 +32,7 @@ static void begin_streams(struct session *session)
 
 		if (!stream->counted)
 			link_count_request(session->link);
-		stream->exchange->connecting = false;
+		stream->exchange->attempt.connecting = false;
 		session_stream_wake(stream);
 	}
 }
@@ -86,8 +86,8 @@ static struct exchange *take_exchange(struct session_stream *stream)
 	session_stream_detach(stream);
 	session_stream_wake(stream); /* the next one may be connected already */
 	pool_give(&engine->streams, stream);
-	exchange->stream = NULL;
-	exchange->back = NULL;
+	exchange->attempt.stream = NULL;
+	exchange->attempt.back = NULL;
 	return exchange;
 }
 

@@ -36,9 +36,9 @@ struct exchange *exchange_create(struct client *client, const struct front *fron
 
 void exchange_drop_server(struct exchange *exchange)
 {
-	if (exchange->back)
-		exchange->back->drop(exchange);
-	exchange->back = NULL;
+	if (exchange->attempt.back)
+		exchange->attempt.back->drop(exchange);
+	exchange->attempt.back = NULL;
 }
 
 void exchange_free(struct exchange *exchange)
@@ -55,9 +55,9 @@ void exchange_free(struct exchange *exchange)
 	retry_end(exchange);
 	buffer_give(&exchange->to_server);
 	buffer_give(&exchange->to_client);
-	buffer_give(&exchange->from_server);
+	buffer_give(&exchange->attempt.from_server);
 	buffer_give(&exchange->request_trailer);
-	buffer_give(&exchange->response_trailer);
+	buffer_give(&exchange->attempt.response_trailer);
 	pipes_give(&client_worker(exchange->client)->pipes, &exchange->pipe);
 	account_give(&exchange->client->account, &client_worker(exchange->client)->exchanges,
 		     exchange);
@@ -127,11 +127,11 @@ static bool is_taken_for_http2(const struct exchange *exchange, const struct ups
 /* Puts it on the session of its link, which may have to begin. False: no memory. */
 static bool begin_stream(struct exchange *exchange)
 {
-	struct upstream_link *link = exchange->link;
+	struct upstream_link *link = exchange->attempt.link;
 	struct session *session = link->session;
 
-	exchange->link = NULL;
-	exchange->back = NULL;
+	exchange->attempt.link = NULL;
+	exchange->attempt.back = NULL;
 	if (!session)
 		session = session_open(&client_worker(exchange->client)->sessions, link);
 	if (!session) {
@@ -144,15 +144,15 @@ static bool begin_stream(struct exchange *exchange)
 /* A link was found. False: no memory. */
 static bool begin_back(struct exchange *exchange)
 {
-	struct upstream_link *link = exchange->link;
+	struct upstream_link *link = exchange->attempt.link;
 
-	exchange->peer = link_server(link);
-	exchange->server = upstream_server_name(link);
-	exchange->link_used = link->reused;
+	exchange->attempt.peer = link_server(link);
+	exchange->attempt.server = upstream_server_name(link);
+	exchange->attempt.link_used = link->reused;
 	if (link->session || (link->connecting && is_taken_for_http2(exchange, link)))
 		return begin_stream(exchange);
-	exchange->back = &http1_back;
-	exchange->connecting = link->connecting;
+	exchange->attempt.back = &http1_back;
+	exchange->attempt.connecting = link->connecting;
 	return true;
 }
 
@@ -179,13 +179,13 @@ static enum flow ask(struct exchange *exchange, bool called)
 
 	exchange->waiter.called = hear_call;
 	verdict = reach_server(client, exchange->pool, &wish, &exchange->waiter,
-			       (enum fw_verdict)exchange->nobody, &exchange->link);
+			       (enum fw_verdict)exchange->nobody, &exchange->attempt.link);
 	exchange->tried = wish.tried;
 	if (verdict != FW_NONE)
 		return exchange_refuse(exchange, verdict);
-	if (!called || exchange->link)
-		exchange->asked_ns = client_now(client);
-	if (!exchange->link)
+	if (!called || exchange->attempt.link)
+		exchange->attempt.asked_ns = client_now(client);
+	if (!exchange->attempt.link)
 		return FLOW_STUCK;
 	return begin_back(exchange) ? FLOW_MOVED : exchange_refuse(exchange, FW_MEMORY);
 }
@@ -195,14 +195,14 @@ static enum flow connect_anew(struct exchange *exchange, bool fresh, enum fw_ver
 {
 	exchange->fresh = fresh;
 	exchange->nobody = (uint8_t)nobody;
-	exchange->link = NULL;
-	exchange->back = NULL;
+	exchange->attempt.link = NULL;
+	exchange->attempt.back = NULL;
 	/* One is asked already. */
 	if (exchange->hedge)
 		return hedge_take_over(exchange);
-	exchange->head_sent = 0;
-	exchange->request_cut = false;
-	exchange->undone = UNDONE_NOT;
+	exchange->attempt.head_sent = 0;
+	exchange->attempt.request_cut = false;
+	exchange->attempt.undone = UNDONE_NOT;
 	return ask(exchange, false);
 }
 
@@ -213,9 +213,9 @@ enum flow exchange_connect(struct exchange *exchange)
 
 enum flow exchange_try_next(struct exchange *exchange, enum fw_verdict verdict)
 {
-	if (exchange->back)
-		exchange->back->fail(exchange);
-	exchange->back = NULL;
+	if (exchange->attempt.back)
+		exchange->attempt.back->fail(exchange);
+	exchange->attempt.back = NULL;
 	if (exchange->lead) /* one is enough */
 		return exchange_refuse(exchange, verdict);
 	return connect_anew(exchange, false, verdict);
@@ -240,15 +240,15 @@ enum flow exchange_expire(struct exchange *exchange, enum fw_verdict verdict)
 
 void exchange_note_result(const struct exchange *exchange, enum server_outcome outcome)
 {
-	if (exchange->peer)
-		server_note_result(exchange->peer, outcome, exchange->latency_ns,
+	if (exchange->attempt.peer)
+		server_note_result(exchange->attempt.peer, outcome, exchange->latency_ns,
 				   client_now(exchange->client));
 }
 
 void exchange_note_response(const struct exchange *exchange, uint16_t status)
 {
-	if (exchange->peer)
-		exchange_note_result(exchange, server_outcome_of(exchange->peer, status));
+	if (exchange->attempt.peer)
+		exchange_note_result(exchange, server_outcome_of(exchange->attempt.peer, status));
 }
 
 /* Whether it is for its client that the server has waited: that it loses patience with him is not
@@ -266,7 +266,7 @@ enum flow exchange_lose_link(struct exchange *exchange)
 {
 	enum fw_verdict verdict = FW_UPSTREAM_BAD_RESPONSE;
 	/* Other sessions of HTTP/2 are none the worse; idle links may be. */
-	bool fresh = exchange->link != NULL;
+	bool fresh = exchange->attempt.link != NULL;
 
 	if (retry_resends(exchange)) {
 		exchange_drop_server(exchange);
@@ -275,8 +275,8 @@ enum flow exchange_lose_link(struct exchange *exchange)
 	}
 	if (!has_kept_waiting(exchange))
 		exchange_note_result(exchange, SERVER_BROKE);
-	if (exchange->link)
-		verdict = reach_fault(exchange->link, verdict);
+	if (exchange->attempt.link)
+		verdict = reach_fault(exchange->attempt.link, verdict);
 	if (!retry_begins_for_break(exchange))
 		return exchange_fail(exchange, verdict);
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
@@ -290,7 +290,7 @@ bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum f
 		return false;
 	exchange_note_response(exchange, status);
 	exchange_drop_server(exchange);
-	buffer_give(&exchange->from_server);
+	buffer_give(&exchange->attempt.from_server);
 	http_response_init(&exchange->message.response);
 	*flow = connect_anew(exchange, true, FW_UPSTREAM_UNREACHABLE);
 	return true;
@@ -308,16 +308,16 @@ enum flow exchange_fail(struct exchange *exchange, enum fw_verdict verdict)
 /* Who answers before anything is asked answers something else. */
 static void check_quiet(struct exchange *exchange)
 {
-	if (stream_is_quiet(&exchange->link->stream))
+	if (stream_is_quiet(&exchange->attempt.link->stream))
 		return;
 	exchange_note_result(exchange, SERVER_BROKE);
-	exchange_fail(exchange, reach_fault(exchange->link, FW_UPSTREAM_BAD_RESPONSE));
+	exchange_fail(exchange, reach_fault(exchange->attempt.link, FW_UPSTREAM_BAD_RESPONSE));
 }
 
 /* The link is connected, or is not. */
 static void begin_link(struct exchange *exchange)
 {
-	struct upstream_link *link = exchange->link;
+	struct upstream_link *link = exchange->attempt.link;
 	int result = reach_connected(exchange->client, link);
 
 	if (result == 0)
@@ -329,7 +329,7 @@ static void begin_link(struct exchange *exchange)
 			exchange_try_next(exchange, (enum fw_verdict) - result);
 		return;
 	}
-	exchange->connecting = false;
+	exchange->attempt.connecting = false;
 	if (!tls_speaks_http2(&link->stream))
 		check_quiet(exchange);
 	else if (!begin_stream(exchange))
@@ -340,9 +340,9 @@ void exchange_go_over(struct exchange *exchange, struct upstream_link *link)
 {
 	link_lend_alone(link, exchange, handle_server, &exchange->client->listener->links,
 			exchange->client->account.source);
-	exchange->link = link;
-	exchange->back = &http1_back;
-	exchange->connecting = exchange->link_used = false;
+	exchange->attempt.link = link;
+	exchange->attempt.back = &http1_back;
+	exchange->attempt.connecting = exchange->attempt.link_used = false;
 	check_quiet(exchange);
 }
 

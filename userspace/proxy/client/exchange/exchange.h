@@ -91,45 +91,54 @@ struct back {
 
 extern const struct back http1_back;
 
-struct exchange {
-	const struct front *front;
-	struct client *client;
-	struct route *route;           /* NULL: not known yet */
-	struct upstream_pool *pool;    /* where the route leads; NULL: not known yet */
+/* What an exchange has of the server that it asks: a hedge's can become its lead's (hedge.h). */
+struct attempt {
 	const struct back *back;       /* of the server that was reached; NULL: of none now */
 	struct upstream_link *link;    /* to a server of HTTP/1.1; NULL: none now */
 	struct session_stream *stream; /* to one of HTTP/2; NULL: none now */
 	struct server *peer;           /* the last one; NULL: none was asked */
 	const char *server;            /* its address */
-	uint64_t tried;                /* servers, a bit each */
-	uint64_t key;                  /* affinity_key() */
-	struct waiter waiter;          /* for an upstream at its cap */
-	struct exchange *hedge;        /* that asks another server the same; NULL: none does */
-	struct exchange *lead;         /* whose hedge it is; NULL: it is a client's request */
+	struct buffer *from_server;    /* as received */
+	struct buffer *response_trailer;
+	uint64_t asked_ns;  /* a connection was begun; then, the request was complete */
+	uint32_t head_sent; /* bytes of the request's head */
+	uint8_t undone;     /* enum undone: what the last server said */
+	bool connecting;
+	bool link_used;   /* it may have been about to close it */
+	bool request_cut; /* it takes no more of the request */
+	bool retrying;    /* it counts among the upstream's retries */
+};
+
+struct exchange {
+	const struct front *front;
+	struct client *client;
+	struct route *route;        /* NULL: not known yet */
+	struct upstream_pool *pool; /* where the route leads; NULL: not known yet */
+	struct attempt attempt;
+	uint64_t tried;         /* servers, a bit each */
+	uint64_t key;           /* affinity_key() */
+	struct waiter waiter;   /* for an upstream at its cap */
+	struct exchange *hedge; /* that asks another server the same; NULL: none does */
+	struct exchange *lead;  /* whose hedge it is; NULL: it is a client's request */
 
 	/* On the way to the server. */
 	struct buffer *to_server; /* the head, kept whole while it may have to be sent again */
-	uint32_t head_sent;       /* bytes of it */
 	struct buffer **incoming; /* the body as it came; the buffer is its front's */
 	uint32_t body_ready;      /* bytes at its start that were checked */
 	struct body request_body;
 	struct buffer *request_trailer; /* lines of text; NULL: none. See http2_put_line() */
 
 	/* On the way to the client. */
-	struct buffer *to_client;   /* heads, and bodies that fit behind */
-	struct buffer *from_server; /* as received */
-	uint32_t answer_ready;      /* bytes at the start of from_server that were checked */
-	struct pipe *pipe;          /* holds bytes of the body, behind all that; NULL: none do */
-	bool busy;                  /* so much of it comes that pipes are worth it */
+	struct buffer *to_client; /* heads, and bodies that fit behind */
+	uint32_t answer_ready;    /* bytes at the start of from_server that were checked */
+	struct pipe *pipe;        /* holds bytes of the body, behind all that; NULL: none do */
+	bool busy;                /* so much of it comes that pipes are worth it */
 	struct body response_body;
-	struct buffer *response_trailer;
 
 	/* For deadlines; CLOCK_MONOTONIC, ns. */
-	uint64_t begun_ns; /* first byte of the request */
-	uint64_t head_ns;  /* its head was complete */
-	uint64_t
-		asked_ns; /* a connection to the server was begun; then, the request was complete */
-	uint64_t latency_ns; /* from then until the response's head had come */
+	uint64_t begun_ns;   /* first byte of the request */
+	uint64_t head_ns;    /* its head was complete */
+	uint64_t latency_ns; /* from attempt.asked_ns until the response's head had come */
 	uint64_t touched_ns; /* a byte passed, either way */
 	uint64_t gather_ns; /* up to when small pieces of the body have had their turn (gather.h) */
 	struct rate receive;
@@ -141,7 +150,6 @@ struct exchange {
 	uint8_t method;          /* enum http_method */
 	uint8_t minor;           /* of the client's HTTP version */
 	uint8_t interims;
-	uint8_t undone;            /* enum undone: what the last server said */
 	uint8_t resends;           /* points of all that did nothing with it */
 	uint8_t retries;           /* times that it was sent to another one */
 	uint8_t nobody;            /* enum fw_verdict, if no server is left to ask */
@@ -150,21 +158,17 @@ struct exchange {
 	uint32_t target_at, id_at; /* in to_server: what was asked for, and what it is called */
 	uint16_t target_length, id_length;
 	uint16_t asked_protocol; /* length of what Upgrade asks for, near the end of to_server */
-	bool connecting;         /* to the server */
-	bool retrying;           /* it counts among the upstream's retries */
 	bool resent;             /* once, because a kept connection had been closed */
 	bool hedged;             /* it was, or could not be: it is not thought of again */
 	bool fresh;              /* no kept connection for it any more */
 	bool expects_continue;
 	bool held;          /* no server is asked before more of the body is here */
 	bool trickles;      /* the body comes in small pieces */
-	bool request_cut;   /* the server takes no more of it */
 	bool body_sent;     /* some of the request's body has left: it can't be sent again */
 	bool answered;      /* the response's head has been read */
 	bool reported;      /* its line is written: it was refused, and answered */
 	bool keep_alive;    /* the client's connection */
-	bool link_used;     /* the server's: it may have been about to close it */
-	bool link_reusable; /* the same: it can carry another request */
+	bool link_reusable; /* the server's: it can carry another request */
 	bool counts;        /* as one of its source's */
 	bool on_route;      /* counts as one of its route's */
 	bool takes_trailer; /* the client has a use for one */

@@ -41,8 +41,8 @@ static const struct front hedge_front = {.wake = wake, .refuse = refuse};
 /* A server has it, and nothing has come of it yet. */
 static bool is_unanswered(const struct exchange *exchange)
 {
-	return exchange->back && !exchange->answered && !exchange->interims &&
-	       !buffer_length(exchange->from_server);
+	return exchange->attempt.back && !exchange->answered && !exchange->interims &&
+	       !buffer_length(exchange->attempt.from_server);
 }
 
 uint64_t hedge_due_ns(const struct exchange *exchange)
@@ -54,7 +54,7 @@ uint64_t hedge_due_ns(const struct exchange *exchange)
 	after_ms = upstream_retry_policy(exchange->pool)->hedge_ms;
 	if (!after_ms || !retry_is_harmless(exchange))
 		return WHEEL_NEVER;
-	return exchange->asked_ns + after_ms * CLOCK_MS;
+	return exchange->attempt.asked_ns + after_ms * CLOCK_MS;
 }
 
 /* All that a server is to know of the request. NULL: no memory. */
@@ -92,7 +92,7 @@ static bool begin(struct exchange *lead)
 		upstream_retry_end(lead->pool);
 		return false;
 	}
-	lead->hedge->retrying = true;
+	lead->hedge->attempt.retrying = true;
 	if (exchange_connect(lead->hedge) == FLOW_OVER)
 		return false;
 	lead->tried |= lead->hedge->tried;
@@ -122,9 +122,9 @@ void hedge_look(struct exchange *exchange, uint64_t now_ns)
 /* Another server has answered before this one, which was asked in vain until now. */
 static void abandon(const struct exchange *exchange)
 {
-	if (exchange->back && request_is_done(exchange))
-		server_note_abandoned(exchange->peer,
-				      client_now(exchange->client) - exchange->asked_ns);
+	if (exchange->attempt.back && request_is_done(exchange))
+		server_note_abandoned(exchange->attempt.peer,
+				      client_now(exchange->client) - exchange->attempt.asked_ns);
 }
 
 void hedge_cut(struct exchange *lead)
@@ -136,37 +136,24 @@ void hedge_cut(struct exchange *lead)
 /* What a hedge has of its server becomes the lead's. */
 static void move(struct exchange *lead, struct exchange *hedge)
 {
-	lead->back = hedge->back;
-	lead->link = hedge->link;
-	lead->stream = hedge->stream;
-	if (lead->link)
-		lead->link->borrower = lead;
-	if (lead->stream)
-		lead->stream->exchange = lead;
-	lead->peer = hedge->peer;
-	lead->server = hedge->server;
-	lead->connecting = hedge->connecting;
-	lead->link_used = hedge->link_used;
-	lead->asked_ns = hedge->asked_ns;
-	lead->undone = hedge->undone;
+	struct attempt *won = &lead->attempt;
+
+	*won = hedge->attempt;
+	hedge->attempt = (struct attempt){0};
+	if (won->link)
+		won->link->borrower = lead;
+	if (won->stream)
+		won->stream->exchange = lead;
 	/* The same, but for what each server was told of its time. */
 	memcpy(buffer_start(lead->to_server), buffer_start(hedge->to_server),
 	       buffer_length(hedge->to_server));
-	lead->head_sent = hedge->head_sent;
-	lead->request_cut = hedge->request_cut;
-	lead->from_server = hedge->from_server;
-	lead->response_trailer = hedge->response_trailer;
-	lead->retrying = hedge->retrying;
-	hedge->back = NULL;
-	hedge->from_server = hedge->response_trailer = NULL;
-	hedge->retrying = false;
 }
 
 enum flow hedge_take_over(struct exchange *lead)
 {
 	count(lead, METRIC_UPSTREAM_HEDGES_WON);
-	buffer_give(&lead->from_server);
-	buffer_give(&lead->response_trailer);
+	buffer_give(&lead->attempt.from_server);
+	buffer_give(&lead->attempt.response_trailer);
 	retry_end(lead);
 	move(lead, lead->hedge);
 	end(lead->hedge);
@@ -180,7 +167,7 @@ enum flow hedge_take_over(struct exchange *lead)
 /* Nothing more comes. That a kept connection ends is nobody's fault. */
 static void lose(struct exchange *hedge, ssize_t result)
 {
-	if (result != -ENOMEM && !hedge->link_used && !hedge->undone)
+	if (result != -ENOMEM && !hedge->attempt.link_used && !hedge->attempt.undone)
 		exchange_note_result(hedge, SERVER_BROKE);
 	end(hedge);
 }
@@ -206,10 +193,10 @@ static bool read_answer(struct exchange *hedge)
 	ssize_t count;
 	int length = 0;
 
-	if (!hedge->back || hedge->connecting)
+	if (!hedge->attempt.back || hedge->attempt.connecting)
 		return false;
 	while (length == 0) {
-		count = hedge->back->read(hedge);
+		count = hedge->attempt.back->read(hedge);
 		if (count == -EAGAIN)
 			return false;
 		if (count <= 0) {
@@ -217,8 +204,8 @@ static bool read_answer(struct exchange *hedge)
 			return false;
 		}
 		length = http_response_parse(
-			&hedge->message.response, buffer_start(hedge->from_server),
-			buffer_length(hedge->from_server), hedge->method == HTTP_HEAD);
+			&hedge->message.response, buffer_start(hedge->attempt.from_server),
+			buffer_length(hedge->attempt.from_server), hedge->method == HTTP_HEAD);
 	}
 	return judge(hedge, length);
 }

@@ -174,16 +174,16 @@ bool request_check_body(struct exchange *exchange, uint32_t at)
 bool request_is_done(const struct exchange *exchange)
 {
 	return exchange->request_body.done && !exchange->body_ready &&
-	       exchange->head_sent == buffer_length(exchange->to_server);
+	       exchange->attempt.head_sent == buffer_length(exchange->to_server);
 }
 
 void request_note_sent(struct exchange *exchange, uint32_t count)
 {
-	uint32_t of_head = buffer_length(exchange->to_server) - exchange->head_sent;
+	uint32_t of_head = buffer_length(exchange->to_server) - exchange->attempt.head_sent;
 
 	if (of_head > count)
 		of_head = count;
-	exchange->head_sent += of_head;
+	exchange->attempt.head_sent += of_head;
 	count -= of_head;
 	exchange->touched_ns = client_now(exchange->client);
 	if (count) {
@@ -197,7 +197,7 @@ void request_note_sent(struct exchange *exchange, uint32_t count)
 			exchange->front->note_taken(exchange, count);
 	}
 	if (request_is_done(exchange))
-		exchange->asked_ns = exchange->touched_ns;
+		exchange->attempt.asked_ns = exchange->touched_ns;
 }
 
 enum flow request_start(struct exchange *exchange)
@@ -217,16 +217,17 @@ static enum flow hold(struct exchange *exchange)
 
 enum flow request_forward(struct exchange *exchange)
 {
-	bool has_head = exchange->head_sent < buffer_length(exchange->to_server);
+	bool has_head = exchange->attempt.head_sent < buffer_length(exchange->to_server);
 
 	if (exchange->held)
 		return hold(exchange);
-	if (!exchange->back || exchange->connecting || exchange->request_cut)
+	if (!exchange->attempt.back || exchange->attempt.connecting ||
+	    exchange->attempt.request_cut)
 		return FLOW_STUCK;
 	if (has_head || (exchange->body_ready && !gather_waits(exchange))) {
-		if (!exchange->head_sent && !exchange->route->plain)
+		if (!exchange->attempt.head_sent && !exchange->route->plain)
 			time_left_tell(exchange);
-		return exchange->back->send(exchange);
+		return exchange->attempt.back->send(exchange);
 	}
 	if (exchange->request_body.done)
 		return FLOW_STUCK;

@@ -37,23 +37,24 @@ static enum flow pass_interim(struct exchange *exchange, uint32_t length)
 	hedge_drop(exchange);
 	if (status != 100 && exchange->minor > 0 && !exchange->front->write_head(exchange, length))
 		return refuse(exchange);
-	buffer_consume(exchange->from_server, length);
+	buffer_consume(exchange->attempt.from_server, length);
 	http_response_init(&exchange->message.response);
-	return buffer_length(exchange->from_server) ? read_head(exchange) : FLOW_MOVED;
+	return buffer_length(exchange->attempt.from_server) ? read_head(exchange) : FLOW_MOVED;
 }
 
 /* Whether the server goes over to what the client has asked for, and to nothing else (RFC 9110
  * section 7.8). The head that was sent ends with the protocol and CRLF CRLF. */
 static bool switches_as_asked(const struct exchange *exchange)
 {
-	const struct http_field *field = http_field_find(
-		&exchange->message.response.head, buffer_start(exchange->from_server), "upgrade");
+	const struct http_field *field =
+		http_field_find(&exchange->message.response.head,
+				buffer_start(exchange->attempt.from_server), "upgrade");
 	uint32_t length = exchange->asked_protocol;
 	struct http_slice asked = {buffer_end(exchange->to_server) - 4 - length, length};
 
 	return length && field &&
-	       http_slice_equal(asked,
-				http_slice(buffer_start(exchange->from_server), field->value));
+	       http_slice_equal(asked, http_slice(buffer_start(exchange->attempt.from_server),
+						  field->value));
 }
 
 /* 101: from here on the connection is no longer HTTP's. */
@@ -65,7 +66,7 @@ static enum flow switch_protocol(struct exchange *exchange, uint32_t length)
 		return refuse(exchange);
 	exchange->answered = true;
 	exchange->status = 101;
-	buffer_consume(exchange->from_server, length);
+	buffer_consume(exchange->attempt.from_server, length);
 	exchange_note_response(exchange, 101);
 	return relay_take_over(exchange) ? FLOW_OVER : refuse(exchange);
 }
@@ -73,7 +74,7 @@ static enum flow switch_protocol(struct exchange *exchange, uint32_t length)
 /* Checks @length bytes of the body, the last in from_server. False: refused. */
 static bool check_body(struct exchange *exchange, uint32_t length)
 {
-	struct buffer *in = exchange->from_server;
+	struct buffer *in = exchange->attempt.from_server;
 	size_t forward;
 	int64_t count =
 		body_check(&exchange->response_body, buffer_end(in) - length, length, &forward);
@@ -104,11 +105,11 @@ static bool tell_client(struct exchange *exchange, uint32_t length)
 	exchange->response_body.unwrap = exchange->front->bare_bodies || exchange->minor == 0;
 	if (!exchange->front->write_head(exchange, length))
 		return false;
-	buffer_consume(exchange->from_server, length);
-	if (!check_body(exchange, buffer_length(exchange->from_server)))
+	buffer_consume(exchange->attempt.from_server, length);
+	if (!check_body(exchange, buffer_length(exchange->attempt.from_server)))
 		return false;
-	if (!buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
+	if (!buffer_length(exchange->attempt.from_server))
+		buffer_give(&exchange->attempt.from_server);
 	return true;
 }
 
@@ -119,7 +120,7 @@ static enum flow begin_response(struct exchange *exchange, uint32_t length)
 
 	exchange->latency_ns = 0;
 	if (request_is_done(exchange))
-		exchange->latency_ns = client_now(exchange->client) - exchange->asked_ns;
+		exchange->latency_ns = client_now(exchange->client) - exchange->attempt.asked_ns;
 	if (exchange_tries_elsewhere(exchange, status, &flow))
 		return flow;
 	hedge_drop(exchange);
@@ -132,8 +133,8 @@ static enum flow read_head(struct exchange *exchange)
 	struct http_response *response = &exchange->message.response;
 	int length;
 
-	length = http_response_parse(response, buffer_start(exchange->from_server),
-				     buffer_length(exchange->from_server),
+	length = http_response_parse(response, buffer_start(exchange->attempt.from_server),
+				     buffer_length(exchange->attempt.from_server),
 				     exchange->method == HTTP_HEAD);
 	if (length < 0)
 		return blame(exchange);
@@ -148,7 +149,7 @@ static enum flow read_head(struct exchange *exchange)
 
 enum flow response_begin(struct exchange *exchange)
 {
-	return buffer_length(exchange->from_server) ? read_head(exchange) : FLOW_MOVED;
+	return buffer_length(exchange->attempt.from_server) ? read_head(exchange) : FLOW_MOVED;
 }
 
 bool response_give(struct exchange *exchange)
@@ -157,8 +158,8 @@ bool response_give(struct exchange *exchange)
 	int length;
 
 	http_response_init(response);
-	length = http_response_parse(response, buffer_start(exchange->from_server),
-				     buffer_length(exchange->from_server),
+	length = http_response_parse(response, buffer_start(exchange->attempt.from_server),
+				     buffer_length(exchange->attempt.from_server),
 				     exchange->method == HTTP_HEAD);
 	return length > 0 && tell_client(exchange, (uint32_t)length);
 }
@@ -179,7 +180,7 @@ static enum flow end_of_server(struct exchange *exchange, ssize_t result)
 
 static enum flow read_server(struct exchange *exchange)
 {
-	ssize_t count = exchange->back->read(exchange);
+	ssize_t count = exchange->attempt.back->read(exchange);
 
 	if (count == -EAGAIN)
 		return FLOW_STUCK;
@@ -201,10 +202,11 @@ static enum flow read_server(struct exchange *exchange)
 /* Its length is known, so is where it ends, whatever its bytes are. Nothing of it waits. */
 static bool may_splice(const struct exchange *exchange)
 {
-	return exchange->busy && exchange->front->plain_bodies && exchange->back->plain_bodies &&
-	       exchange->answered && exchange->response_body.framing == HTTP_LENGTH &&
+	return exchange->busy && exchange->front->plain_bodies &&
+	       exchange->attempt.back->plain_bodies && exchange->answered &&
+	       exchange->response_body.framing == HTTP_LENGTH &&
 	       exchange->response_body.left >= WORTH_A_PIPE &&
-	       stream_splices_in(&exchange->link->stream) &&
+	       stream_splices_in(&exchange->attempt.link->stream) &&
 	       stream_splices_out(&exchange->client->stream);
 }
 
@@ -214,7 +216,7 @@ static enum flow splice_in(struct exchange *exchange)
 	struct body *body = &exchange->response_body;
 	size_t size = exchange->pipe->size;
 	size_t most = body->left < size ? (size_t)body->left : size;
-	ssize_t count = stream_splice_in(&exchange->link->stream, exchange->pipe->in, most);
+	ssize_t count = stream_splice_in(&exchange->attempt.link->stream, exchange->pipe->in, most);
 
 	if (count <= 0) {
 		pipes_give(pipes, &exchange->pipe);
@@ -227,7 +229,7 @@ static enum flow splice_in(struct exchange *exchange)
 	body->done = body->left == 0;
 	/* Else the link would be taken for one on which somebody goes on talking. */
 	if (body->done)
-		stream_look(&exchange->link->stream);
+		stream_look(&exchange->attempt.link->stream);
 	return FLOW_MOVED;
 }
 
@@ -258,7 +260,7 @@ static enum flow read_on(struct exchange *exchange)
 	struct client *client = exchange->client;
 	uint64_t kept = client->listener->live.value[FW_SET_HOST_DESCRIPTOR_RESERVE];
 
-	if (may_splice(exchange) && stream_is(&exchange->link->stream, STREAM_READABLE))
+	if (may_splice(exchange) && stream_is(&exchange->attempt.link->stream, STREAM_READABLE))
 		exchange->pipe = pipes_take(&client_worker(client)->pipes, &client->account, kept);
 	return exchange->pipe ? splice_in(exchange) : read_server(exchange);
 }
@@ -284,7 +286,7 @@ enum flow response_forward(struct exchange *exchange)
 		response_finish(exchange);
 		return FLOW_OVER;
 	}
-	if (!exchange->back || exchange->connecting)
+	if (!exchange->attempt.back || exchange->attempt.connecting)
 		return FLOW_STUCK;
 	return read_on(exchange);
 }

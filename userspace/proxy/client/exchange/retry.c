@@ -30,7 +30,8 @@ static bool is_whole(const struct exchange *exchange)
 /* And sending it again does no harm. */
 static bool is_repeatable(const struct exchange *exchange)
 {
-	return is_whole(exchange) && (is_idempotent(exchange->method) || !exchange->head_sent);
+	return is_whole(exchange) &&
+	       (is_idempotent(exchange->method) || !exchange->attempt.head_sent);
 }
 
 bool retry_is_harmless(const struct exchange *exchange)
@@ -43,13 +44,14 @@ bool retry_resends(struct exchange *exchange)
 {
 	bool resends;
 
-	if (!is_whole(exchange) || buffer_length(exchange->from_server) || exchange->hedge)
+	if (!is_whole(exchange) || buffer_length(exchange->attempt.from_server) || exchange->hedge)
 		return false;
-	if (exchange->undone) {
-		exchange->resends += exchange->undone;
+	if (exchange->attempt.undone) {
+		exchange->resends += exchange->attempt.undone;
 		resends = exchange->resends <= RESENDS_MOST;
 	} else {
-		resends = exchange->link_used && !exchange->resent && is_repeatable(exchange);
+		resends =
+			exchange->attempt.link_used && !exchange->resent && is_repeatable(exchange);
 		exchange->resent |= resends;
 	}
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_RESENDS, resends);
@@ -70,11 +72,13 @@ static bool begin(struct exchange *exchange)
 	struct board_row board = exchange->client->listener->board;
 
 	retry_end(exchange);
-	exchange->retrying = upstream_retry_begin(exchange->pool);
+	exchange->attempt.retrying = upstream_retry_begin(exchange->pool);
 	board_add(board,
-		  exchange->retrying ? METRIC_UPSTREAM_RETRIES : METRIC_UPSTREAM_RETRIES_DENIED, 1);
-	exchange->retries += exchange->retrying;
-	return exchange->retrying;
+		  exchange->attempt.retrying ? METRIC_UPSTREAM_RETRIES
+					     : METRIC_UPSTREAM_RETRIES_DENIED,
+		  1);
+	exchange->retries += exchange->attempt.retrying;
+	return exchange->attempt.retrying;
 }
 
 static bool begins(struct exchange *exchange, enum config_retry_on reason)
@@ -84,7 +88,7 @@ static bool begins(struct exchange *exchange, enum config_retry_on reason)
 
 bool retry_begins_for_break(struct exchange *exchange)
 {
-	return (exchange->hedge || !buffer_length(exchange->from_server)) &&
+	return (exchange->hedge || !buffer_length(exchange->attempt.from_server)) &&
 	       begins(exchange, RETRY_BROKEN);
 }
 
@@ -116,7 +120,7 @@ bool retry_begins_for_status(struct exchange *exchange, uint16_t status)
 
 void retry_end(struct exchange *exchange)
 {
-	if (exchange->retrying)
+	if (exchange->attempt.retrying)
 		upstream_retry_end(exchange->pool);
-	exchange->retrying = false;
+	exchange->attempt.retrying = false;
 }

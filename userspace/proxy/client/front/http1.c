@@ -256,7 +256,7 @@ static bool write_head(struct exchange *exchange, uint32_t length)
 {
 	struct account *account = &exchange->client->account;
 	const struct http_response *response = &exchange->message.response;
-	char *data = buffer_start(exchange->from_server), lines[CONFIG_LINES_MAX];
+	char *data = buffer_start(exchange->attempt.from_server), lines[CONFIG_LINES_MAX];
 	struct http_reply reply = {
 		.minor = exchange->minor,
 		.lines = route_rule_answer(exchange, data, lines),
@@ -290,11 +290,11 @@ static void join_small_body(struct exchange *exchange)
 
 	if (!exchange->answer_ready || exchange->answer_ready > buffer_room(out))
 		return;
-	buffer_append(out, buffer_start(exchange->from_server), exchange->answer_ready);
-	buffer_consume(exchange->from_server, exchange->answer_ready);
+	buffer_append(out, buffer_start(exchange->attempt.from_server), exchange->answer_ready);
+	buffer_consume(exchange->attempt.from_server, exchange->answer_ready);
 	exchange->answer_ready = 0;
-	if (!buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
+	if (!buffer_length(exchange->attempt.from_server))
+		buffer_give(&exchange->attempt.from_server);
 }
 
 static int gather(const struct exchange *exchange, struct iovec parts[2])
@@ -305,8 +305,8 @@ static int gather(const struct exchange *exchange, struct iovec parts[2])
 		parts[count++] = (struct iovec){buffer_start(exchange->to_client),
 						buffer_length(exchange->to_client)};
 	if (exchange->answer_ready)
-		parts[count++] =
-			(struct iovec){buffer_start(exchange->from_server), exchange->answer_ready};
+		parts[count++] = (struct iovec){buffer_start(exchange->attempt.from_server),
+						exchange->answer_ready};
 	return count;
 }
 
@@ -325,10 +325,10 @@ static void note_sent(struct exchange *exchange, uint32_t count)
 		buffer_give(&exchange->to_client);
 	if (count > of_head) {
 		exchange->answer_ready -= count - of_head;
-		buffer_consume(exchange->from_server, count - of_head);
+		buffer_consume(exchange->attempt.from_server, count - of_head);
 	}
-	if (exchange->from_server && !buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
+	if (exchange->attempt.from_server && !buffer_length(exchange->attempt.from_server))
+		buffer_give(&exchange->attempt.from_server);
 }
 
 static enum flow send_ready(struct exchange *exchange)

@@ -47,7 +47,7 @@ static size_t gather_fields(const struct exchange *exchange, nghttp2_nv *fields,
 {
 	const struct http_response *response = &exchange->message.response;
 	const struct http_head *head = &response->head;
-	char *data = buffer_start(exchange->from_server);
+	char *data = buffer_start(exchange->attempt.from_server);
 	size_t count = 0;
 
 	fields[count++] = http2_field(HTTP2_NAME(":status"),
@@ -78,7 +78,7 @@ bool http2_response_write_head(struct exchange *exchange, uint32_t length)
 	nghttp2_nv fields[HTTP_FIELDS_MAX + 2 + CONFIG_LINE_COUNT_MAX];
 	char digits[STATUS_DIGITS + LENGTH_DIGITS], lines[CONFIG_LINES_MAX];
 	struct http_slice added =
-		route_rule_answer(exchange, buffer_start(exchange->from_server), lines);
+		route_rule_answer(exchange, buffer_start(exchange->attempt.from_server), lines);
 	size_t count = gather_fields(exchange, fields, digits);
 	int code;
 
@@ -124,7 +124,7 @@ static void send_trailer(nghttp2_session *session, int32_t id, const struct exch
 {
 	const struct route_names *dropped = &exchange->route->response_drop;
 
-	if (http2_submit_trailer(session, id, exchange->response_trailer, dropped->list,
+	if (http2_submit_trailer(session, id, exchange->attempt.response_trailer, dropped->list,
 				 dropped->count))
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
@@ -150,7 +150,7 @@ ssize_t http2_response_read(nghttp2_session *session, int32_t id, uint8_t *data,
 		count = room;
 	if (count == exchange->answer_ready && exchange->response_body.done) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
-		if (exchange->response_trailer)
+		if (exchange->attempt.response_trailer)
 			send_trailer(session, id, exchange, flags);
 	} else if (!count) {
 		stream->deferred = true;
@@ -183,11 +183,11 @@ int http2_response_put(nghttp2_session *session, nghttp2_frame *frame, const uin
 	if (buffer_room(http2->out) < FRAME_HEAD + length)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	buffer_append(http2->out, head, FRAME_HEAD);
-	buffer_append(http2->out, buffer_start(exchange->from_server), (uint32_t)length);
-	buffer_consume(exchange->from_server, (uint32_t)length);
+	buffer_append(http2->out, buffer_start(exchange->attempt.from_server), (uint32_t)length);
+	buffer_consume(exchange->attempt.from_server, (uint32_t)length);
 	exchange->answer_ready -= (uint32_t)length;
-	if (!buffer_length(exchange->from_server))
-		buffer_give(&exchange->from_server);
+	if (!buffer_length(exchange->attempt.from_server))
+		buffer_give(&exchange->attempt.from_server);
 	exchange->sent += length;
 	exchange->touched_ns = client_now(exchange->client);
 	http2_abuse_note_data(http2);
@@ -221,8 +221,9 @@ bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 	if (!verdict_rows[verdict].status || stream->responded)
 		return false;
 	exchange_drop_server(exchange);
-	buffer_give(&exchange->from_server);
-	text = exchange->from_server = buffer_take(&exchange->client->account, BUFFER_SMALL);
+	buffer_give(&exchange->attempt.from_server);
+	text = exchange->attempt.from_server =
+		buffer_take(&exchange->client->account, BUFFER_SMALL);
 	if (!text)
 		return false;
 	length = exchange_write_refusal(exchange, text->data, text->capacity, verdict, true);
@@ -239,8 +240,8 @@ bool http2_response_make(struct exchange *exchange, enum fw_verdict verdict)
 	buffer_consume(text, (uint32_t)length);
 	exchange->answer_ready = buffer_length(text);
 	if (!exchange->answer_ready)
-		buffer_give(&exchange->from_server);
-	exchange->answered = exchange->request_cut = true;
+		buffer_give(&exchange->attempt.from_server);
+	exchange->answered = exchange->attempt.request_cut = true;
 	exchange->request_body.done = exchange->response_body.done = true;
 	exchange->body_ready = 0;
 	exchange->head_ns = exchange->head_ns ? exchange->head_ns : client_now(exchange->client);

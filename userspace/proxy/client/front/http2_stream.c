@@ -210,7 +210,7 @@ int http2_stream_receive(struct http2_stream *stream, const uint8_t *data, size_
 	uint32_t head = 0, have = buffer_length(stream->in);
 
 	stream->owed += (uint32_t)length;
-	if (!exchange || exchange->request_cut) {
+	if (!exchange || exchange->attempt.request_cut) {
 		forgive(stream);
 		return 0;
 	}

@@ -68,14 +68,14 @@ static bool holds_link(const struct client *client, const struct upstream_pool *
 	if (client->relay)
 		return client->relay->link && client->relay->link->pool == pool;
 	if (!http2)
-		return client->exchange && client->exchange->link &&
-		       client->exchange->link->pool == pool;
+		return client->exchange && client->exchange->attempt.link &&
+		       client->exchange->attempt.link->pool == pool;
 	for (const struct list *node = http2->streams.next; node != &http2->streams;
 	     node = node->next) {
 		const struct exchange *exchange =
 			container_of(node, struct http2_stream, node)->exchange;
 
-		if (exchange && exchange->link && exchange->link->pool == pool)
+		if (exchange && exchange->attempt.link && exchange->attempt.link->pool == pool)
 			return true;
 	}
 	return false;

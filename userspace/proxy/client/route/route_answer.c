@@ -110,16 +110,17 @@ enum fw_verdict route_answer(struct exchange *exchange, const char *data)
 	verdict = forward_keep_note(exchange, data);
 	if (verdict != FW_NONE)
 		return verdict;
-	exchange->from_server = buffer_take_for(&client->account, room);
-	if (!exchange->from_server)
+	exchange->attempt.from_server = buffer_take_for(&client->account, room);
+	if (!exchange->attempt.from_server)
 		return FW_MEMORY;
 	route_facts_init(&facts, exchange);
 	find_facts(&facts, &answer->location, request, data);
-	out = http_out(exchange->from_server->data, exchange->from_server->capacity);
+	out = http_out(exchange->attempt.from_server->data,
+		       exchange->attempt.from_server->capacity);
 	write_answer(&out, answer, &facts, exchange->method == HTTP_HEAD);
-	exchange->from_server->end = (uint32_t)(out.at - out.start);
-	exchange->request_cut = true;
-	exchange->asked_ns = client_now(client);
+	exchange->attempt.from_server->end = (uint32_t)(out.at - out.start);
+	exchange->attempt.request_cut = true;
+	exchange->attempt.asked_ns = client_now(client);
 	board_add(client->listener->board, METRIC_ROUTE_ANSWERS, 1);
 	return response_give(exchange) ? FW_NONE : FW_MEMORY;
 }

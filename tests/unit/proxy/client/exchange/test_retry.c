@@ -33,8 +33,11 @@ static int begin(void **state)
 	pool = upstream_pool_create(shared, &loop, &budget, NULL);
 	memset(board, 0, sizeof(board));
 	listener.board = board_row(board, 0, 1);
-	exchange = (struct exchange){
-		.client = &client, .pool = pool, .method = HTTP_GET, .head_sent = true, .tried = 1};
+	exchange = (struct exchange){.client = &client,
+				     .pool = pool,
+				     .method = HTTP_GET,
+				     .attempt.head_sent = true,
+				     .tried = 1};
 	return pool ? 0 : -1;
 }
 
@@ -94,13 +97,13 @@ static void what_may_not_be_done_twice_is_not(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
 		exchange.method = once[i];
-		exchange.head_sent = true;
+		exchange.attempt.head_sent = true;
 		assert_false(retry_begins_for_break(&exchange));
-		exchange.head_sent = false; /* the server has not heard of it */
+		exchange.attempt.head_sent = false; /* the server has not heard of it */
 		exchange.retries = 0;
 		assert_true(retry_begins_for_break(&exchange));
 	}
-	exchange.head_sent = true;
+	exchange.attempt.head_sent = true;
 	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
 		exchange.method = twice[i];
 		exchange.retries = 0;
@@ -154,14 +157,14 @@ static void a_hedge_is_the_retry(void **state)
 
 	(void)state;
 	exchange.hedge = &hedge;
-	exchange.link_used = true;
+	exchange.attempt.link_used = true;
 	assert_false(retry_resends(&exchange));
 	for (int i = 0; i < 5; i++) {
 		assert_true(retry_begins_for_break(&exchange));
 		assert_true(retry_begins_for_status(&exchange, 503));
 	}
 	assert_false(retry_begins_for_status(&exchange, 502)); /* that is an answer here */
-	assert_false(exchange.retrying);
+	assert_false(exchange.attempt.retrying);
 	assert_int_equal(counted(METRIC_UPSTREAM_RETRIES), 0);
 }
 
@@ -170,7 +173,7 @@ static void over_a_kept_connection_once_more(void **state)
 {
 	(void)state;
 	assert_false(retry_resends(&exchange)); /* over a new one */
-	exchange.link_used = true;
+	exchange.attempt.link_used = true;
 	assert_true(retry_resends(&exchange));
 	assert_false(retry_resends(&exchange));
 	assert_int_equal(counted(METRIC_UPSTREAM_RESENDS), 1);
@@ -184,11 +187,11 @@ static void what_nothing_was_done_with_is_sent_again(void **state)
 
 	(void)state;
 	exchange.method = HTTP_POST;
-	exchange.undone = UNDONE_BY_END;
+	exchange.attempt.undone = UNDONE_BY_END;
 	while (retry_resends(&exchange))
 		ends++;
 	exchange.resends = 0;
-	exchange.undone = UNDONE_BY_REFUSAL;
+	exchange.attempt.undone = UNDONE_BY_REFUSAL;
 	while (retry_resends(&exchange))
 		refusals++;
 	assert_int_equal(ends, 16);
