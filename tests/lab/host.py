@@ -66,6 +66,22 @@ def contents(path):
         return ""
 
 
+@contextlib.contextmanager
+def frozen(pid):
+    """A process does nothing meanwhile. A signal reaches one of its threads, which stops the others in its own time: so it
+    is waited for until each has stopped."""
+    def stopped():
+        return all(contents(task / "stat").rpartition(")")[2].split()[:1] == ["T"]
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(stopped, f"process {pid} has stopped")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def cgroup_mount():
     """Where cgroup v2 is mounted, whatever the machine's layout."""
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():

@@ -23,7 +23,7 @@ import pathlib
 import shutil
 import tempfile
 
-from host import BUILD, ROOT, Host, LabError, cgroup_mount, contents, go_first, wait_until  # noqa: F401
+from host import BUILD, ROOT, Host, LabError, cgroup_mount, contents, frozen, go_first, wait_until  # noqa: F401
 from wire import (CLIENTS_V4, CLIENTS_V6, CPUS, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6,  # noqa: F401
                   INTERNET_V4, INTERNET_V6, LIVE_V4, LIVE_V6, Wire)
 

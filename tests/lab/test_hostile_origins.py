@@ -5,15 +5,13 @@ Whatever a server sends, a client gets the one answer to its own request, or Flo
 a part of somebody else's, and nothing that it could take for one.
 """
 import contextlib
-import os
-import signal
 import threading
 import time
 
 import pytest
 
 from edge import WEB, answer_simply
-from lab import wait_until
+from lab import frozen, wait_until
 from origin import Client, Origin
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -174,14 +172,11 @@ def test_what_comes_with_the_next_request_is_not_its_answer(edge):
     with Origin(8000, answer) as origin, Client(WEB) as first, Client(WEB) as second:
         first.get("/first")
         assert first.response()[2] == b"/first "
-        os.kill(edge.proxy_pid(), signal.SIGSTOP)
-        try:
+        with frozen(edge.proxy_pid()):
             second.get("/second")
             time.sleep(0.05)
             peers[0].send(EVIL)
             time.sleep(0.05)
-        finally:
-            os.kill(edge.proxy_pid(), signal.SIGCONT)
         assert second.response()[::2] == (200, b"/second ")
         assert origin.connections == 2
 
@@ -224,12 +219,9 @@ def test_who_speaks_before_he_is_asked_is_not_answered_with(edge):
     def ask():
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(Client(WEB)) for _ in range(100)]
-            os.kill(edge.proxy_pid(), signal.SIGSTOP)
-            try:
+            with frozen(edge.proxy_pid()):
                 for client in clients:
                     client.get()
-            finally:
-                os.kill(edge.proxy_pid(), signal.SIGCONT)
             return [client.response()[0] for client in clients].count(502)
 
     before = edge.count("upstream_bad_response")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """HTTP/2 as clients meet it: what is served, how requests reach a server, what is refused."""
 import hashlib
-import os
 import pathlib
 import shutil
 import signal
@@ -13,7 +12,7 @@ import pytest
 from edge import Counted, answer_simply
 from http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, PAGE, PLAIN, PREFACE,
                    RST_STREAM, SETTINGS, WEB, Client2, Http2Edge, block, frame)
-from lab import Lab, wait_until
+from lab import Lab, frozen, wait_until
 from origin import Client, Origin, inside
 
 SMALL_WINDOWS = b"\x00\x04" + (1000).to_bytes(4, "big")  # INITIAL_WINDOW_SIZE: of each stream
@@ -90,12 +89,11 @@ def test_who_has_much_to_say_is_heard_in_turn(edge):
         for client in (talker, other):
             client.answer(client.request())
         order.clear()
-        os.kill(edge.proxy_pid(), signal.SIGSTOP)
         said = b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block((*GET[:3], (":path", "/a" + "a" * 300))))
                         for stream in range(3, 183, 2))
-        talker.send(said)
-        asked = other.request((*GET[:3], (":path", "/b")))
-        os.kill(edge.proxy_pid(), signal.SIGCONT)
+        with frozen(edge.proxy_pid()):
+            talker.send(said)
+            asked = other.request((*GET[:3], (":path", "/b")))
         assert all(code is None for _, code in talker.answers(*range(3, 183, 2)))
         assert other.answer(asked)[1] is None
         assert order.count("/a") == 90 and order[-1] == "/a"

@@ -6,8 +6,6 @@ Everybody on 127.0.0.0/8 is a source of his own.
 """
 import contextlib
 import itertools
-import os
-import signal
 import socket
 import threading
 import time
@@ -16,7 +14,7 @@ import pytest
 
 from edge import CONFIG, LONELY, PAGE, WEB, Edge, answer_simply
 from http2 import Client2, Http2Edge
-from lab import BUILD, Lab, wait_until
+from lab import BUILD, Lab, frozen, wait_until
 from origin import Client, Origin, inside
 
 NONE, CLOSE, SHORTEN, EVICT, REFUSE, PAUSE = range(6)
@@ -312,13 +310,11 @@ def test_who_has_few_connections_is_heard_first(edge):
             stack.enter_context(Client(WEB)).get("/hold")
         wait_until(lambda: stage(edge) == EVICT, "191 of 200 connections: stage 3")
         wait_until(lambda: origin.received.count(b"/hold") == 191, "all are with the server")
-        os.kill(edge.proxy_pid(), signal.SIGSTOP)
-        stack.callback(os.kill, edge.proxy_pid(), signal.SIGCONT)
-        clients = [stack.enter_context(Client(WEB, source=source))
-                   for source in ["127.3.4.5"] * 8 + ["127.3.5.6"]]
-        for client in clients:
-            client.get("/one" if client is clients[-1] else "/many")
-        os.kill(edge.proxy_pid(), signal.SIGCONT)
+        with frozen(edge.proxy_pid()):
+            clients = [stack.enter_context(Client(WEB, source=source))
+                       for source in ["127.3.4.5"] * 8 + ["127.3.5.6"]]
+            for client in clients:
+                client.get("/one" if client is clients[-1] else "/many")
         assert [client.response()[0] for client in clients] == [200] * 9
         before = origin.received[:origin.received.index(b"/one")].count(b"/many")
         assert before < 4
