@@ -63,9 +63,11 @@ def pipes(edge):
 
 
 def wait_settled(edge):
-    """Until no client of earlier stories is left, and no pipe."""
-    wait_until(lambda: edge._metric("proxy_connections_active", service="relay") == 0, "no client is left")
+    """Until no client of earlier stories is left, no pipe, and no link to a server that is gone."""
+    for service in ("web", "relay"):
+        wait_until(lambda: edge._metric("proxy_connections_active", service=service) == 0, "no client is left")
     wait_until(lambda: pipes(edge) == 0, "no pipe is left open")
+    wait_until(lambda: len({descriptors(edge) for _ in range(10) if not time.sleep(0.03)}) == 1, "no link is left")
 
 
 def test_much_passes_both_ways_at_once_and_ends_with_the_last_byte(edge):
@@ -275,8 +277,8 @@ def test_an_idle_relay_is_two_descriptors(edge):
             client.send(b"x" * 100)
         for client in clients:
             assert len(client.take(100)) == 100
-        wait_until(lambda: descriptors(edge) == before + 2 * count,
-                   f"two descriptors each ({descriptors(edge) - before} for {count})")
+        assert edge._metric("proxy_connections_active", service="relay") == count
+        wait_until(lambda: descriptors(edge) == before + 2 * count, "two descriptors each")
         for client in clients:
             client.socket.close()
     wait_settled(edge)
