@@ -208,20 +208,26 @@ static uint64_t connections_of_source(const struct client *client)
 		     : crowd_size_of_source(shared->crowd, &client->source, listener->service);
 }
 
-void client_run_late(struct client *client)
+/* When his turn comes: 0, first, if he is his source's only one, 1 of two or three, and so on. */
+static unsigned int turn_level(const struct client *client)
 {
 	uint64_t connections = connections_of_source(client);
-	unsigned int level = connections ? 63 - (unsigned int)__builtin_clzll(connections) : 0;
 
-	loop_defer(&client_worker(client)->loop, &client->stream.source, level);
+	return connections ? 63 - (unsigned int)__builtin_clzll(connections) : 0;
+}
+
+void client_run_late(struct client *client)
+{
+	loop_defer(&client_worker(client)->loop, &client->stream.source, turn_level(client));
 }
 
 /* Under overload, whose first request is read first is decided before it costs any: to serve it is
- * dear. Over TLS that was decided as his ClientHello was answered. */
+ * dear. Over TLS that was decided as his ClientHello was answered. Who is alone waits for nobody:
+ * newcomers are, and more of them are refused if they wait than if they are served. */
 static bool comes_in_turn(const struct client *client)
 {
 	return client->phase == CLIENT_HEAD && !client->requests && !client->stream.tls &&
-	       listener_stage(client->listener) >= OVERLOAD_EVICT;
+	       listener_stage(client->listener) >= OVERLOAD_EVICT && turn_level(client) > 0;
 }
 
 void client_run_soon(struct client *client)
