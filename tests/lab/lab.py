@@ -127,7 +127,7 @@ class Lab:
 
     def _lay(self, name, program, urgent):
         wire = Wire(self.edge, self.internet, name, program=program)
-        wire.receive_in_a_thread(urgent)
+        wire.receive_in_threads(urgent, self.internet.cpu)
         self.wires.append(wire)
         return wire
 

@@ -60,27 +60,37 @@ class Wire:
         for address in (EDGE_V4, EDGE_V6):
             internet("ip", "neigh", "replace", address, "lladdr", host.mac(near), "dev", far)
 
-    def receive_in_a_thread(self, urgent):
+    def receive_in_threads(self, urgent, far_cpu=None):
         """Polls the host's interface in a thread, on another CPU than floods are sent from.
 
         Else a veth's sender does its receiver's work too, and an attack slows down with its victim.
         @urgent: the thread goes before programs, as a NIC's interrupt does; else it takes turns with
         them, as the kernel's own does when there is more to receive than can be done.
+        @far_cpu: where the internet's interface is polled likewise; else the host pays for what the
+        internet receives.
         """
+        self.receivers = self._thread(self.host, self.near, CPUS[-1], urgent)
+        if far_cpu is not None:
+            self._thread(self.internet, self.far, far_cpu, urgent)
+
+    @staticmethod
+    def _thread(end, name, cpu, urgent):
+        """Polls the interface in a thread on @cpu, and returns who that is."""
         def threads():
             return {int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm")
-                    if contents(path).startswith(f"napi/{self.near}")}
+                    if contents(path).startswith(f"napi/{name}")}
 
         # Nothing says whose a thread is, but that it was not there before: one lab at a time.
         with alone_on(cgroup_mount()):
             before = threads()
-            self.host("unshare", "--mount", "sh", "-c",
-                      f"mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/{self.near}/threaded")
-            self.receivers = threads() - before
-        for pid in self.receivers:
-            os.sched_setaffinity(pid, {CPUS[-1]})
+            end("unshare", "--mount", "sh", "-c",
+                f"mount -t sysfs sysfs /sys && echo 1 >/sys/class/net/{name}/threaded")
+            made = threads() - before
+        for pid in made:
+            os.sched_setaffinity(pid, {cpu})
             if urgent:
                 go_first(pid)
+        return made
 
     def receiving_ns(self):
         """CPU time so far of the threads that receive for the host, with all they do at once."""
