@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "proxy/client/admission/balancer.h"
+#include "proxy/client/admission/fault.h"
 #include "proxy/client/admission/handshake.h"
 #include "proxy/client/admission/source_limit.h"
 #include "proxy/client/deadline.h"
@@ -208,12 +209,19 @@ static uint64_t connections_of_source(const struct client *client)
 		     : crowd_size_of_source(shared->crowd, &client->source, listener->service);
 }
 
-/* When his turn comes: 0, first, if he is his source's only one, 1 of two or three, and so on. */
+/* The level of @count: 0 of none or one, 1 of two or three, and so on. */
+static unsigned int level_of(uint64_t count)
+{
+	return count ? 63 - (unsigned int)__builtin_clzll(count) : 0;
+}
+
+/* When his turn comes: 0, first, if he is his source's only one and nothing is held against it. */
 static unsigned int turn_level(const struct client *client)
 {
-	uint64_t connections = connections_of_source(client);
+	unsigned int crowd = level_of(connections_of_source(client));
+	unsigned int blame = level_of(2ULL * fault_count(client));
 
-	return connections ? 63 - (unsigned int)__builtin_clzll(connections) : 0;
+	return crowd > blame ? crowd : blame;
 }
 
 void client_run_late(struct client *client)

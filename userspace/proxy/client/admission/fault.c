@@ -91,6 +91,16 @@ void fault_close(const struct client *client, enum fw_verdict verdict)
 			       listener->service, terms_of(listener), client_now(client));
 }
 
+uint32_t fault_count(const struct client *client)
+{
+	const struct listener *listener = client->listener;
+
+	if (client->exempt)
+		return 0;
+	return conduct_faults(listener->worker->shared->conduct, &client->source, listener->service,
+			      terms_of(listener), client_now(client));
+}
+
 static uint64_t shut_until(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
