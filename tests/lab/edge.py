@@ -2,11 +2,12 @@
 """The edge host with a floodwalld on it, for stories about the proxy."""
 import contextlib
 import json
+import pathlib
 import re
 import time
 import urllib.request
 
-from lab import BUILD, wait_until
+from lab import BUILD, contents, wait_until
 
 WEB, PAGE, RELAY, LONELY, PAIR, ADMIN = 80, 81, 82, 83, 84, 9180
 CONFIG = """
@@ -71,7 +72,19 @@ class Edge:
         """A line of the access log with these values."""
         def found():
             return [line for line in self.log() if wanted.items() <= line.items()]
-        return wait_until(found, f"the access log has a line with {wanted}")[-1]
+        try:
+            return wait_until(found, f"the access log has a line with {wanted}")[-1]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.state()}") from None
+
+    def state(self):
+        """What there is to know when a story's proxy does not do what it should."""
+        logged = self.log_path.read_text(errors="replace").splitlines()
+        tasks = pathlib.Path(f"/proc/{self.proxy_pid()}/task")
+        threads = [f"{contents(task / 'stat')[:200]} in {contents(task / 'wchan')}" for task in tasks.glob("*")]
+        return "\n".join(["-- the end of its access log:", *logged[-20:],
+                          "-- the daemon's stderr:", self.daemon.err.read_text(errors="replace")[-8000:],
+                          "-- the proxy's threads:", *threads])
 
     def _setting(self, name):
         answer = self.lab.floodwall("get", name)

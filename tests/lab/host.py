@@ -139,7 +139,7 @@ class Host:
 
     def __init__(self, name, home, cgroup, janitor):
         self.name, self.home, self.cgroup, self.cpu = name, home, cgroup, None
-        self.numbers = itertools.count(1)
+        self.numbers, self.processes = itertools.count(1), []
         arguments = [str(cgroup.parent), str(home)] if janitor else ["", ""]
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", HOLDER, "holder"]
@@ -164,7 +164,8 @@ class Host:
 
     def start(self, *command, name=None):
         name = f"{self.name}-{name or pathlib.Path(command[0]).name}-{next(self.numbers)}"
-        return Process(self.command(*command), self.home, name)
+        self.processes.append(Process(self.command(*command), self.home, name))
+        return self.processes[-1]
 
     def sysctl(self, **settings):
         """sysctl(net__ipv4__tcp_syncookies=1)"""

@@ -20,12 +20,19 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
+import sys
 import tempfile
 
 from host import BUILD, ROOT, Host, LabError, cgroup_mount, contents, frozen, go_first, wait_until  # noqa: F401
 from wire import (CLIENTS_V4, CLIENTS_V6, CPUS, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6,  # noqa: F401
                   INTERNET_V4, INTERNET_V6, LIVE_V4, LIVE_V6, Wire)
+
+# What a supervisor says of a child that ended of itself, or that hung. SIGKILL is what stories use.
+CRASHED = re.compile(r".*process \d+ (?:was killed by signal (?:4|6|7|8|11|31) |ended by itself, status [1-9]"
+                     r"|has not answered for ).*")
+CRASHES = {4, 6, 7, 8, 11, 31}  # signals: of who does what he can't or may not
 
 BODY = "The origin is here, and it answers with exactly 64 bytes: hi. \r\n"
 BIG_SIZE = 32 << 20
@@ -74,6 +81,7 @@ class Lab:
         the clients go before the attackers. What they see then tells of the edge alone."""
         self.apart = apart
         self.wires = []
+        self.meant = []
 
     def __enter__(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="floodwall-lab-"))
@@ -89,11 +97,12 @@ class Lab:
                 self.edge.cpu, self.internet.cpu = CPUS[-1], CPUS[0]
             self._join()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        crashes = self._crashes()
         for host in reversed(self.hosts):
             host.release()
         # The first host does this; only when it could not be made is there anything left.
@@ -101,6 +110,24 @@ class Lab:
         for folder in (*(self.cgroup / name for name in self.HOSTS), self.cgroup):
             if folder.exists():
                 folder.rmdir()
+        if crashes and kind:  # what is under way says more
+            print(*crashes, sep="\n", file=sys.stderr)
+        elif crashes:
+            raise LabError("\n".join(["nobody meant this to happen:", *crashes]))
+
+    def means(self, words):
+        """The story means a child of the daemon's to end or hang: the supervisor says so in these words."""
+        self.meant.append(words)
+
+    def _crashes(self):
+        """Who died here of what no story meant: programs, and children of which a supervisor says it."""
+        said = [line for path in sorted(self.home.glob("*.err"))
+                for line in CRASHED.findall(path.read_text(errors="replace"))]
+        died = [f"{process.name} was killed by signal {-process.popen.returncode}: "
+                f"{process.err.read_text(errors='replace')[-2000:]}"
+                for host in self.hosts for process in host.processes
+                if not process.running() and -process.popen.returncode in CRASHES]
+        return [line for line in said if not any(words in line for words in self.meant)] + died
 
     def _host(self, name, janitor):
         host = Host(name, self.home, self.cgroup / name, janitor)

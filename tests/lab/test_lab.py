@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from lab import (CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, cgroup_mount, wait_until)
+from lab import (CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, Lab, LabError, cgroup_mount,
+                 wait_until)
 
 HERE = pathlib.Path(__file__).parent
 KINDS = ["syn", "synack", "ack", "rst", "fin", "finack", "synfin", "null", "xmas", "udp"]
@@ -140,3 +141,37 @@ def test_nothing_stays_behind(number):
     wait_until(lambda: not cgroup.exists() and not pathlib.Path(home).exists(), "cgroup and folder go")
     wait_until(lambda: not [pid for pid in members if pathlib.Path(f"/proc/{pid}/ns").exists()],
                "processes go")
+
+
+PROXY = """
+filter { cgroup = "@CGROUP@" }
+listener web { bind = "127.0.0.1:80" upstream = "nobody" }
+upstream nobody { server { address = "127.0.0.1:8000" } }
+"""
+
+
+def crash(lab, number, meant=None):
+    """A proxy dies; returns when its supervisor has said so."""
+    daemon = lab.floodwalld(PROXY)
+    started = wait_until(lambda: re.findall(r"proxy: process (\d+) started", daemon.err.read_text()), "it runs")
+    if meant:
+        lab.means(meant)
+    os.kill(int(started[0]), number)
+    wait_until(lambda: f"was killed by signal {number:d}" in daemon.err.read_text(), "that is said")
+
+
+def test_a_crash_that_no_story_means_is_its_failure():
+    with pytest.raises(LabError, match=r"proxy: process \d+ was killed by signal 11 "), Lab() as lab:
+        crash(lab, signal.SIGSEGV)
+    with pytest.raises(LabError, match="sh-1 was killed by signal 6"), Lab() as lab:
+        lab.edge.start("sh", "-c", "kill -ABRT $$").popen.wait(10)
+    for number, meant in ((signal.SIGKILL, None), (signal.SIGSEGV, "was killed by signal 11 ")):
+        with Lab() as lab:
+            crash(lab, number, meant)
+
+
+def test_a_crash_does_not_hide_what_a_story_says(capfd):
+    with pytest.raises(ZeroDivisionError), Lab() as lab:
+        crash(lab, signal.SIGSEGV)
+        raise ZeroDivisionError
+    assert "was killed by signal 11" in capfd.readouterr().err

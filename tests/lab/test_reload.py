@@ -372,6 +372,7 @@ def test_a_frozen_proxy_is_replaced_and_systemd_told_how_things_are(lab):
     hear("WATCHDOG=1")
 
     frozen = house.proxies()[-1]
+    lab.means(f"proxy: process {frozen} has not answered for 10 s")
     os.kill(frozen, signal.SIGSTOP)
 
     wait_until(lambda: not exists(frozen), "it is killed", seconds=20)
