@@ -153,10 +153,10 @@ upstream nobody { server { address = "127.0.0.1:8000" } }
 def crash(lab, number, meant=None):
     """A proxy dies; returns when its supervisor has said so."""
     daemon = lab.floodwalld(PROXY)
-    started = wait_until(lambda: re.findall(r"proxy: process (\d+) started", daemon.err.read_text()), "it runs")
+    wait_until(lambda: "running: " in daemon.err.read_text(), "it runs")
     if meant:
         lab.means(meant)
-    os.kill(int(started[0]), number)
+    os.kill(int(re.findall(r"proxy: process (\d+) started", daemon.err.read_text())[0]), number)
     wait_until(lambda: f"was killed by signal {number:d}" in daemon.err.read_text(), "that is said")
 
 

@@ -291,7 +291,8 @@ def test_a_generation_that_does_not_come_up_changes_nothing(lab):
     """Neither by a new program nor by a new file; the filter has its policy back, too."""
     house = Installed(lab)
     proxy = house.proxies()[-1]
-    # No proxy of it can become its user.
+    # No proxy of it can become its user; nor can a warden, who says so.
+    lab.means("ended by itself, status 1")
     house.install(WOULD + f"exec setpriv --bounding-set=-setuid,-setgid {BUILD}/floodwalld \"$@\"\n")
 
     status, answer = house.reload("--binary")
