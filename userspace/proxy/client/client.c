@@ -472,7 +472,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 	buffer_give(&client->in);
 	buffer_give(&client->out);
 	timer_cancel(&worker->loop.wheel, &client->deadline);
-	list_remove(&client->node);
+	evict_forget(client);
 	list_remove(&client->kin);
 	worker->clients_open--;
 	atomic_fetch_sub(&worker->shared->connections, 1);

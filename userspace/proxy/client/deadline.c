@@ -5,6 +5,7 @@
 #include "proxy/client/exchange/gather.h"
 #include "proxy/client/exchange/hedge.h"
 #include "proxy/client/front/http2.h"
+#include "proxy/client/overload/load.h"
 #include "proxy/client/relay.h"
 
 #define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */
@@ -37,6 +38,12 @@ static uint64_t granted_ns(const struct listener *listener, enum fw_setting sett
 	uint64_t ns = live_ns(&listener->live, setting);
 
 	return listener_stage(listener) >= OVERLOAD_SHORTEN ? ns / OVERLOAD_SHORTEN_DIVISOR : ns;
+}
+
+static uint64_t idle_granted_ns(const struct listener *listener)
+{
+	return load_spares_idle(listener) ? live_ns(&listener->live, FW_SET_TIMEOUT_KEEPALIVE)
+					  : granted_ns(listener, FW_SET_TIMEOUT_KEEPALIVE);
 }
 
 static void consider_rate(struct judgement *judgement, const struct rate *rate, uint64_t minimum,
@@ -178,8 +185,7 @@ static void consider_http2(struct judgement *judgement, const struct http2 *http
 				 granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 	if (!http2->stream_count && client->requests)
-		consider(judgement,
-			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_KEEPALIVE),
+		consider(judgement, client->since_ns + idle_granted_ns(client->listener),
 			 FW_KEEPALIVE_TIMEOUT);
 	else if (!http2->stream_count)
 		consider(judgement,
@@ -222,8 +228,7 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		break;
 	case CLIENT_IDLE:
 		consider_drain(&judgement, client);
-		consider(&judgement,
-			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_KEEPALIVE),
+		consider(&judgement, client->since_ns + idle_granted_ns(client->listener),
 			 FW_KEEPALIVE_TIMEOUT);
 		break;
 	case CLIENT_EXCHANGE:

@@ -74,7 +74,8 @@ struct listener {
 	struct board_row board;
 	struct sampler sampler;
 	atomic_uint *connections;      /* of all threads */
-	uint32_t active;               /* of this one */
+	uint32_t active;               /* of this one … */
+	uint32_t idle;                 /* … that stand in WARD_IDLE */
 	struct list wards[WARDS];      /* every client, by its node */
 	struct overload overload;      /* of what is its own; see listener_stage() */
 	_Atomic uint64_t offer;        /* of its worst client, to other threads: elsewhere.c */
@@ -102,7 +103,7 @@ struct worker {
 	struct acceptor *acceptors;
 	size_t acceptor_count;
 	struct kin kin;
-	uint32_t clients_open;
+	uint32_t clients_open, clients_idle;
 	bool walking;             /* through the wards: nobody is moved or evicted meanwhile */
 	size_t evict_next;        /* listener whose turn it is to give one up */
 	struct overload overload; /* of what all listeners share */
@@ -133,12 +134,6 @@ static inline enum overload_stage listener_stage(const struct listener *listener
 	uint8_t own = listener->overload.stage, all = listener->worker->overload.stage;
 
 	return own > all ? own : all;
-}
-
-/* Whether a connection may go on after a response. */
-static inline bool listener_keeps_alive(const struct listener *listener)
-{
-	return listener_stage(listener) < OVERLOAD_CLOSE;
 }
 
 /* A client has gone: a worker that drains ends with its last one. */

@@ -4,7 +4,8 @@
 #include "proxy/guard/pacer.h"
 
 struct gate {
-	struct pacer *sources;
+	struct pacer *sources;     /* their handshakes … */
+	struct pacer *connections; /* … and connections */
 	_Atomic uint64_t all[FW_SERVICES_MAX];
 };
 
@@ -12,17 +13,22 @@ struct gate *gate_create(void)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 
-	if (gate && !(gate->sources = pacer_create())) {
-		free(gate);
+	if (!gate)
 		return NULL;
-	}
-	return gate;
+	gate->sources = pacer_create();
+	gate->connections = pacer_create();
+	if (gate->sources && gate->connections)
+		return gate;
+	gate_free(gate);
+	return NULL;
 }
 
 void gate_free(struct gate *gate)
 {
-	if (gate)
-		pacer_free(gate->sources);
+	if (!gate)
+		return;
+	pacer_free(gate->sources);
+	pacer_free(gate->connections);
 	free(gate);
 }
 
@@ -62,4 +68,16 @@ uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
 		return 0;
 	return pacer_wait(gate->sources, source, FW_LEVEL_SOURCE, service,
 			  pace_of_source(live, true), now_ns);
+}
+
+uint64_t gate_connection(struct gate *gate, const struct live *live, uint32_t service,
+			 const struct fw_addr *source, uint64_t now_ns)
+{
+	uint64_t rate = live->value[FW_SET_SOURCE_SYN_RATE];
+	uint64_t burst = live->value[FW_SET_SOURCE_SYN_BURST];
+
+	if (!rate)
+		return 0;
+	return pacer_take(gate->connections, source, FW_LEVEL_SOURCE, service,
+			  pace_of(part_of(rate), part_of(burst)), now_ns);
 }

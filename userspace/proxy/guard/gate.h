@@ -5,6 +5,7 @@
  *
  * Under overload a source has a part of its rate: connections that have to go come back, each with
  * another handshake, and who comes back that often is not let in at all, nor in anybody's place.
+ * The same holds for connections at all, of a source that has several already.
  */
 #ifndef PROXY_GUARD_GATE_H
 #define PROXY_GUARD_GATE_H
@@ -29,5 +30,11 @@ enum fw_verdict gate_judge(struct gate *gate, const struct live *live, uint32_t 
  * Nothing is charged. */
 uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
 		   const struct fw_addr *source, uint64_t now_ns);
+
+/* A connection of @source has come: charged in good times too, so that it is known who comes often
+ * when they end. For how many ns it is too early by the part of its rate that it has under
+ * overload, and then charged nothing; 0: it is not. */
+uint64_t gate_connection(struct gate *gate, const struct live *live, uint32_t service,
+			 const struct fw_addr *source, uint64_t now_ns);
 
 #endif

@@ -28,6 +28,11 @@ static enum overload_stage called_for(const struct overload *overload, uint16_t 
 	return OVERLOAD_NONE;
 }
 
+bool overload_calls(const struct overload *overload, enum overload_stage stage)
+{
+	return called_for(overload, 0) >= stage;
+}
+
 static void follow_levels(struct overload *overload, uint64_t now_ns)
 {
 	enum overload_stage begins = called_for(overload, 0);

@@ -52,6 +52,9 @@ static inline uint16_t overload_level(uint64_t used, uint64_t most)
 /* The levels have been measured. True: the stage is another one now. */
 bool overload_update(struct overload *overload, uint64_t now_ns);
 
+/* Whether the levels, as they are, call for @stage. */
+bool overload_calls(const struct overload *overload, enum overload_stage stage);
+
 /* What no level tells has happened: it is @stage at least, until OVERLOAD_HOLD_NS after the last
  * time. */
 void overload_raise(struct overload *overload, enum overload_stage stage, uint64_t now_ns);

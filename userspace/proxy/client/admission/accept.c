@@ -8,6 +8,7 @@
 #include "proxy/client/client.h"
 #include "proxy/client/overload/elsewhere.h"
 #include "proxy/client/overload/evict.h"
+#include "proxy/client/overload/load.h"
 #include "proxy/client/report.h"
 #include "proxy/net/socket.h"
 #include "wall/wall.h"
@@ -17,20 +18,29 @@
 enum {
 	ACCEPTS_PER_TURN = 64,
 	LAST_TURNS = 64, /* for a queue as long as backlog is by default */
+	SEVERAL = 4,     /* connections of one source */
 };
 
 /*
- * Connections of @source at @level over the cap? The kernel has counted this one already, and none
- * of a source on the allow list. @rule in monitor mode: the filter has counted it as such.
+ * Connections of @source at @level beyond so many? The kernel has counted this one already, and
+ * none of a source on the allow list. @rule in monitor mode: the filter has counted it as such.
  */
+static bool is_beyond(const struct listener *listener, const struct fw_addr *source,
+		      uint64_t number, enum fw_level level, enum fw_verdict rule)
+{
+	struct wall *wall = listener->worker->shared->options->wall;
+
+	return wall_connections(wall, source, listener->service, level) > number &&
+	       wall_rule_mode(wall, rule) == FW_MODE_ENFORCE;
+}
+
+/* The same, by the cap that @setting is; 0: none. */
 static bool is_over(const struct listener *listener, const struct fw_addr *source,
 		    enum fw_setting setting, enum fw_level level, enum fw_verdict rule)
 {
-	struct wall *wall = listener->worker->shared->options->wall;
 	uint64_t cap = listener->live.value[setting];
 
-	return cap && wall_connections(wall, source, listener->service, level) > cap &&
-	       wall_rule_mode(wall, rule) == FW_MODE_ENFORCE;
+	return cap && is_beyond(listener, source, cap, level, rule);
 }
 
 static enum fw_verdict judge_source(const struct listener *listener, const struct fw_addr *source)
@@ -90,13 +100,32 @@ static enum fw_verdict make_room(struct listener *listener, const struct fw_addr
 			return refuse(&listener->overload, now_ns, FW_LISTENER_CONNECTIONS);
 		displaced = true;
 	}
-	if (displaced || listener_stage(listener) < OVERLOAD_EVICT)
+	if (displaced || !load_lacks_room(listener))
 		return FW_NONE;
 	displaced = evict_for_newcomer(listener,
 				       worker->overload.stage >= OVERLOAD_EVICT ? EVICT_OF_WORKER
 										: EVICT_OF_LISTENER,
 				       source);
 	return displaced || worker->overload.measured < OVERLOAD_REFUSE ? FW_NONE : FW_OVERLOAD;
+}
+
+/* Under overload: who has several connections here, and comes back as often as those who have to
+ * go do, is let in no sooner than he is due. Who has nothing else here may always ask. */
+static enum fw_verdict judge_return(const struct listener *listener, const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+	uint64_t now_ns = worker->loop.now_ns, wait_ns;
+
+	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+		return FW_NONE;
+	wait_ns = gate_connection(worker->shared->gate, &listener->live, listener->service, source,
+				  now_ns);
+	if (!wait_ns || listener_stage(listener) < OVERLOAD_SHORTEN ||
+	    listener->live.value[FW_SET_MONITOR] ||
+	    !is_beyond(listener, source, SEVERAL, FW_LEVEL_SOURCE, FW_SOURCE_SYN_RATE))
+		return FW_NONE;
+	fault_complain(listener, source, now_ns + wait_ns);
+	return FW_SOURCE_SYN_RATE;
 }
 
 /* Under overload: who would be refused his handshake is refused now, for less. */
@@ -124,6 +153,8 @@ static enum fw_verdict judge(struct listener *listener, const struct fw_addr *so
 
 	if (verdict == FW_NONE)
 		verdict = fault_judge(listener, source);
+	if (verdict == FW_NONE)
+		verdict = judge_return(listener, source);
 	if (verdict == FW_NONE)
 		verdict = judge_handshakes(listener, source);
 	return verdict == FW_NONE ? make_room(listener, source, fd) : verdict;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/exchange/gather.h"
+#include "proxy/client/overload/load.h"
 #include "proxy/client/report.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/route/route_text.h"
@@ -23,7 +24,7 @@ static bool may_outlive(const struct exchange *exchange)
 	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
 
 	return exchange->keep_alive && !client_worker(client)->draining &&
-	       listener_keeps_alive(client->listener) && (!allowed || client->requests < allowed);
+	       load_spares_idle(client->listener) && (!allowed || client->requests < allowed);
 }
 
 /* --- the request's head ------------------------------------------------------------------------

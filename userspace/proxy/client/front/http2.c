@@ -10,6 +10,7 @@
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange/gather.h"
 #include "proxy/client/exchange/hedge.h"
+#include "proxy/client/overload/load.h"
 #include "proxy/client/report.h"
 
 enum {
@@ -292,7 +293,7 @@ static void limit_requests(struct http2 *http2)
 	uint64_t allowed = client->listener->live.value[FW_SET_LIMIT_REQUESTS];
 
 	if (client->requests &&
-	    ((allowed && client->requests >= allowed) || !listener_keeps_alive(client->listener)))
+	    ((allowed && client->requests >= allowed) || !load_spares_idle(client->listener)))
 		tell_last(http2);
 }
 

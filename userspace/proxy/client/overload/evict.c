@@ -37,6 +37,21 @@ static enum ward ward_of(const struct client *client)
 	}
 }
 
+static void count_idle(const struct client *client, int change)
+{
+	if (client->ward != WARD_IDLE)
+		return;
+	client->listener->idle += (uint32_t)change;
+	client_worker(client)->clients_idle += (uint32_t)change;
+}
+
+void evict_forget(struct client *client)
+{
+	if (list_is_linked(&client->node))
+		count_idle(client, -1);
+	list_remove(&client->node);
+}
+
 void evict_place(struct client *client)
 {
 	enum ward ward = ward_of(client);
@@ -44,9 +59,10 @@ void evict_place(struct client *client)
 	if (client_worker(client)->walking ||
 	    (ward == client->ward && client->since_ns != client_now(client)))
 		return;
-	list_remove(&client->node);
+	evict_forget(client);
 	list_append(&client->listener->wards[ward], &client->node);
 	client->ward = (uint8_t)ward;
+	count_idle(client, 1);
 }
 
 /* --- the worst ---------------------------------------------------------------------------------

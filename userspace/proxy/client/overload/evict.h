@@ -13,6 +13,8 @@
 
 /* Puts a client where his phase belongs; when he has come, and whenever he has been run. */
 void evict_place(struct client *client);
+/* Takes him from there: he has gone. */
+void evict_forget(struct client *client);
 
 /* Whose clients may have to go: a listener's, or all of the thread. */
 enum evict_scope { EVICT_OF_LISTENER, EVICT_OF_WORKER };

@@ -96,3 +96,40 @@ void load_measure(struct worker *worker)
 	}
 	elsewhere_offer(worker);
 }
+
+/* What a level of connections would be without those that are idle, of @all with this thread. */
+static uint16_t without_idle(uint16_t level, uint32_t idle, uint32_t all)
+{
+	return all ? (uint16_t)(level * (uint64_t)(all - idle) / all) : level;
+}
+
+bool load_spares_idle(const struct listener *listener)
+{
+	const struct worker *worker = listener->worker;
+	struct overload own = listener->overload, all = worker->overload;
+
+	if (listener_stage(listener) < OVERLOAD_CLOSE)
+		return true;
+	for (enum overload_input input = OVERLOAD_CONNECTIONS; input <= OVERLOAD_DESCRIPTORS;
+	     input++) {
+		own.level[input] = without_idle(own.level[input], listener->idle, listener->active);
+		all.level[input] =
+			without_idle(all.level[input], worker->clients_idle, worker->clients_open);
+	}
+	return !overload_calls(&own, OVERLOAD_CLOSE) && !overload_calls(&all, OVERLOAD_CLOSE);
+}
+
+bool load_lacks_room(const struct listener *listener)
+{
+	const struct worker *worker = listener->worker;
+	const uint64_t *live = listener->live.value;
+	struct overload own = listener->overload, all = worker->overload;
+
+	if (listener_stage(listener) < OVERLOAD_EVICT)
+		return false;
+	own.level[OVERLOAD_CONNECTIONS] =
+		overload_level(atomic_load(listener->connections), live[FW_SET_MAX_CONNECTIONS]);
+	all.level[OVERLOAD_CONNECTIONS] = overload_level(atomic_load(&worker->shared->connections),
+							 live[FW_SET_HOST_MAX_CONNECTIONS]);
+	return overload_calls(&own, OVERLOAD_EVICT) || overload_calls(&all, OVERLOAD_EVICT);
+}
