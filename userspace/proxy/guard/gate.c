@@ -70,14 +70,9 @@ uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
 			  pace_of_source(live, true), now_ns);
 }
 
-uint64_t gate_connection(struct gate *gate, const struct live *live, uint32_t service,
-			 const struct fw_addr *source, uint64_t now_ns)
+uint64_t gate_connection(struct gate *gate, uint32_t service, const struct fw_addr *source,
+			 uint64_t now_ns)
 {
-	uint64_t rate = live->value[FW_SET_SOURCE_SYN_RATE];
-	uint64_t burst = live->value[FW_SET_SOURCE_SYN_BURST];
-
-	if (!rate)
-		return 0;
 	return pacer_take(gate->connections, source, FW_LEVEL_SOURCE, service,
-			  pace_of(part_of(rate), part_of(burst)), now_ns);
+			  pace_of(GATE_RETURNS_RATE, GATE_RETURNS_BURST), now_ns);
 }

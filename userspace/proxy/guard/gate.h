@@ -14,7 +14,12 @@
 #include "floodwall.h"
 #include "proxy/guard/live.h"
 
-enum { GATE_OVERLOAD_DIVISOR = 16 };
+enum {
+	GATE_OVERLOAD_DIVISOR = 16,
+	/* Connections of a source that has several. */
+	GATE_RETURNS_RATE = 1, /* a second */
+	GATE_RETURNS_BURST = 6,
+};
 
 struct gate;
 
@@ -32,9 +37,9 @@ uint64_t gate_wait(struct gate *gate, const struct live *live, uint32_t service,
 		   const struct fw_addr *source, uint64_t now_ns);
 
 /* A connection of @source has come: charged in good times too, so that it is known who comes often
- * when they end. For how many ns it is too early by the part of its rate that it has under
- * overload, and then charged nothing; 0: it is not. */
-uint64_t gate_connection(struct gate *gate, const struct live *live, uint32_t service,
-			 const struct fw_addr *source, uint64_t now_ns);
+ * when they end. For how many ns it is too early where somebody else would have to go for it, and
+ * then charged nothing; 0: it is not. */
+uint64_t gate_connection(struct gate *gate, uint32_t service, const struct fw_addr *source,
+			 uint64_t now_ns);
 
 #endif

@@ -15,6 +15,11 @@
 
 #define PAUSE_NS (50 * CLOCK_MS) /* after which a descriptor may have come free */
 
+/* For which the filter keeps out who comes back too often: as long as a SYN takes to come again,
+ * and up to so much longer. */
+#define ABSENCE_NS        CLOCK_SEC
+#define ABSENCE_SPREAD_NS (3 * CLOCK_SEC)
+
 enum {
 	ACCEPTS_PER_TURN = 64,
 	LAST_TURNS = 64, /* for a queue as long as backlog is by default */
@@ -109,6 +114,15 @@ static enum fw_verdict make_room(struct listener *listener, const struct fw_addr
 	return displaced || worker->overload.measured < OVERLOAD_REFUSE ? FW_NONE : FW_OVERLOAD;
 }
 
+/* Everybody another while, so that they do not come back together. */
+static uint64_t absence_ns(struct worker *worker)
+{
+	uint32_t any;
+
+	random_fill(&worker->random, &any, sizeof(any));
+	return ABSENCE_NS + any % (ABSENCE_SPREAD_NS / CLOCK_MS) * CLOCK_MS;
+}
+
 /* Under overload: who has several connections here, and comes back as often as those who have to
  * go do, is let in no sooner than he is due. Who has nothing else here may always ask. */
 static enum fw_verdict judge_return(const struct listener *listener, const struct fw_addr *source)
@@ -118,13 +132,12 @@ static enum fw_verdict judge_return(const struct listener *listener, const struc
 
 	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
 		return FW_NONE;
-	wait_ns = gate_connection(worker->shared->gate, &listener->live, listener->service, source,
-				  now_ns);
+	wait_ns = gate_connection(worker->shared->gate, listener->service, source, now_ns);
 	if (!wait_ns || listener_stage(listener) < OVERLOAD_SHORTEN ||
 	    listener->live.value[FW_SET_MONITOR] ||
 	    !is_beyond(listener, source, SEVERAL, FW_LEVEL_SOURCE, FW_SOURCE_SYN_RATE))
 		return FW_NONE;
-	fault_complain(listener, source, now_ns + wait_ns);
+	fault_complain(listener, source, now_ns + absence_ns(listener->worker));
 	return FW_SOURCE_SYN_RATE;
 }
 
