@@ -135,7 +135,7 @@ def test_who_trickles_a_header_goes_before_who_is_idle(edge, counted):
         time.sleep(0.3)
         before = edge.count("evicted_new")
         for number in range(8):
-            newcomer = stack.enter_context(Client(WEB))
+            newcomer = stack.enter_context(Client(WEB, source=f"127.200.{number}.1"))
             newcomer.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
             wait_until(lambda: edge.count("evicted_new") == before + number + 1, "a header made room")
         for client in idle:
@@ -254,14 +254,14 @@ def test_stages_come_in_order_and_go(edge):
 
     def fill(total):
         while len(held) < total:
-            held.append(stack.enter_context(Client(WEB)))
+            held.append(stack.enter_context(Client(WEB, source=next(everybody))))
             with contextlib.suppress(OSError):  # refused already
                 held[-1].get("/hold")
 
     def pressed():
         return next(each for each in edge.lab.status()["services"] if each["name"] == "web")["pressure"]["on"]
 
-    held = []
+    held, everybody = [], sources()
     wait_until(lambda: not pressed(), "no pressure is left")
     with edge.tuned(max_connections="100"), Origin(8000, answer, backlog=500), contextlib.ExitStack() as stack:
         stack.callback(hold.set)
@@ -293,7 +293,7 @@ def test_stages_come_in_order_and_go(edge):
 
 
 def test_who_has_few_connections_is_heard_first(edge):
-    """Nine requests have come at once, eight of them of one source, and before the other's."""
+    """Seven requests have come at once, six of them of one source, and before the other's."""
     wait_calm(edge)
     hold = threading.Event()
 
@@ -306,18 +306,42 @@ def test_who_has_few_connections_is_heard_first(edge):
     with edge.tuned(max_connections="200"), Origin(8000, answer, backlog=500) as origin, \
             contextlib.ExitStack() as stack:
         stack.callback(hold.set)
-        for _ in range(191):
-            stack.enter_context(Client(WEB)).get("/hold")
+        for source in itertools.islice(sources(), 191):
+            stack.enter_context(Client(WEB, source=source)).get("/hold")
         wait_until(lambda: stage(edge) == EVICT, "191 of 200 connections: stage 3")
         wait_until(lambda: origin.received.count(b"/hold") == 191, "all are with the server")
         with frozen(edge.proxy_pid()):
             clients = [stack.enter_context(Client(WEB, source=source))
-                       for source in ["127.3.4.5"] * 8 + ["127.3.5.6"]]
+                       for source in ["127.3.4.5"] * 6 + ["127.3.5.6"]]
             for client in clients:
                 client.get("/one" if client is clients[-1] else "/many")
-        assert [client.response()[0] for client in clients] == [200] * 9
+        assert [client.response()[0] for client in clients] == [200] * 7
         before = origin.received[:origin.received.index(b"/one")].count(b"/many")
         assert before < 4
+
+
+def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
+    """A full listener of idle connections: of a source that has several, one a second comes in; of
+    everybody else whoever comes, and nobody who is idle is told to come back."""
+    wait_calm(edge)
+    counted.expect("source_conduct", "evicted_idle")
+    with edge.tuned(max_connections="40"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(Client(WEB, source=source))
+                for source in ["127.6.6.6"] * 6 + list(itertools.islice(sources(), 34))]
+        for client in idle:
+            client.get()
+            assert client.response()[1].get("connection") != "close"
+        wait_until(lambda: stage(edge) == EVICT, "40 of 40 connections: stage 3")
+        time.sleep(0.5)  # they have been idle for longer than a newcomer counts as
+        with contextlib.suppress(OSError), Client(WEB, source="127.6.6.6") as another:
+            another.get()
+            another.response()
+            assert False, "it has been let in"
+        assert serve(WEB, 30, source="127.7.7.7") == [200] * 30
+        with Client(WEB, source="127.8.8.8") as modest:
+            modest.get()
+            assert modest.response()[1].get("connection") != "close"
+    counted("source_conduct", 1)
 
 
 def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
@@ -373,12 +397,12 @@ def test_another_thread_makes_room():
 
     with Lab() as lab, inside(lab.edge), Origin(8000, answer), contextlib.ExitStack() as stack:
         edge = Edge(lab, text=CONFIG.replace("threads = 1", "threads = 2"))
-        served = [stack.enter_context(Client(WEB)) for _ in range(9)]
+        served = [stack.enter_context(Client(WEB, source=source)) for source in itertools.islice(sources(), 9)]
         for client in served:
             client.get("/hold")
         with edge.tuned(max_connections="10"):
             for number in range(1, 9):
-                with Client(WEB, source=f"127.1.{number}.1") as silent:
+                with Client(WEB, source=f"127.200.{number}.1") as silent:
                     time.sleep(0.7)  # two looks around of a thread
                     assert serve(WEB, 1) == [200]
                     assert silent.ended() == "reset"

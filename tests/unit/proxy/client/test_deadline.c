@@ -52,6 +52,7 @@ static int begin(void **state)
 	memset(&http2, 0, sizeof(http2));
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
+	memset(&listener.overload, 0, sizeof(listener.overload));
 	worker.draining = false;
 	list_init(&worker.loop.deferred[0]);
 	listener.worker = &worker;
@@ -136,7 +137,17 @@ static void overload_shortens_them(void **state)
 	client.phase = CLIENT_IDLE;
 	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
 	listener.overload.stage = OVERLOAD_SHORTEN;
+	/* Idle connections are room for others: they may stay while enough are. */
+	listener.overload.level[OVERLOAD_CONNECTIONS] = 100;
+	listener.active = 10;
+	listener.idle = 3;
+	assert_due(60000, FW_KEEPALIVE_TIMEOUT);
+	listener.idle = 2;
 	assert_due(15000, FW_KEEPALIVE_TIMEOUT);
+	listener.idle = 10;
+	worker.overload.level[OVERLOAD_MEMORY] = 80;
+	assert_due(15000, FW_KEEPALIVE_TIMEOUT);
+	worker.overload.level[OVERLOAD_MEMORY] = 0;
 	client.phase = CLIENT_HEAD;
 	assert_due(2500, FW_HEADER_TIMEOUT);
 	client.phase = CLIENT_EXCHANGE;

@@ -167,6 +167,24 @@ static void test_an_edit_counts_at_once(void **state)
 	gate_free(gate);
 }
 
+static void test_connections_come_in_a_burst_and_then_slowly(void **state)
+{
+	struct gate *gate = gate_create();
+	struct fw_addr source = v4(1), other = v4(2);
+	uint64_t now_ns = START;
+
+	(void)state;
+	for (int i = 0; i < GATE_RETURNS_BURST; i++)
+		assert_int_equal(gate_connection(gate, WEB, &source, now_ns), 0);
+	assert_int_equal(gate_connection(gate, WEB, &source, now_ns), CLOCK_SEC);
+	assert_int_equal(gate_connection(gate, MAIL, &source, now_ns), 0);
+	assert_int_equal(gate_connection(gate, WEB, &other, now_ns), 0);
+	now_ns += CLOCK_SEC;
+	assert_int_equal(gate_connection(gate, WEB, &source, now_ns), 0);
+	assert_true(gate_connection(gate, WEB, &source, now_ns) > 0);
+	gate_free(gate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_a_thousand_crowd_nobody_out),
 		cmocka_unit_test(test_under_overload_a_source_has_a_part_of_its_rate),
 		cmocka_unit_test(test_an_edit_counts_at_once),
+		cmocka_unit_test(test_connections_come_in_a_burst_and_then_slowly),
 	};
 
 	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

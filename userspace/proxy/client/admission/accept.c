@@ -123,22 +123,22 @@ static uint64_t absence_ns(struct worker *worker)
 	return ABSENCE_NS + any % (ABSENCE_SPREAD_NS / CLOCK_MS) * CLOCK_MS;
 }
 
-/* Under overload: who has several connections here, and comes back as often as those who have to
- * go do, is let in no sooner than he is due. Who has nothing else here may always ask. */
+/* Somebody would have to go: not for who has several connections here, and comes back as often as
+ * those who had to go do. Who has nothing else here may always ask. */
 static enum fw_verdict judge_return(const struct listener *listener, const struct fw_addr *source)
 {
-	const struct worker *worker = listener->worker;
-	uint64_t now_ns = worker->loop.now_ns, wait_ns;
+	struct worker *worker = listener->worker;
+	uint64_t now_ns = worker->loop.now_ns;
 
-	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+	if (balancer_is_one(listener->config, source) ||
+	    source_is_exempt(listener->config, source) ||
+	    !gate_connection(worker->shared->gate, listener->service, source, now_ns))
 		return FW_NONE;
-	wait_ns = gate_connection(worker->shared->gate, listener->service, source, now_ns);
-	if (!wait_ns || listener_stage(listener) < OVERLOAD_SHORTEN ||
-	    listener->live.value[FW_SET_MONITOR] ||
-	    !is_beyond(listener, source, SEVERAL, FW_LEVEL_SOURCE, FW_SOURCE_SYN_RATE))
+	if (!load_lacks_room(listener) || listener->live.value[FW_SET_MONITOR] ||
+	    !is_beyond(listener, source, SEVERAL, FW_LEVEL_SOURCE, FW_SOURCE_CONDUCT))
 		return FW_NONE;
-	fault_complain(listener, source, now_ns + absence_ns(listener->worker));
-	return FW_SOURCE_SYN_RATE;
+	fault_complain(listener, source, now_ns + absence_ns(worker));
+	return FW_SOURCE_CONDUCT;
 }
 
 /* Under overload: who would be refused his handshake is refused now, for less. */

@@ -116,6 +116,7 @@ bool load_spares_idle(const struct listener *listener)
 		all.level[input] =
 			without_idle(all.level[input], worker->clients_idle, worker->clients_open);
 	}
+	own.level[OVERLOAD_QUEUE] = all.level[OVERLOAD_LATENCY] = 0;
 	return !overload_calls(&own, OVERLOAD_CLOSE) && !overload_calls(&all, OVERLOAD_CLOSE);
 }
 
@@ -123,13 +124,17 @@ bool load_lacks_room(const struct listener *listener)
 {
 	const struct worker *worker = listener->worker;
 	const uint64_t *live = listener->live.value;
-	struct overload own = listener->overload, all = worker->overload;
+	uint64_t own_most = live[FW_SET_MAX_CONNECTIONS];
+	uint64_t all_most = live[FW_SET_HOST_MAX_CONNECTIONS];
+	unsigned int own_count = atomic_load(listener->connections);
+	unsigned int all_count = atomic_load(&worker->shared->connections);
+	struct overload own, all;
 
 	if (listener_stage(listener) < OVERLOAD_EVICT)
-		return false;
-	own.level[OVERLOAD_CONNECTIONS] =
-		overload_level(atomic_load(listener->connections), live[FW_SET_MAX_CONNECTIONS]);
-	all.level[OVERLOAD_CONNECTIONS] = overload_level(atomic_load(&worker->shared->connections),
-							 live[FW_SET_HOST_MAX_CONNECTIONS]);
+		return own_count >= own_most || all_count >= all_most;
+	own = listener->overload;
+	all = worker->overload;
+	own.level[OVERLOAD_CONNECTIONS] = overload_level(own_count, own_most);
+	all.level[OVERLOAD_CONNECTIONS] = overload_level(all_count, all_most);
 	return overload_calls(&own, OVERLOAD_EVICT) || overload_calls(&all, OVERLOAD_EVICT);
 }

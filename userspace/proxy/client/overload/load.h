@@ -13,14 +13,14 @@ void load_measure(struct worker *worker);
 
 /*
  * Whether a connection may go on after a response, and be idle for as long as is set. Under
- * overload only if nothing but connections or descriptors is short, and those who are not idle
- * would not be too many: whoever comes takes the place of somebody idle, who costs nothing, while
- * one who is closed comes back at once.
+ * overload only while memory suffices, and those who are not idle are not too many: whoever comes
+ * takes the place of somebody idle, who costs nothing, while one who is closed comes back at once,
+ * by the same queue.
  */
 bool load_spares_idle(const struct listener *listener);
 
-/* Whether a newcomer has to take the place of somebody: in stage 3, and while that is what is
- * called for by the connections that there are now. */
+/* Whether a newcomer has to take the place of somebody: there is no other, or in stage 3, while
+ * that is what is called for by the connections that there are now. */
 bool load_lacks_room(const struct listener *listener);
 
 #endif
