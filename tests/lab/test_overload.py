@@ -344,6 +344,21 @@ def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
     counted("source_conduct", 1)
 
 
+def test_who_has_nothing_else_comes_before_who_has_many(edge, counted):
+    """All come at the same moment, five of each source, and nobody has been waited for yet."""
+    wait_calm(edge)
+    counted.expect("evicted_new", "listener_connections")
+    with edge.tuned(max_connections="40"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
+        with frozen(edge.proxy_pid()):
+            for number in range(40):
+                stack.enter_context(Client(WEB, source=f"127.201.{number % 8}.1"))
+            modest = stack.enter_context(Client(WEB, source="127.202.1.1"))
+            modest.get()
+        assert modest.response()[0] == 200
+    counted("evicted_new", 1)
+    counted("listener_connections", 0)
+
+
 def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
     """An idle connection has a minute; under overload a quarter of what is set."""
     wait_calm(edge)

@@ -72,12 +72,12 @@ static enum fw_verdict refuse(struct overload *overload, uint64_t now_ns, enum f
 	return verdict;
 }
 
-/* Somebody worse has to go: of this thread, or else of another one. */
+/* Somebody worse has to go: of this thread, or else of another one; or somebody of many. */
 static bool displace(struct listener *listener, enum evict_scope scope,
 		     const struct fw_addr *source)
 {
 	return evict_for_newcomer(listener, scope, source) ||
-	       elsewhere_ask(listener, scope, source);
+	       elsewhere_ask(listener, scope, source) || evict_one_of_many(listener, source);
 }
 
 /* What newcomers may take is used up: of the host's, then of the listener's. FW_NONE: there is

@@ -14,6 +14,7 @@ enum {
 	EVICTIONS_AHEAD = 128,
 	AHEAD_FROM = 90,     /* percent of memory … */
 	AHEAD_TO = 85,       /* … down to which room is made */
+	MANY = 4,            /* connections of one source */
 	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
 };
 
@@ -224,6 +225,28 @@ void evict_above(struct listener *listener, uint64_t score)
 		evict(search.worst);
 }
 
+static uint64_t connections_of(const struct listener *listener, const struct fw_addr *source)
+{
+	return crowd_size_of_source(listener->worker->shared->crowd, source, listener->service);
+}
+
+/* Whose source has most, of some of a ward. */
+static void look_for_crowd(struct search *search, const struct list *ward)
+{
+	int i = 0;
+
+	for (struct list *node = ward->next; node != ward && i++ < LOOKED_AT_MOST;
+	     node = node->next) {
+		struct client *client = container_of(node, struct client, node);
+		uint64_t connections = connections_of(client->listener, &client->source);
+
+		if (connections > search->score) {
+			search->score = connections;
+			search->worst = client;
+		}
+	}
+}
+
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source)
 {
@@ -236,6 +259,19 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 		look_at_listener(&search, listener);
 	else
 		look_at_worker(&search, listener->worker);
+	if (search.worst)
+		evict(search.worst);
+	return search.worst;
+}
+
+bool evict_one_of_many(struct listener *listener, const struct fw_addr *source)
+{
+	struct search search = {.score = MANY - 1};
+
+	if (connections_of(listener, source))
+		return false;
+	look_for_crowd(&search, &listener->wards[WARD_NEW]);
+	look_for_crowd(&search, &listener->wards[WARD_IDLE]);
 	if (search.worst)
 		evict(search.worst);
 	return search.worst;
