@@ -5,6 +5,7 @@
  * second are spread over its milliseconds as a loop would see them; the CPU time is real.
  * Prints "case <tab> subject <tab> metric <tab> value".
  */
+#include <limits.h>
 #include <search.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,7 +74,7 @@ static void wheel_cancel(struct waiter *waiter)
 
 static void wheel_turn(uint64_t at_ns)
 {
-	wheel_advance(&wheel, at_ns);
+	wheel_advance(&wheel, at_ns, UINT_MAX);
 }
 
 /* --- the tree ----------------------------------------------------------------------------------

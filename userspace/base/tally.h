@@ -26,7 +26,8 @@ struct tally {
 	_Atomic uint32_t cell[TALLY_ROWS][TALLY_COLUMNS];
 };
 
-/* Where somebody's cells are. */
+/* Where somebody's cells are: 16 bits for each row, of which a table uses as many as it has columns
+ * for. */
 struct tally_place {
 	uint16_t column[TALLY_ROWS];
 };
@@ -37,8 +38,13 @@ static inline struct tally_place tally_place(uint64_t hash)
 	struct tally_place place;
 
 	for (int row = 0; row < TALLY_ROWS; row++)
-		place.column[row] = (uint16_t)(hash >> row * TALLY_BITS & (TALLY_COLUMNS - 1));
+		place.column[row] = (uint16_t)(hash >> row * 16);
 	return place;
+}
+
+static inline uint32_t tally_column(struct tally_place place, int row)
+{
+	return place.column[row] & (TALLY_COLUMNS - 1);
 }
 
 /* Whether two are kept under the same cells. */
@@ -54,7 +60,7 @@ static inline bool tally_is_same(struct tally_place one, struct tally_place othe
 static inline void tally_add(struct tally *own, struct tally_place place, uint32_t amount)
 {
 	for (int row = 0; row < TALLY_ROWS; row++) {
-		_Atomic uint32_t *cell = &own->cell[row][place.column[row]];
+		_Atomic uint32_t *cell = &own->cell[row][tally_column(place, row)];
 		uint32_t was = atomic_load_explicit(cell, memory_order_relaxed);
 
 		atomic_store_explicit(cell, was + amount, memory_order_relaxed);
@@ -71,8 +77,9 @@ static inline uint64_t tally_sum(const struct tally *tables, uint32_t count,
 		uint64_t sum = 0;
 
 		for (uint32_t thread = 0; thread < count; thread++)
-			sum += atomic_load_explicit(&tables[thread].cell[row][place.column[row]],
-						    memory_order_relaxed);
+			sum += atomic_load_explicit(
+				&tables[thread].cell[row][tally_column(place, row)],
+				memory_order_relaxed);
 		least = sum < least ? sum : least;
 	}
 	return least;

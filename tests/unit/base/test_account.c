@@ -16,7 +16,7 @@ enum {
 };
 
 /* Hashes whose cells are apart. */
-#define SOURCE(n) ((uint64_t)(n) << TALLY_BITS | (uint64_t)(n))
+#define SOURCE(n) ((uint64_t)(n) << 16 | (uint64_t)(n))
 
 static struct tally tallies[THREADS];
 static struct pool_budget budgets[THREADS];

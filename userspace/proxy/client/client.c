@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include "proxy/client/admission/balancer.h"
-#include "proxy/client/admission/fault.h"
 #include "proxy/client/admission/handshake.h"
 #include "proxy/client/admission/source_limit.h"
 #include "proxy/client/deadline.h"
@@ -19,11 +18,34 @@
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
 
-static bool comes_in_turn(const struct client *client);
 static void arm_deadline(struct client *client);
 static void handle_event(struct source *source, uint32_t events);
 static void expire(struct timer *timer);
 static void release(struct source *source);
+
+/* --- whose turn it is --------------------------------------------------------------------------
+ */
+
+/* When his turn comes: 0, first, if his source has had no more than its part. */
+static unsigned int turn_level(const struct client *client)
+{
+	if (client->exempt || client->phase == CLIENT_PROXY_HEADER)
+		return 0;
+	return usage_level(client_worker(client)->usage, client->account.source,
+			   client_now(client));
+}
+
+void client_run_late(struct client *client)
+{
+	loop_defer(&client_worker(client)->loop, &client->stream.source, turn_level(client));
+}
+
+/* Whether others are to have their turn first. Who has just said hello is heard: that costs little,
+ * and what costs much is put off then (handshake.c). */
+static bool waits_his_turn(const struct client *client)
+{
+	return client->phase != CLIENT_HANDSHAKE && turn_level(client) > 0;
+}
 
 /* --- beginning ---------------------------------------------------------------------------------
  */
@@ -90,6 +112,7 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 {
 	struct worker *worker = listener->worker;
 	struct client *client = pool_take(&worker->clients);
+	bool waits;
 
 	if (!client)
 		return FW_MEMORY;
@@ -119,7 +142,9 @@ enum fw_verdict client_open(struct listener *listener, int fd, const struct fw_a
 	count(client, 1);
 	if (client->phase != CLIENT_PROXY_HEADER)
 		begin(client);
-	if (comes_in_turn(client)) {
+	waits = waits_his_turn(client);
+	client_charge(client, USAGE_CONNECTION);
+	if (waits) {
 		arm_deadline(client);
 		client_run_late(client);
 	} else {
@@ -160,6 +185,7 @@ void client_run(struct client *client)
 {
 	struct worker *worker = client_worker(client);
 
+	client_charge(client, USAGE_EVENT);
 	if (client->phase == CLIENT_PROXY_HEADER && balancer_run(client))
 		begin(client);
 	if (client->phase == CLIENT_HANDSHAKE && handshake_run(client))
@@ -196,51 +222,9 @@ void client_run(struct client *client)
 	arm_deadline(client);
 }
 
-/* Connections of the client's source, as the kernel counts them: exactly. It does not know whom a
- * balancer stands for. */
-static uint64_t connections_of_source(const struct client *client)
-{
-	const struct listener *listener = client->listener;
-	const struct proxy_shared *shared = listener->worker->shared;
-	uint64_t count = wall_connections(shared->options->wall, &client->source, listener->service,
-					  FW_LEVEL_SOURCE);
-
-	return count ? count
-		     : crowd_size_of_source(shared->crowd, &client->source, listener->service);
-}
-
-/* The level of @count: 0 of none or one, 1 of two or three, and so on. */
-static unsigned int level_of(uint64_t count)
-{
-	return count ? 63 - (unsigned int)__builtin_clzll(count) : 0;
-}
-
-/* When his turn comes: 0, first, if he is his source's only one and nothing is held against it. */
-static unsigned int turn_level(const struct client *client)
-{
-	unsigned int crowd = level_of(connections_of_source(client));
-	unsigned int blame = level_of(2ULL * fault_count(client));
-
-	return crowd > blame ? crowd : blame;
-}
-
-void client_run_late(struct client *client)
-{
-	loop_defer(&client_worker(client)->loop, &client->stream.source, turn_level(client));
-}
-
-/* Under overload, whose first request is read first is decided before it costs any: to serve it is
- * dear. Over TLS that was decided as his ClientHello was answered. Who is alone waits for nobody:
- * newcomers are, and more of them are refused if they wait than if they are served. */
-static bool comes_in_turn(const struct client *client)
-{
-	return client->phase == CLIENT_HEAD && !client->requests && !client->stream.tls &&
-	       listener_stage(client->listener) >= OVERLOAD_EVICT && turn_level(client) > 0;
-}
-
 void client_run_soon(struct client *client)
 {
-	if (client->http2 && client->http2->is_busy)
+	if (turn_level(client) > 0 || (client->http2 && client->http2->is_busy))
 		client_run_late(client);
 	else
 		loop_requeue(&client_worker(client)->loop, &client->stream.source);
@@ -266,7 +250,7 @@ static void handle_event(struct source *source, uint32_t events)
 	if (stream_is(&client->stream, STREAM_BROKEN) && client->phase != CLIENT_RELAY &&
 	    client->phase != CLIENT_HANDSHAKE)
 		client_close(client, client->exchange ? FW_CLIENT_CLOSED : FW_DONE);
-	else if (events && comes_in_turn(client))
+	else if (events && waits_his_turn(client))
 		client_run_late(client);
 	else if (client->http2 && events)
 		client_run_soon(

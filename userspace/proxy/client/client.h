@@ -70,8 +70,8 @@ void client_assign(struct client *client, const struct fw_addr *source, uint16_t
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);
 
-/* Does so when there is time for what is long, the sooner the fewer connections its source has: a
- * newcomer does not wait for all those of who has many. */
+/* Does so when it is his turn, the sooner the less his source has had of the thread lately: a
+ * newcomer does not wait for all those who have had much. */
 void client_run_late(struct client *client);
 /* Does so when all that has come in this turn of the loop has been noted. */
 void client_run_soon(struct client *client);
@@ -127,6 +127,13 @@ static inline bool client_is_put_off(const struct client *client)
 static inline uint64_t client_now(const struct client *client)
 {
 	return client->listener->worker->loop.now_ns;
+}
+
+/* His source has had something of the thread's time. */
+static inline void client_charge(const struct client *client, uint32_t cost_us)
+{
+	usage_charge(client_worker(client)->usage, client->account.source, cost_us,
+		     client_now(client));
 }
 
 #endif

@@ -280,11 +280,13 @@ static int allocate(struct worker *worker)
 				 &worker->buffers))
 		return -ENOMEM;
 	worker->sessions.board = worker->board;
+	worker->usage = calloc(1, sizeof(*worker->usage));
 	worker->tls = tls_engine_create(&worker->budget, &worker->buffers);
 	worker->pools = calloc(config->upstream_count + 1, sizeof(*worker->pools));
 	worker->listeners = calloc(config->listener_count + 1, sizeof(*worker->listeners));
 	worker->acceptors = calloc(options->socket_count + 1, sizeof(*worker->acceptors));
-	if (!worker->tls || !worker->pools || !worker->listeners || !worker->acceptors)
+	if (!worker->usage || !worker->tls || !worker->pools || !worker->listeners ||
+	    !worker->acceptors)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->upstream_count; i++) {
 		worker->pools[i] = upstream_pool_create(worker->shared->upstreams[i], &worker->loop,
@@ -391,6 +393,7 @@ void worker_free(struct worker *worker)
 	pool_destroy(&worker->relays);
 	pool_destroy(&worker->exchanges);
 	pool_destroy(&worker->clients);
+	free(worker->usage);
 	free(worker->acceptors);
 	free(worker->listeners);
 	free(worker->pools);

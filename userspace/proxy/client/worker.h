@@ -27,6 +27,7 @@
 #include "proxy/guard/pacer.h"
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
+#include "proxy/guard/usage.h"
 #include "proxy/loop/loop.h"
 #include "proxy/net/tls/tls.h"
 #include "proxy/proxy.h"
@@ -104,6 +105,7 @@ struct worker {
 	size_t acceptor_count;
 	struct kin kin;
 	uint32_t clients_open, clients_idle;
+	struct usage *usage;      /* of its time, by sources */
 	bool walking;             /* through the wards: nobody is moved or evicted meanwhile */
 	size_t evict_next;        /* listener whose turn it is to give one up */
 	struct overload overload; /* of what all listeners share */

@@ -188,35 +188,17 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 		 !atomic_compare_exchange_weak(&set[slot].settled_ns, &was_ns, to_ns));
 }
 
-/* Until when @source's record runs; 0: it has none that runs beyond @from_ns. */
-static uint64_t settled_of(const struct conduct *conduct, const struct fw_addr *source,
-			   uint32_t service, uint64_t from_ns)
+uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
+			    uint32_t service, struct conduct_terms terms, uint64_t now_ns)
 {
 	const struct record *set;
 	uint64_t hash;
 	size_t slot;
 
-	if (load(&conduct->latest_ns) <= from_ns)
+	if (load(&conduct->latest_ns) <= now_ns + terms.borne_ns)
 		return 0;
 	hash = hash_of(conduct, source, service);
 	set = conduct->record[set_of(hash)];
 	slot = find(set, hash);
-	return slot < SLOTS ? load(&set[slot].settled_ns) : 0;
-}
-
-uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
-			    uint32_t service, struct conduct_terms terms, uint64_t now_ns)
-{
-	return shut_until(terms, settled_of(conduct, source, service, now_ns + terms.borne_ns),
-			  now_ns);
-}
-
-uint32_t conduct_faults(const struct conduct *conduct, const struct fw_addr *source,
-			uint32_t service, struct conduct_terms terms, uint64_t now_ns)
-{
-	uint64_t settled_ns = settled_of(conduct, source, service, now_ns);
-
-	if (!terms.fault_ns || settled_ns <= now_ns)
-		return 0;
-	return (uint32_t)((settled_ns - now_ns + terms.fault_ns - 1) / terms.fault_ns);
+	return slot < SLOTS ? shut_until(terms, load(&set[slot].settled_ns), now_ns) : 0;
 }

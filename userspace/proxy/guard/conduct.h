@@ -57,9 +57,4 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
 			    uint32_t service, struct conduct_terms terms, uint64_t now_ns);
 
-/* How many faults of @source are not forgiven yet, a part for a whole one. As little where nothing
- * is held against anybody. */
-uint32_t conduct_faults(const struct conduct *conduct, const struct fw_addr *source,
-			uint32_t service, struct conduct_terms terms, uint64_t now_ns);
-
 #endif

@@ -8,10 +8,14 @@
 
 enum {
 	EVENTS_PER_TURN = 512,
-	EACH_LEVELS_TURN = 4, /* one call in so many begins at another level than the first */
+	TIMERS_PER_TURN = 16,
+	OTHERS_PART = 4, /* of the time of all else: one in so many is for levels above the first */
+	EACH_LEVELS_TURN = 4, /* of those, one call in so many begins at another than the lowest */
 };
 
-#define DEFERRED_NS (2 * CLOCK_MS) /* that a turn has for what was put off, however short it is */
+/* That a turn has for what was put off, however short it is: as long as somebody new may have to
+ * wait until he is heard. */
+#define DEFERRED_NS (int64_t)(CLOCK_MS / 4)
 
 int loop_init(struct loop *loop)
 {
@@ -165,45 +169,68 @@ static void run_ready(struct loop *loop)
 	}
 }
 
-/* The first level goes first, but no other is left to starve. NULL: nothing is put off. */
-static struct list *next_deferred(struct loop *loop)
+/* Calls the first of a level. */
+static void run_first(struct list *level)
+{
+	struct source *source = container_of(level->next, struct source, node);
+
+	list_remove(&source->node);
+	source->handle(source, 0);
+}
+
+/* Of those that come after the first level: the lowest, but no other is left to starve. NULL:
+ * nobody is there. */
+static struct list *next_level(struct loop *loop)
 {
 	unsigned int call = loop->deferrals++;
 	unsigned int from = call % EACH_LEVELS_TURN ? 0 : call / EACH_LEVELS_TURN;
 
-	for (unsigned int i = 0; i < LOOP_LEVELS; i++) {
-		struct list *level = &loop->deferred[(from + i) % LOOP_LEVELS];
+	for (unsigned int i = 0; i < LOOP_LEVELS - 1; i++) {
+		struct list *level = &loop->deferred[1 + (from + i) % (LOOP_LEVELS - 1)];
 
 		if (!list_is_empty(level))
-			return level->next;
+			return level;
 	}
 	return NULL;
 }
 
 /* For as long as all else has taken in this turn: so neither can crowd out the other. */
-static void run_deferred(struct loop *loop)
+static void run_first_level(struct loop *loop)
 {
 	uint64_t begin_ns = clock_now_ns(), end_ns = begin_ns + (begin_ns - loop->now_ns);
-	struct list *node;
 
-	if (end_ns < begin_ns + DEFERRED_NS)
+	if (end_ns < begin_ns + (uint64_t)DEFERRED_NS)
 		end_ns = begin_ns + DEFERRED_NS;
-	do {
-		node = next_deferred(loop);
-		loop->deferring = node;
-		if (node) {
-			struct source *source = container_of(node, struct source, node);
+	while (!list_is_empty(&loop->deferred[0]) && clock_now_ns() < end_ns)
+		run_first(&loop->deferred[0]);
+}
 
-			list_remove(node);
-			source->handle(source, 0);
-		}
-	} while (node && clock_now_ns() < end_ns);
+/*
+ * A part of all that time, which is saved up, as what they do may be long; and with nothing else to
+ * do (@idle) until something may have come.
+ */
+static void run_other_levels(struct loop *loop, bool idle)
+{
+	uint64_t begin_ns = clock_now_ns(), now_ns = begin_ns, since_ns;
+	struct list *level;
+
+	loop->saved_ns += (int64_t)(begin_ns - loop->now_ns) / OTHERS_PART;
+	if (loop->saved_ns > DEFERRED_NS || (idle && loop->saved_ns < DEFERRED_NS))
+		loop->saved_ns = DEFERRED_NS;
+	while ((level = next_level(loop)) && loop->saved_ns > 0) {
+		since_ns = now_ns;
+		run_first(level);
+		now_ns = clock_now_ns();
+		loop->saved_ns -= (int64_t)(now_ns - since_ns);
+	}
+	loop->deferring = level || !list_is_empty(&loop->deferred[0]);
 }
 
 int loop_run(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	uint64_t waited_ns = clock_now_ns();
+	bool idle;
 
 	while (!loop->stopped) {
 		int count = epoll_wait(loop->epoll, events, EVENTS_PER_TURN,
@@ -212,11 +239,15 @@ int loop_run(struct loop *loop)
 		if (count < 0 && errno != EINTR)
 			return -errno;
 		loop->now_ns = clock_now_ns();
+		idle = count <= 0 && list_is_empty(&loop->ready) &&
+		       list_is_empty(&loop->deferred[0]);
 		dispatch(loop, events, count);
 		run_ready(loop);
-		if (loop->deferring)
-			run_deferred(loop);
-		wheel_advance(&loop->wheel, loop->now_ns);
+		if (loop->deferring) {
+			run_first_level(loop);
+			run_other_levels(loop, idle);
+		}
+		wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
 		if (loop->turned)
 			loop->turned(loop);
 		release_closed(loop);

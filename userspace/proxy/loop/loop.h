@@ -6,8 +6,9 @@
  * on the ready list because they stopped before they were done, then the timers. A handler does a
  * bounded amount of work, so that nobody starves anybody. The time is read once a turn.
  *
- * What takes longer than usual work is put off (loop_defer()) and done in the time that is left for
- * such, by levels: so nobody has to wait for the long work of all those who came before.
+ * What others should not have to wait for is put off (loop_defer()), by levels: the first one has
+ * as much time as all that is not put off, the others together a part of it, and the rest of the
+ * time. After a fraction of a millisecond the loop looks whether anything has come.
  *
  * A handler may close any source. What it closes stays in memory until the turn is over, because
  * later events of the same batch may still point to it.
@@ -44,6 +45,7 @@ struct loop {
 	struct list deferred[LOOP_LEVELS];
 	bool deferring;         /* something may be put off */
 	unsigned int deferrals; /* that were called */
+	int64_t saved_ns;       /* for levels above the first; negative: they have had more */
 	/* Called within the loop's thread after loop_wake(). */
 	void (*woken)(struct loop *loop);
 	/* Called at the end of every turn, before it waits; NULL is allowed. */
@@ -70,9 +72,8 @@ int loop_rewatch(struct loop *loop, struct source *source, uint32_t events);
 void loop_requeue(struct loop *loop, struct source *source);
 /*
  * Calls the handler once, without events, when what is long may be done; until then
- * loop_is_deferred() holds. A lower @level comes first, except for one call in four, which lets
- * each level have its turn. One that waits for its next turn already (loop_requeue()) is called in
- * that.
+ * loop_is_deferred() holds. A lower @level comes first, but none is left to starve. One that waits
+ * for its next turn already (loop_requeue()) is called in that.
  */
 void loop_defer(struct loop *loop, struct source *source, unsigned int level);
 static inline bool loop_is_deferred(const struct source *source)

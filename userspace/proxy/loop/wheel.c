@@ -10,6 +10,7 @@
 void wheel_init(struct wheel *wheel, uint64_t now_ns)
 {
 	wheel->now_ms = now_ns / NS_PER_MS;
+	list_init(&wheel->due);
 	for (int level = 0; level < WHEEL_LEVELS; level++) {
 		wheel->occupied[level] = 0;
 		for (int slot = 0; slot < WHEEL_SLOTS; slot++)
@@ -60,7 +61,7 @@ void timer_cancel(struct wheel *wheel, struct timer *timer)
 	list_remove(&timer->node);
 	if (!list_is_empty(neighbour))
 		return;
-	/* It was the last of its slot, or of a list that is just being fired. */
+	/* It was the last of its slot, or of those that are due. */
 	offset = (uintptr_t)neighbour - (uintptr_t)wheel->slot;
 	if (offset < sizeof(wheel->slot)) {
 		uintptr_t index = offset / sizeof(struct list);
@@ -96,33 +97,43 @@ uint64_t wheel_next_ns(const struct wheel *wheel)
 	uint64_t begin_ms;
 	int level;
 
+	if (!list_is_empty(&wheel->due))
+		return wheel->now_ms * NS_PER_MS;
 	return find_next(wheel, &level, &begin_ms) ? begin_ms * NS_PER_MS : WHEEL_NEVER;
 }
 
-void wheel_advance(struct wheel *wheel, uint64_t now_ns)
+/* Of the slot that the wheel has come to. How many of @most are left to be fired. */
+static unsigned int fire_due(struct wheel *wheel, unsigned int most)
+{
+	while (most && !list_is_empty(&wheel->due)) {
+		struct timer *timer = container_of(wheel->due.next, struct timer, node);
+
+		list_remove(&timer->node);
+		if (timer->due_ms > wheel->now_ms) {
+			insert(wheel, timer); /* one level down */
+		} else {
+			timer->due_ms = 0;
+			timer->fire(timer);
+			most--;
+		}
+	}
+	return most;
+}
+
+void wheel_advance(struct wheel *wheel, uint64_t now_ns, unsigned int most)
 {
 	uint64_t now_ms = now_ns / NS_PER_MS, begin_ms;
-	struct list due;
 	int level;
 
-	while (find_next(wheel, &level, &begin_ms) && begin_ms <= now_ms) {
+	most = fire_due(wheel, most);
+	while (most && find_next(wheel, &level, &begin_ms) && begin_ms <= now_ms) {
 		uint64_t slot = DIGIT(begin_ms, level);
 
 		wheel->now_ms = begin_ms;
 		wheel->occupied[level] &= ~(1ULL << slot);
-		list_take(&due, &wheel->slot[level][slot]);
-		while (!list_is_empty(&due)) {
-			struct timer *timer = container_of(due.next, struct timer, node);
-
-			list_remove(&timer->node);
-			if (timer->due_ms > begin_ms) {
-				insert(wheel, timer); /* one level down */
-			} else {
-				timer->due_ms = 0;
-				timer->fire(timer);
-			}
-		}
+		list_take(&wheel->due, &wheel->slot[level][slot]);
+		most = fire_due(wheel, most);
 	}
-	if (now_ms > wheel->now_ms)
+	if (most && now_ms > wheel->now_ms)
 		wheel->now_ms = now_ms;
 }

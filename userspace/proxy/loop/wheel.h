@@ -28,6 +28,7 @@ struct timer {
 
 struct wheel {
 	uint64_t now_ms;
+	struct list due;                 /* of a slot whose time has come: not fired yet */
 	uint64_t occupied[WHEEL_LEVELS]; /* bit per slot */
 	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };
@@ -45,9 +46,13 @@ static inline void timer_arm_lazily(struct wheel *wheel, struct timer *timer, ui
 		timer_arm(wheel, timer, at_ns);
 }
 
-/* Calls `fire` of every timer due at @now_ns, earliest first to the slot; they may arm and cancel
- * any timer. */
-void wheel_advance(struct wheel *wheel, uint64_t now_ns);
+/*
+ * Calls `fire` of timers due at @now_ns, earliest first to the slot; they may arm and cancel any
+ * timer. At most @most of them: who is left is next when it is called again, so that deadlines that
+ * come together keep nobody else waiting for long. What is armed meanwhile counts from the moment
+ * that the wheel has come to.
+ */
+void wheel_advance(struct wheel *wheel, uint64_t now_ns, unsigned int most);
 
 /* When wheel_advance() has something to do next, ns; WHEEL_NEVER: nothing is armed. */
 uint64_t wheel_next_ns(const struct wheel *wheel);

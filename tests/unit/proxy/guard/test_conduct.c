@@ -205,31 +205,6 @@ static void test_terms_follow_the_settings(void **state)
 	conduct_free(conduct);
 }
 
-/* What puts a source behind others before it is kept out. */
-static void test_how_many_faults_are_not_forgiven(void **state)
-{
-	struct conduct *conduct = conduct_create();
-	struct fw_addr source = v4(1), other = v4(2);
-
-	(void)state;
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START), 0);
-	blame(conduct, source, 3, START);
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START), 3);
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START + 1), 3);
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START + FAULT), 2);
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START + 3 * FAULT), 0);
-	assert_int_equal(conduct_faults(conduct, &source, MAIL, terms, START), 0);
-	assert_int_equal(conduct_faults(conduct, &other, WEB, terms, START), 0);
-	conduct_blame(conduct, &other, WEB, terms, CONDUCT_MISUSE, START);
-	assert_int_equal(conduct_faults(conduct, &other, WEB, terms, START), 1);
-	conduct_praise(conduct, &source, WEB, terms, START);
-	assert_int_equal(conduct_faults(conduct, &source, WEB, terms, START), 1);
-	/* Nothing is held against anybody. */
-	assert_int_equal(conduct_faults(conduct, &source, WEB, (struct conduct_terms){0}, START),
-			 0);
-	conduct_free(conduct);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,7 +216,6 @@ int main(void)
 		cmocka_unit_test(test_what_counts_as_a_fault),
 		cmocka_unit_test(test_misuse_is_borne_for_longer),
 		cmocka_unit_test(test_terms_follow_the_settings),
-		cmocka_unit_test(test_how_many_faults_are_not_forgiven),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,8 +204,8 @@ static void run_calls(size_t calls)
 	assert_int_equal(loop_run(&loop), 0);
 }
 
-/* Who comes later at a lower level is called earlier; but one call in four is for others. */
-static void lower_levels_come_first_but_for_one_call_in_four(void **state)
+/* Who comes later at a lower level is called earlier. */
+static void lower_levels_come_first(void **state)
 {
 	struct lettered low[MANY] = {0}, high = {0}, highest = {0};
 
@@ -218,7 +218,44 @@ static void lower_levels_come_first_but_for_one_call_in_four(void **state)
 		put_off(&low[i], (char)('a' + i), 0);
 	loop_defer(&loop, &low[0].source, 0); /* twice is once */
 	run_calls(MANY + 2);
+	assert_string_equal(order, "abcdefghyz");
+	loop_destroy(&loop);
+}
+
+/* Above the first level one call in four is for another than the lowest. */
+static void no_level_starves_another(void **state)
+{
+	struct lettered low[MANY] = {0}, high = {0}, highest = {0};
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	put_off(&highest, 'z', LOOP_LEVELS - 1);
+	put_off(&high, 'y', 2);
+	for (int i = 0; i < MANY; i++)
+		put_off(&low[i], (char)('a' + i), 1);
+	run_calls(MANY + 2);
 	assert_string_equal(order, "abcdyefgzh");
+	loop_destroy(&loop);
+}
+
+/* While the first level is busy the others have a part of the time, and pay for what they take. */
+static void the_first_level_starves_nobody(void **state)
+{
+	struct lettered first[MANY] = {0}, long_one = {0}, next = {0};
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	for (int i = 0; i < MANY; i++) {
+		first[i].takes_ns = CLOCK_MS; /* a turn's */
+		put_off(&first[i], (char)('a' + i), 0);
+	}
+	long_one.takes_ns = 100 * CLOCK_MS;
+	put_off(&long_one, 'y', 1);
+	put_off(&next, 'z', 1);
+	run_calls(MANY + 2);
+	assert_string_equal(order, "aybcdefghz");
 	loop_destroy(&loop);
 }
 
@@ -300,7 +337,9 @@ int main(void)
 		cmocka_unit_test(requeued_sources_take_turns),
 		cmocka_unit_test(closed_sources_hear_nothing_more),
 		cmocka_unit_test(closed_sources_leave_the_ready_list),
-		cmocka_unit_test(lower_levels_come_first_but_for_one_call_in_four),
+		cmocka_unit_test(lower_levels_come_first),
+		cmocka_unit_test(no_level_starves_another),
+		cmocka_unit_test(the_first_level_starves_nobody),
 		cmocka_unit_test(what_is_put_off_does_not_fill_a_turn),
 		cmocka_unit_test(closed_sources_are_put_off_no_more),
 		cmocka_unit_test(another_thread_wakes_it),

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <stdlib.h>
 #include "proxy/loop/wheel.h"
 
@@ -51,11 +52,11 @@ static unsigned int run(uint64_t until_ms)
 
 	while (wheel_next_ns(&wheel) <= until_ms * MS) {
 		now_ms = wheel_next_ns(&wheel) / MS;
-		wheel_advance(&wheel, now_ms * MS);
+		wheel_advance(&wheel, now_ms * MS, UINT_MAX);
 		visits++;
 	}
 	now_ms = until_ms;
-	wheel_advance(&wheel, now_ms * MS);
+	wheel_advance(&wheel, now_ms * MS, UINT_MAX);
 	return visits;
 }
 
@@ -111,8 +112,8 @@ static void survives_late_visits(void **state)
 		arm(&probe[i], 1001 + (uint64_t)random() % 100000);
 	}
 	for (now_ms = 1000; now_ms < 102000; now_ms += 1 + (uint64_t)random() % 500)
-		wheel_advance(&wheel, now_ms * MS);
-	wheel_advance(&wheel, now_ms * MS);
+		wheel_advance(&wheel, now_ms * MS, UINT_MAX);
+	wheel_advance(&wheel, now_ms * MS, UINT_MAX);
 	for (size_t i = 0; i < 2000; i++)
 		fired += probe[i].fired;
 	assert_int_equal(fired, 2000);
@@ -137,6 +138,38 @@ static void cancelled_never_fires(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(probe[i].fired, i % 2);
 	assert_int_equal(fired_late, 0);
+}
+
+/* Those that come together are fired a few at a time, each once, whoever is cancelled meanwhile. */
+static void a_visit_fires_no_more_than_it_may(void **state)
+{
+	static struct probe probe[10];
+	unsigned int fired = 0;
+
+	(void)state;
+	begin(10);
+	for (int i = 0; i < 10; i++) {
+		probe[i] = (struct probe){0};
+		arm(&probe[i], i < 7 ? 5000 : 5001);
+	}
+	now_ms = 6000;
+	for (int visit = 1; visit <= 3; visit++) {
+		assert_true(wheel_next_ns(&wheel) <= now_ms * MS);
+		wheel_advance(&wheel, now_ms * MS, 3);
+		fired = 0;
+		for (int i = 0; i < 10; i++)
+			fired += probe[i].fired;
+		assert_int_equal(fired, 3 * visit);
+		if (visit == 1)
+			timer_cancel(&wheel, &probe[6].timer);
+	}
+	assert_int_equal(probe[6].fired, 0);
+	assert_int_equal(wheel_next_ns(&wheel), WHEEL_NEVER);
+	/* It has not lost sight of the time. */
+	arm(&probe[0], 6001);
+	run(6002);
+	assert_int_equal(probe[0].fired, 2);
+	assert_int_equal(fired_late, 9);
 }
 
 /* The last of a slot cancelled: the wheel has nothing to wake up for. */
@@ -231,7 +264,7 @@ static void past_fires_at_the_next_advance(void **state)
 	(void)state;
 	begin(1000);
 	arm(&probe, 10);
-	wheel_advance(&wheel, 1001 * MS);
+	wheel_advance(&wheel, 1001 * MS, UINT_MAX);
 	assert_int_equal(probe.fired, 1);
 }
 
@@ -242,6 +275,7 @@ int main(void)
 		cmocka_unit_test(the_farthest_fires_early),
 		cmocka_unit_test(survives_late_visits),
 		cmocka_unit_test(cancelled_never_fires),
+		cmocka_unit_test(a_visit_fires_no_more_than_it_may),
 		cmocka_unit_test(cancelling_all_leaves_nothing_to_wait_for),
 		cmocka_unit_test(callbacks_may_arm_and_cancel),
 		cmocka_unit_test(lazy_arming_only_moves_earlier),

@@ -21,9 +21,9 @@
 #define ABSENCE_SPREAD_NS (3 * CLOCK_SEC)
 
 enum {
-	ACCEPTS_PER_TURN = 64,
-	LAST_TURNS = 64, /* for a queue as long as backlog is by default */
-	SEVERAL = 4,     /* connections of one source */
+	ACCEPTS_PER_TURN = 16,
+	LAST_TURNS = 256, /* for a queue as long as backlog is by default */
+	SEVERAL = 4,      /* connections of one source */
 };
 
 /*

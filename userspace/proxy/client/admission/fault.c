@@ -74,6 +74,7 @@ void fault_note(struct client *client, enum fw_verdict verdict)
 	if (!parts || !is_held_against(client, verdict))
 		return;
 	board_add(listener->board, METRIC_SOURCE_FAULTS, 1);
+	client_charge(client, USAGE_FAULT * parts / CONDUCT_FAULT);
 	until_ns = conduct_blame(listener->worker->shared->conduct, &client->source,
 				 listener->service, terms_of(listener), parts, client_now(client));
 	if (until_ns)
@@ -89,16 +90,6 @@ void fault_close(const struct client *client, enum fw_verdict verdict)
 	    verdict != FW_CLIENT_CLOSED)
 		conduct_praise(listener->worker->shared->conduct, &client->source,
 			       listener->service, terms_of(listener), client_now(client));
-}
-
-uint32_t fault_count(const struct client *client)
-{
-	const struct listener *listener = client->listener;
-
-	if (client->exempt)
-		return 0;
-	return conduct_faults(listener->worker->shared->conduct, &client->source, listener->service,
-			      terms_of(listener), client_now(client));
 }
 
 static uint64_t shut_until(const struct listener *listener, const struct fw_addr *source)

@@ -25,9 +25,6 @@ enum fw_verdict fault_judge(const struct listener *listener, const struct fw_add
 /* Whether a client whom a balancer names is kept out. */
 bool fault_keeps_out(const struct listener *listener, const struct fw_addr *source);
 
-/* How many faults of the client's source are not forgiven yet: the more, the later is his turn. */
-uint32_t fault_count(const struct client *client);
-
 /* A source whose connections are refused until then for another reason: the filter may do it. */
 void fault_complain(const struct listener *listener, const struct fw_addr *source,
 		    uint64_t until_ns);

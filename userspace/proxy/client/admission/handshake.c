@@ -78,8 +78,10 @@ bool handshake_run(struct client *client)
 	if (tls_awaits_hello(&client->stream)) {
 		result = tls_greet(&client->stream);
 		if (result > 0) {
-			if (is_admitted(client))
+			if (is_admitted(client)) {
 				client_run_late(client); /* to answer it is what is dear */
+				client_charge(client, USAGE_HANDSHAKE);
+			}
 			return false;
 		}
 	} else if (stream_is(&client->stream, STREAM_ENDING) && client_is_put_off(client)) {

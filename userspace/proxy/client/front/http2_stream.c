@@ -46,6 +46,7 @@ static struct http2_stream *create(struct http2 *http2, int32_t id)
 		account_give(&client->account, &engine->streams, stream);
 		return NULL;
 	}
+	client_charge(client, USAGE_EVENT);
 	list_append(&http2->streams, &stream->node);
 	http2->stream_count++;
 	nghttp2_session_set_stream_user_data(http2->session, id, stream);
