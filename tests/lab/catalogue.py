@@ -6,7 +6,6 @@ of the edge; honest clients come by the second, from a prefix that no attacker i
 those who ask for more than a source may have is over a limit of his own: what helps against the
 others is a deadline, a budget, or a choice of whom to let go.
 """
-import os
 import signal
 
 from lab import BUILD, CLIENTS_V4, EDGE_V4, INTERNET_V4, Lab
@@ -19,11 +18,6 @@ LARGE = 256 << 10  # bytes at /large: more than a socket holds for one who does 
 HOARD = {"connections": 6000, "sources": 600}
 FLOOD = {"connections": 200, "sources": 100}
 SLOW = "slowhttptest"
-# It looks at all its connections at once: thousands of them would hold the CPU for more than a millisecond each
-# time, and keep the clients beside it waiting. So several have them between them, each this many new ones a
-# second, which is more together than one process comes to; and begin again when all of theirs are gone.
-SLOW_PROCESSES, SLOW_RATE = 8, 300
-AGAIN = 'while :; do "$@"; done'
 SLOW_PREFIX, SLOW_SOURCES = "10.96", 100
 CLIENT_SOURCES = 60000
 # Sources of slowhttptest, which knows but one address, on their way out.
@@ -54,11 +48,9 @@ class Attack:
         wants less than all it can."""
         if isinstance(self.kind, list):
             lab.spread()
-            count = int(HOARD["connections"] * scale) // SLOW_PROCESSES
-            return [lab.internet.start("sh", "-c", AGAIN, SLOW, SLOW, *self.kind, "-c", count, "-r", SLOW_RATE,
-                                       "-l", int(seconds + 1), "-u", f"http://{EDGE_V4}{self.options['path']}",
-                                       name=SLOW)
-                    for _ in range(SLOW_PROCESSES)]
+            count = int(HOARD["connections"] * scale)
+            return lab.internet.start(SLOW, *self.kind, "-c", count, "-r", count, "-l", int(seconds + 1),
+                                      "-u", f"http://{EDGE_V4}{self.options['path']}", name=SLOW)
         options = {"rate": 0, "retry": 0.2, "spread": True, **limits, **self.options}
         for name in ("connections", "sources"):
             options[name] = int(options[name] * scale)
@@ -66,14 +58,13 @@ class Attack:
         return lab.attack(kind=self.kind, destination=self.target, source_prefix=ATTACKERS, tls=covered,
                           seconds=seconds, **options)
 
-    def stop(self, attackers):
-        """Ends what start() began; what attack.c says of it, or nothing."""
+    def stop(self, process):
+        """Ends it; what attack.c says of it, or nothing."""
         if isinstance(self.kind, list):
-            for process in attackers:
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill(signal.SIGKILL)
             return {}
-        attackers.kill(signal.SIGTERM)
-        return attackers.result()
+        process.kill(signal.SIGTERM)
+        return process.result()
 
 
 def over_tls(name, kind, *reasons, **options):
