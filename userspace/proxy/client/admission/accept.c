@@ -21,9 +21,10 @@
 #define ABSENCE_SPREAD_NS (3 * CLOCK_SEC)
 
 enum {
-	ACCEPTS_PER_TURN = 16,
-	LAST_TURNS = 256, /* for a queue as long as backlog is by default */
-	SEVERAL = 4,      /* connections of one source */
+	ACCEPTS_PER_TURN = 64,
+	JUDGED_AT_ONCE = 4, /* as many put off cost as much as one that is judged */
+	LAST_TURNS = 256,   /* for a queue as long as backlog is by default */
+	SEVERAL = 4,        /* connections of one source */
 };
 
 /*
@@ -173,8 +174,11 @@ static enum fw_verdict judge(struct listener *listener, const struct fw_addr *so
 	return verdict == FW_NONE ? make_room(listener, source, fd) : verdict;
 }
 
-static void admit(struct listener *listener, int fd, const struct fw_addr *source, uint16_t port)
+static void admit(struct listener *listener, const struct arrival *arrival)
 {
+	const struct fw_addr *source = &arrival->source;
+	uint16_t port = arrival->port;
+	int fd = arrival->fd;
 	enum fw_verdict verdict = judge(listener, source, &fd);
 
 	board_add(listener->board, METRIC_CONNECTIONS_ACCEPTED, 1);
@@ -184,6 +188,49 @@ static void admit(struct listener *listener, int fd, const struct fw_addr *sourc
 		socket_reset(fd);
 		report_turned_away(listener, source, port, verdict);
 	}
+}
+
+/* When it is the turn of who has arrived from @source (client.c has the same of his connection). */
+static unsigned int turn_level(const struct listener *listener, const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+
+	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+		return 0;
+	return usage_level(
+		worker->usage,
+		tally_place(crowd_source(worker->shared->crowd, source, listener->service)),
+		worker->loop.now_ns);
+}
+
+/* Lets him in, or puts him off. What that cost, of ACCEPTS_PER_TURN. */
+static int receive(struct acceptor *acceptor, const struct arrival *arrival)
+{
+	struct listener *listener = acceptor->listener;
+	unsigned int level = turn_level(listener, &arrival->source);
+
+	if (level && arrivals_put(&acceptor->arrivals, arrival)) {
+		loop_defer(&listener->worker->loop, &acceptor->arrivals.turn, level);
+		return 1;
+	}
+	admit(listener, arrival);
+	return JUDGED_AT_ONCE;
+}
+
+/* It is the turn of those who were put off. */
+static void handle_arrivals(struct source *source, uint32_t events)
+{
+	struct arrivals *arrivals = container_of(source, struct arrivals, turn);
+	struct acceptor *acceptor = container_of(arrivals, struct acceptor, arrivals);
+	struct listener *listener = acceptor->listener;
+	struct arrival arrival;
+
+	(void)events;
+	for (int i = 0; i < JUDGED_AT_ONCE && arrivals_take(arrivals, &arrival); i++)
+		admit(listener, &arrival);
+	if (arrivals->count)
+		loop_defer(&listener->worker->loop, source,
+			   turn_level(listener, &arrivals_first(arrivals)->source));
 }
 
 /* Accepting rests a while: who comes now waits in the kernel's queue. */
@@ -226,18 +273,16 @@ static void turn_away(struct acceptor *acceptor)
 static bool accept_some(struct acceptor *acceptor)
 {
 	static const struct fw_addr unknown; /* until he is accepted */
-	struct listener *listener = acceptor->listener;
-	struct fw_addr peer;
-	uint16_t port;
-	int fd;
+	struct arrival arrival;
+	int left = ACCEPTS_PER_TURN;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		fd = socket_accept(acceptor->source.fd, &peer, &port);
-		if (fd == -EAGAIN)
+	while (left > 0) {
+		arrival.fd = socket_accept(acceptor->source.fd, &arrival.source, &arrival.port);
+		if (arrival.fd == -EAGAIN)
 			return false;
-		if (fd >= 0) {
-			admit(listener, fd, &peer, port);
-		} else if (!evict_for_newcomer(listener, EVICT_OF_WORKER, &unknown)) {
+		if (arrival.fd >= 0) {
+			left -= receive(acceptor, &arrival);
+		} else if (!evict_for_newcomer(acceptor->listener, EVICT_OF_WORKER, &unknown)) {
 			turn_away(acceptor);
 			return false;
 		}
@@ -275,8 +320,10 @@ int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
 	*acceptor = (struct acceptor){
 		.source = {.fd = fd, .handle = handle_listening},
 		.listener = listener,
+		.arrivals = {.turn = {.fd = -1, .handle = handle_arrivals}},
 		.resume = {.fire = resume_accepting},
 	};
+	list_init(&acceptor->arrivals.turn.node);
 	return loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
 }
 
@@ -288,10 +335,20 @@ void acceptor_empty(struct acceptor *acceptor)
 
 void acceptor_close(struct acceptor *acceptor)
 {
-	struct loop *loop = &acceptor->listener->worker->loop;
+	struct worker *worker = acceptor->listener->worker;
+	struct loop *loop = &worker->loop;
+	struct arrival arrival;
 
 	if (acceptor->source.fd < 0)
 		return;
+	/* Whom the kernel has given to us nobody else can take. */
+	while (arrivals_take(&acceptor->arrivals, &arrival)) {
+		if (worker->draining)
+			admit(acceptor->listener, &arrival);
+		else
+			socket_reset(arrival.fd);
+	}
+	list_remove(&acceptor->arrivals.turn.node);
 	timer_cancel(&loop->wheel, &acceptor->resume);
 	loop_unwatch(loop, &acceptor->source);
 	loop_close(loop, &acceptor->source);

@@ -7,11 +7,13 @@
 #ifndef PROXY_CLIENT_ADMISSION_ACCEPT_H
 #define PROXY_CLIENT_ADMISSION_ACCEPT_H
 
+#include "proxy/client/admission/arrivals.h"
 #include "proxy/client/worker.h"
 
 struct acceptor {
 	struct source source;
 	struct listener *listener;
+	struct arrivals arrivals;
 	struct timer resume; /* armed: accepting is paused */
 };
 
