@@ -109,11 +109,13 @@ static void say(int control, enum order_word word)
 /* Whether every thread has been around its loop lately. */
 static bool all_turn(struct worker *const *workers, uint32_t threads)
 {
-	uint64_t now_ns = clock_now_ns();
+	for (uint32_t i = 0; i < threads; i++) {
+		/* Before the time is looked at: a thread may be just about to move it on. */
+		uint64_t beat_ns = atomic_load(&workers[i]->beat_ns);
 
-	for (uint32_t i = 0; i < threads; i++)
-		if (now_ns - atomic_load(&workers[i]->beat_ns) > STANDSTILL_NS)
+		if (clock_now_ns() - beat_ns > STANDSTILL_NS)
 			return false;
+	}
 	return true;
 }
 

@@ -144,7 +144,7 @@ static bool say(const struct child *child, enum order_word word, uint32_t ms)
 
 void child_ping(struct child *child, uint64_t now_ns)
 {
-	if (child->control >= 0 && child->ready && !child->asked_ns && say(child, ORDER_PING, 0))
+	if (child->control >= 0 && child->ready && say(child, ORDER_PING, 0) && !child->asked_ns)
 		child->asked_ns = now_ns;
 }
 

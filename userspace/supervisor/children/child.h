@@ -22,7 +22,7 @@ struct child {
 	bool killed;          /* by us */
 	bool complains;       /* has said so; whoever looks clears it */
 	uint64_t started_ns;  /* the newest start */
-	uint64_t asked_ns;    /* of the ping that it has not answered; 0: none */
+	uint64_t asked_ns;    /* of the first ping since it answered; 0: none */
 	uint64_t heard_ns;    /* its newest answer, or start */
 	uint64_t backoff_ns;  /* how long the next restart waits */
 	uint64_t retry_ns;    /* when to start it again; 0: not to be */
@@ -44,7 +44,8 @@ int child_start(struct child *child, int (*run)(void *context, int control), voi
 bool child_await_ready(struct child *child, int most_ms);
 /* Takes notice of what it has said, or of as much as an honest child has to say. */
 void child_hear(struct child *child, uint64_t now_ns);
-/* Asks it to answer, unless it has yet to answer the last time. */
+/* Asks it to answer, and again whoever has not: it may have been unwell for that moment alone. What
+ * is counted is since when it has not answered (asked_ns). */
 void child_ping(struct child *child, uint64_t now_ns);
 /* Asks it to leave (ORDER_DRAIN, ORDER_STOP), with @drain_ms for what it has begun; at @deadline_ns
  * it is killed. Again: only the deadline may still come nearer. */

@@ -38,6 +38,18 @@ static int answer(void *context, int control)
 	return 0;
 }
 
+/* Answers only when it is asked for the second time. */
+static int answer_again(void *context, int control)
+{
+	struct order order = {.word = ORDER_READY};
+
+	(void)context;
+	if (write(control, &order, sizeof(order)) != sizeof(order) ||
+	    read(control, &order, sizeof(order)) != sizeof(order))
+		return 1;
+	return answer(context, control);
+}
+
 static int say_nothing(void *context, int control)
 {
 	struct order order;
@@ -157,6 +169,25 @@ static void test_a_child_that_serves_says_so_and_answers(void **state)
 	assert_int_equal(WEXITSTATUS(wait_for_end(&child)), 0);
 }
 
+/* One answer that failed to come is no reason to kill it. */
+static void test_who_does_not_answer_is_asked_again(void **state)
+{
+	struct child child = CHILD_INIT("test");
+
+	(void)state;
+	assert_int_equal(child_start(&child, answer_again, NULL, CLOCK_SEC), 0);
+	assert_true(child_await_ready(&child, 5000));
+	child_ping(&child, 3 * CLOCK_SEC);
+	child_ping(&child, 4 * CLOCK_SEC);
+	for (int i = 0; child.asked_ns && i < 500; i++) {
+		usleep(10000);
+		child_hear(&child, 5 * CLOCK_SEC);
+	}
+	assert_int_equal(child.asked_ns, 0);
+	child_dismiss(&child, ORDER_DRAIN, 0, 9 * CLOCK_SEC);
+	assert_int_equal(WEXITSTATUS(wait_for_end(&child)), 0);
+}
+
 static void test_a_child_that_does_not_come_up_is_noticed(void **state)
 {
 	struct child child = CHILD_INIT("test");
@@ -212,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_restarts_wait_longer_each_time_up_to_ten_seconds),
 		cmocka_unit_test(test_a_killed_child_counts_as_crashed),
 		cmocka_unit_test(test_a_child_that_serves_says_so_and_answers),
+		cmocka_unit_test(test_who_does_not_answer_is_asked_again),
 		cmocka_unit_test(test_a_child_that_does_not_come_up_is_noticed),
 		cmocka_unit_test(test_who_crashes_while_he_drains_has_crashed),
 		cmocka_unit_test(test_a_deadline_only_comes_nearer),
