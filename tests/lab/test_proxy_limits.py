@@ -224,8 +224,9 @@ def test_the_cap_of_a_listener(edge, counted):
         for client in served:
             client.get()
         wait_until(lambda: origin.connections == 4, "all four are with the server")
-        for _ in range(30):
-            with Client(WEB) as refused:
+        # Each of a source of its own: who has several and comes often is kept out for that.
+        for number in range(30):
+            with Client(WEB, source=f"127.8.{number}.1") as refused:
                 assert refused.ended() == "reset"
         hold.set()
         assert [client.response()[0] for client in served] == [200] * 4
@@ -349,10 +350,10 @@ def test_few_descriptors_serve_some_and_refuse_the_rest():
             except TimeoutError:
                 outcomes["waiting"] += 1
         # Clients may have 136, less what the proxy needs itself (a descriptor for each map, …); links
-        # to the server the rest.
-        assert 80 < outcomes[200] + outcomes[502] <= 136 and outcomes[200] > 40, outcomes
+        # to the server the rest: for whom there is none is told so (502), and goes.
+        assert 80 < outcomes[200] + outcomes[502] and 40 < outcomes[200] <= 136, outcomes
         # Who was answered with 502 and is still there makes room for one of the late, who waits.
-        assert outcomes["refused"] + outcomes["waiting"] >= 250, outcomes
+        assert outcomes["refused"] + outcomes["waiting"] >= 200, outcomes
         assert outcomes["waiting"] <= edge.count("evicted_new"), outcomes
         wait_until(lambda: 0 <= outcomes["refused"] - edge.count("descriptors") <= edge.count("evicted_new"),
                    f"every refusal was counted: {outcomes}, {edge.count('descriptors')}")

@@ -77,8 +77,8 @@ class Wire:
     def _thread(end, name, cpu, urgent):
         """Polls the interface in a thread on @cpu, and returns who that is."""
         def threads():
-            return {int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/comm")
-                    if contents(path).startswith(f"napi/{name}")}
+            return {int(pid) for pid in os.listdir("/proc") if pid.isdigit()
+                    and contents(pathlib.Path(f"/proc/{pid}/comm")).startswith(f"napi/{name}")}
 
         # Nothing says whose a thread is, but that it was not there before: one lab at a time.
         with alone_on(cgroup_mount()):
