@@ -39,7 +39,7 @@ class Origin:
     def __init__(self, port, answer, backlog=128, address="127.0.0.1"):
         self.answer, self.connections, self.received = answer, 0, b""
         self.lock = threading.Lock()
-        self.open = set()
+        self.open, self.over = set(), False
         self.listener = socket.create_server((address, port), backlog=backlog)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -50,6 +50,9 @@ class Origin:
             except OSError:
                 return
             with self.lock:
+                if self.over:  # accepted just before: it is not to answer the next story's requests
+                    connection.close()
+                    return
                 self.connections += 1
                 self.open.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
@@ -66,6 +69,7 @@ class Origin:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         with self.lock:
+            self.over = True
             for connection in self.open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
