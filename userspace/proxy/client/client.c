@@ -14,7 +14,6 @@
 #include "proxy/client/report.h"
 #include "proxy/client/route/route.h"
 #include "proxy/net/tls/tls.h"
-#include "wall/wall.h"
 
 enum { LINGER_READ = 16384, LINGER_READS_PER_TURN = 4 };
 

@@ -3,10 +3,10 @@
  * How much of a thread's time each source has lately had, so that when many want their turn at once
  * who has had least comes first.
  *
- * A source may use its part of the thread for ever, as one of USAGE_SHARES, and be as good as a
- * newcomer; what it uses beyond is remembered, and forgotten as time goes by. Times are what such
- * work costs as a rule, not measured: a clock that is read twice an event would cost more than the
- * order is worth.
+ * A source may use its part of the thread for ever, as one of 2,048 (usage.c), and be as good
+ * as a newcomer; what it uses beyond is remembered, and forgotten as time goes by. Times are what
+ * such work costs as a rule, not measured: a clock that is read twice an event would cost more than
+ * the order is worth.
  *
  * A table of a fixed size, whatever the number of sources, of one thread alone: a count-min sketch
  * (Cormode, Muthukrishnan 2005) of moments. Sharing cells can only make it look like more.
@@ -35,7 +35,8 @@ struct usage {
 	uint32_t until[TALLY_ROWS][USAGE_COLUMNS]; /* ticks: when it will have been forgotten */
 };
 
-void usage_charge(struct usage *usage, struct tally_place source, enum usage_cost cost,
+/* @cost_us: of usage_cost, or a part of one. */
+void usage_charge(struct usage *usage, struct tally_place source, uint32_t cost_us,
 		  uint64_t now_ns);
 
 /* 0: no more than its part, or little more; one higher for each time that it has twice as much. At
