@@ -103,7 +103,7 @@ class Lab:
 
     def __exit__(self, kind, *_):
         crashes = self._crashes()
-        for host in reversed(self.hosts):
+        for host in self.hosts:  # all that runs ends with the first
             host.release()
         # The first host does this; only when it could not be made is there anything left.
         shutil.rmtree(self.home, ignore_errors=True)
