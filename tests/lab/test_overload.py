@@ -350,6 +350,32 @@ def test_who_has_nothing_else_comes_before_who_has_many(edge, counted):
     counted("listener_connections", 0)
 
 
+def test_who_has_nothing_here_does_not_wait_for_those_who_have(edge, counted):
+    """A full listener of idle connections. Thirty who have one each want another, and have come before him who
+    has none: for each of them somebody has to go, one after the other, but not before he is served."""
+    wait_calm(edge)
+    counted.expect("evicted_idle", "listener_connections")
+    with edge.tuned(max_connections="40"), Origin(8000, answer_simply, backlog=500) as origin, \
+            contextlib.ExitStack() as stack:
+        held = list(itertools.islice(sources(), 40))
+        for source in held:
+            client = stack.enter_context(Client(WEB, source=source))
+            client.get()
+            assert client.response()[0] == 200
+        wait_until(lambda: stage(edge) == EVICT, "40 of 40 connections: stage 3")
+        time.sleep(0.5)  # they have been idle for longer than a newcomer counts as
+        with frozen(edge.proxy_pid()):
+            clients = [stack.enter_context(Client(WEB, source=source)) for source in held[:30] + ["127.250.1.1"]]
+            for client in clients:
+                client.get("/none" if client is clients[-1] else "/more")
+        begun = time.monotonic()
+        assert clients[-1].response()[0] == 200
+        assert [client.response()[0] for client in clients[:-1]] == [200] * 30
+        assert time.monotonic() - begun > 29 * 0.002
+        assert origin.received[:origin.received.index(b"/none")].count(b"/more") < 4
+    counted("listener_connections", 0)
+
+
 def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
     """An idle connection has a minute; under overload a quarter of what is set."""
     wait_calm(edge)

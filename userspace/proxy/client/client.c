@@ -411,6 +411,10 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 		!http || (exchange ? exchange->answered || buffer_length(exchange->to_client)
 				   : verdict != FW_NOT_TLS);
 
+	/* Under overload an answer to who has asked nothing yet would be the dearest part of him.
+	 */
+	if (verdict == FW_HEADER_TIMEOUT && listener_stage(client->listener) >= OVERLOAD_SHORTEN)
+		unanswerable = true;
 	if (status == 0 || unanswerable) {
 		client_reset(client, verdict);
 		return;

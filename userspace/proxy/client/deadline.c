@@ -11,6 +11,8 @@
 #define SILENCE_NS (10 * CLOCK_SEC) /* of a client that a draining proxy waits for to ask again */
 #define LINGER_NS  (2 * CLOCK_SEC)  /* for a client to read why it was refused */
 
+enum { SPREAD = 64 };
+
 /* Collects deadlines: the first that has passed is the verdict, the earliest else the next look. */
 struct judgement {
 	uint64_t now_ns, next_ns;
@@ -32,18 +34,23 @@ static void look_by(struct judgement *judgement, uint64_t at_ns)
 		judgement->next_ns = at_ns;
 }
 
-/* What is granted of those deadlines that overload shortens. */
-static uint64_t granted_ns(const struct listener *listener, enum fw_setting setting)
+/* What is granted of those deadlines that overload shortens: up to twice the least, to everybody
+ * another part. Who came together is not to go, and come back, together. */
+static uint64_t granted_ns(const struct client *client, enum fw_setting setting)
 {
-	uint64_t ns = live_ns(&listener->live, setting);
+	uint64_t ns = live_ns(&client->listener->live, setting);
 
-	return listener_stage(listener) >= OVERLOAD_SHORTEN ? ns / OVERLOAD_SHORTEN_DIVISOR : ns;
+	if (listener_stage(client->listener) < OVERLOAD_SHORTEN)
+		return ns;
+	ns /= OVERLOAD_SHORTEN_DIVISOR;
+	return ns + ns / SPREAD * ((unsigned int)client->stream.source.fd % SPREAD);
 }
 
-static uint64_t idle_granted_ns(const struct listener *listener)
+static uint64_t idle_granted_ns(const struct client *client)
 {
-	return load_spares_idle(listener) ? live_ns(&listener->live, FW_SET_TIMEOUT_KEEPALIVE)
-					  : granted_ns(listener, FW_SET_TIMEOUT_KEEPALIVE);
+	return load_spares_idle(client->listener)
+		       ? live_ns(&client->listener->live, FW_SET_TIMEOUT_KEEPALIVE)
+		       : granted_ns(client, FW_SET_TIMEOUT_KEEPALIVE);
 }
 
 static void consider_rate(struct judgement *judgement, const struct rate *rate, uint64_t minimum,
@@ -114,7 +121,8 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 	if (!exchange->request_body.done) {
 		if (live->value[FW_SET_TIMEOUT_BODY])
 			consider(judgement,
-				 exchange->head_ns + granted_ns(listener, FW_SET_TIMEOUT_BODY),
+				 exchange->head_ns +
+					 granted_ns(exchange->client, FW_SET_TIMEOUT_BODY),
 				 FW_BODY_TIMEOUT);
 		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
 			      exchange->received, FW_RECEIVE_RATE);
@@ -138,7 +146,7 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 			 FW_FIRST_BYTE_TIMEOUT);
 	else
 		consider(judgement,
-			 exchange->touched_ns + granted_ns(listener, FW_SET_TIMEOUT_IDLE),
+			 exchange->touched_ns + granted_ns(exchange->client, FW_SET_TIMEOUT_IDLE),
 			 FW_IDLE_TIMEOUT);
 	hedge_ns = hedge_due_ns(exchange);
 	/* No verdict, but something to do. */
@@ -158,8 +166,7 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 		consider(judgement, relay->asked_ns + live_ns(live, FW_SET_TIMEOUT_CONNECT),
 			 FW_CONNECT_TIMEOUT);
 	if (!relay_has_begun(relay) && live->value[FW_SET_TIMEOUT_FIRST_WORD])
-		consider(judgement,
-			 relay->begun_ns + granted_ns(client->listener, FW_SET_TIMEOUT_FIRST_WORD),
+		consider(judgement, relay->begun_ns + granted_ns(client, FW_SET_TIMEOUT_FIRST_WORD),
 			 FW_FIRST_WORD_TIMEOUT);
 	consider_uptake(judgement, live, &relay->send);
 	consider_rate(judgement, &relay->pace, live->value[FW_SET_MIN_RATE_RELAY],
@@ -169,7 +176,7 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	if (stream_is(&client->stream, STREAM_BROKEN))
 		consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
 			 FW_DONE);
-	consider(judgement, relay->touched_ns + granted_ns(client->listener, FW_SET_TIMEOUT_IDLE),
+	consider(judgement, relay->touched_ns + granted_ns(client, FW_SET_TIMEOUT_IDLE),
 		 FW_IDLE_TIMEOUT);
 }
 
@@ -181,15 +188,13 @@ static void consider_http2(struct judgement *judgement, const struct http2 *http
 
 	if (http2->block.begun_ns)
 		consider(judgement,
-			 http2->block.begun_ns +
-				 granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
+			 http2->block.begun_ns + granted_ns(client, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 	if (!http2->stream_count && client->requests)
-		consider(judgement, client->since_ns + idle_granted_ns(client->listener),
+		consider(judgement, client->since_ns + idle_granted_ns(client),
 			 FW_KEEPALIVE_TIMEOUT);
 	else if (!http2->stream_count)
-		consider(judgement,
-			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
+		consider(judgement, client->since_ns + granted_ns(client, FW_SET_TIMEOUT_HEADER),
 			 FW_HEADER_TIMEOUT);
 	if (http2->notice_ns && !http2->told_last)
 		look_by(judgement, http2->notice_ns + HTTP2_NOTICE_NS);
@@ -222,13 +227,12 @@ enum fw_verdict deadline_judge(const struct client *client, uint64_t now_ns, uin
 		break;
 	case CLIENT_HEAD:
 		consider_drain(&judgement, client);
-		consider(&judgement,
-			 client->since_ns + granted_ns(client->listener, FW_SET_TIMEOUT_HEADER),
+		consider(&judgement, client->since_ns + granted_ns(client, FW_SET_TIMEOUT_HEADER),
 			 client_is_put_off(client) ? FW_OVERLOAD : FW_HEADER_TIMEOUT);
 		break;
 	case CLIENT_IDLE:
 		consider_drain(&judgement, client);
-		consider(&judgement, client->since_ns + idle_granted_ns(client->listener),
+		consider(&judgement, client->since_ns + idle_granted_ns(client),
 			 FW_KEEPALIVE_TIMEOUT);
 		break;
 	case CLIENT_EXCHANGE:

@@ -161,6 +161,11 @@ static void overload_shortens_them(void **state)
 	listener.overload.stage = OVERLOAD_NONE;
 	worker.overload.stage = OVERLOAD_EVICT;
 	assert_due(150000, FW_IDLE_TIMEOUT);
+	/* Everybody has another part, the longest nearly twice as long. */
+	client.stream.source.fd = 32;
+	assert_due(225000, FW_IDLE_TIMEOUT);
+	client.stream.source.fd = 64;
+	assert_due(150000, FW_IDLE_TIMEOUT);
 	worker.overload.stage = OVERLOAD_NONE;
 	assert_due(600000, FW_IDLE_TIMEOUT);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where connections come in: a listening socket of one thread, and the decision whether a
- * connection may stay. Whoever may not is reset: it costs no memory, no time-wait, and the peer
- * knows at once.
+ * Where connections come in: a listening socket of one thread, and in which order they are judged.
+ * Whoever may not stay is reset: it costs no memory, no time-wait, and the peer knows at once.
  */
 #ifndef PROXY_CLIENT_ADMISSION_ACCEPT_H
 #define PROXY_CLIENT_ADMISSION_ACCEPT_H
@@ -14,6 +13,7 @@ struct acceptor {
 	struct source source;
 	struct listener *listener;
 	struct arrivals arrivals;
+	struct timer place;  /* armed: none of those takes the place of somebody yet */
 	struct timer resume; /* armed: accepting is paused */
 };
 

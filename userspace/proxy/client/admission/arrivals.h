@@ -4,7 +4,8 @@
  *
  * The kernel's queue is first come, first served: in it a newcomer stands behind all who came back
  * a moment before him. So it is emptied quickly, and those whose source has had more than its part
- * of the thread (guard/usage.h) wait here instead, while he is let in.
+ * of the thread (guard/usage.h) wait here instead, while he is let in; and where somebody would
+ * have to go for each, those who have another connection here.
  */
 #ifndef PROXY_CLIENT_ADMISSION_ARRIVALS_H
 #define PROXY_CLIENT_ADMISSION_ARRIVALS_H
@@ -14,7 +15,9 @@
 #include "floodwall.h"
 #include "proxy/loop/loop.h"
 
-enum { ARRIVALS_MOST = 512 }; /* of a socket; who comes when there are as many is judged at once */
+/* Of a socket. Who comes when there are as many is judged at once, or for want of room sent away
+ * (judge_crowd()). */
+enum { ARRIVALS_MOST = 512 };
 
 struct arrival {
 	struct fw_addr source;

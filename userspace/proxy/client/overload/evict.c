@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/overload/evict.h"
+#include "proxy/client/admission/judge.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/overload/score.h"
@@ -230,18 +231,34 @@ static uint64_t connections_of(const struct listener *listener, const struct fw_
 	return crowd_size_of_source(listener->worker->shared->crowd, source, listener->service);
 }
 
-/* Whose source has most, of some of a ward. */
-static void look_for_crowd(struct search *search, const struct list *ward)
+static unsigned int level_of(const struct worker *worker, struct tally_place source)
+{
+	return usage_level(worker->usage, source, worker->loop.now_ns);
+}
+
+/* How well off his source is: it has many connections here, or has had more than its part of the
+ * thread (usage.h). */
+static uint64_t advantage_of(const struct client *client)
+{
+	uint64_t connections = connections_of(client->listener, &client->source);
+
+	if (connections >= MANY)
+		return USAGE_LEVELS + connections;
+	return client->exempt ? 0 : level_of(client_worker(client), client->account.source);
+}
+
+/* Who is best off, of some of a ward. */
+static void look_for_advantage(struct search *search, const struct list *ward)
 {
 	int i = 0;
 
 	for (struct list *node = ward->next; node != ward && i++ < LOOKED_AT_MOST;
 	     node = node->next) {
 		struct client *client = container_of(node, struct client, node);
-		uint64_t connections = connections_of(client->listener, &client->source);
+		uint64_t advantage = advantage_of(client);
 
-		if (connections > search->score) {
-			search->score = connections;
+		if (advantage > search->score) {
+			search->score = advantage;
 			search->worst = client;
 		}
 	}
@@ -264,14 +281,17 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 	return search.worst;
 }
 
-bool evict_one_of_many(struct listener *listener, const struct fw_addr *source)
+bool evict_for_first(struct listener *listener, const struct fw_addr *source)
 {
-	struct search search = {.score = MANY - 1};
+	const struct worker *worker = listener->worker;
+	uint64_t place = crowd_source(worker->shared->crowd, source, listener->service);
+	struct search search = {.score = level_of(worker, tally_place(place))};
 
-	if (connections_of(listener, source))
+	/* A balancer has many, and nothing of its own; our count may be too high. */
+	if (connections_of(listener, source) && judge_has_another(listener, source))
 		return false;
-	look_for_crowd(&search, &listener->wards[WARD_NEW]);
-	look_for_crowd(&search, &listener->wards[WARD_IDLE]);
+	look_for_advantage(&search, &listener->wards[WARD_NEW]);
+	look_for_advantage(&search, &listener->wards[WARD_IDLE]);
 	if (search.worst)
 		evict(search.worst);
 	return search.worst;

@@ -28,9 +28,10 @@ void evict_above(struct listener *listener, uint64_t score);
 bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source);
 
-/* If @source has nothing else here: evicts one who is new or idle of a source with many, however
- * young he is. False: there is none. For when else the newcomer would be refused. */
-bool evict_one_of_many(struct listener *listener, const struct fw_addr *source);
+/* If @source has nothing else here: evicts one who is new or idle, however young he is, of a source
+ * with many connections, or that has had more of the thread's time. False: there is none. For when
+ * else the newcomer would be refused. */
+bool evict_for_first(struct listener *listener, const struct fw_addr *source);
 
 /* At the cap of an upstream's connections: evicts a client who holds one and is worse than @asking,
  * or than a newcomer would be. False: nobody is. */

@@ -136,5 +136,6 @@ bool load_lacks_room(const struct listener *listener)
 	all = worker->overload;
 	own.level[OVERLOAD_CONNECTIONS] = overload_level(own_count, own_most);
 	all.level[OVERLOAD_CONNECTIONS] = overload_level(all_count, all_most);
+	own.level[OVERLOAD_QUEUE] = all.level[OVERLOAD_LATENCY] = 0; /* nobody's going helps that */
 	return overload_calls(&own, OVERLOAD_EVICT) || overload_calls(&all, OVERLOAD_EVICT);
 }
