@@ -25,8 +25,7 @@ static void release(struct source *source);
 /* --- whose turn it is --------------------------------------------------------------------------
  */
 
-/* When his turn comes: 0, first, if his source has had no more than its part. */
-static unsigned int turn_level(const struct client *client)
+unsigned int client_turn_level(const struct client *client)
 {
 	if (client->exempt || client->phase == CLIENT_PROXY_HEADER)
 		return 0;
@@ -36,14 +35,14 @@ static unsigned int turn_level(const struct client *client)
 
 void client_run_late(struct client *client)
 {
-	loop_defer(&client_worker(client)->loop, &client->stream.source, turn_level(client));
+	loop_defer(&client_worker(client)->loop, &client->stream.source, client_turn_level(client));
 }
 
 /* Whether others are to have their turn first. Who has just said hello is heard: that costs little,
  * and what costs much is put off then (handshake.c). */
 static bool waits_his_turn(const struct client *client)
 {
-	return client->phase != CLIENT_HANDSHAKE && turn_level(client) > 0;
+	return client->phase != CLIENT_HANDSHAKE && client_turn_level(client) > 0;
 }
 
 /* --- beginning ---------------------------------------------------------------------------------
@@ -223,7 +222,7 @@ void client_run(struct client *client)
 
 void client_run_soon(struct client *client)
 {
-	if (turn_level(client) > 0 || (client->http2 && client->http2->is_busy))
+	if (client_turn_level(client) > 0 || (client->http2 && client->http2->is_busy))
 		client_run_late(client);
 	else
 		loop_requeue(&client_worker(client)->loop, &client->stream.source);
@@ -411,9 +410,10 @@ void client_refuse(struct client *client, enum fw_verdict verdict)
 		!http || (exchange ? exchange->answered || buffer_length(exchange->to_client)
 				   : verdict != FW_NOT_TLS);
 
-	/* Under overload an answer to who has asked nothing yet would be the dearest part of him.
-	 */
-	if (verdict == FW_HEADER_TIMEOUT && listener_stage(client->listener) >= OVERLOAD_SHORTEN)
+	/* Under overload an answer to who is still in his first header would be the dearest part of
+	 * him. */
+	if (verdict == FW_HEADER_TIMEOUT && !client->requests &&
+	    listener_stage(client->listener) >= OVERLOAD_SHORTEN)
 		unanswerable = true;
 	if (status == 0 || unanswerable) {
 		client_reset(client, verdict);

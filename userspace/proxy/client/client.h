@@ -70,6 +70,8 @@ void client_assign(struct client *client, const struct fw_addr *source, uint16_t
 /* Does what can be done now, and sets the deadline for the rest. */
 void client_run(struct client *client);
 
+/* When his turn comes: 0, first, if his source has had no more than its part (guard/usage.h). */
+unsigned int client_turn_level(const struct client *client);
 /* Does so when it is his turn, the sooner the less his source has had of the thread lately: a
  * newcomer does not wait for all those who have had much. */
 void client_run_late(struct client *client);

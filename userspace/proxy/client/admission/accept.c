@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/admission/accept.h"
 #include <errno.h>
-#include "proxy/client/admission/balancer.h"
+#include <sys/socket.h>
 #include "proxy/client/admission/judge.h"
-#include "proxy/client/admission/source_limit.h"
+#include "proxy/client/admission/standing.h"
 #include "proxy/client/client.h"
 #include "proxy/client/overload/evict.h"
 #include "proxy/client/overload/load.h"
@@ -17,6 +17,8 @@ enum {
 	ACCEPTS_PER_TURN = 64,
 	JUDGED_AT_ONCE = 4, /* as many put off cost as much as one that is judged */
 	LAST_TURNS = 256,   /* for a queue as long as backlog is by default */
+	LOOKED_AT = 4,      /* of those who wait */
+	DESCRIPTORS_PART = 8,
 };
 
 /* False: arrival->fd says why. */
@@ -36,7 +38,7 @@ static void turn_away(struct listener *listener, const struct arrival *arrival,
 	report_turned_away(listener, &arrival->source, arrival->port, verdict);
 }
 
-static void admit(struct listener *listener, struct arrival *arrival)
+static enum fw_verdict admit(struct listener *listener, struct arrival *arrival)
 {
 	enum fw_verdict verdict = judge_newcomer(listener, &arrival->source, &arrival->fd);
 
@@ -44,58 +46,94 @@ static void admit(struct listener *listener, struct arrival *arrival)
 		verdict = client_open(listener, arrival->fd, &arrival->source, arrival->port);
 	if (verdict != FW_NONE)
 		turn_away(listener, arrival, verdict);
+	return verdict;
 }
 
-/*
- * When it is the turn of who has arrived from @source: as that of its connections (client.c), but
- * where somebody has to go for him who has one here already comes after who has none.
- */
-static unsigned int turn_level(const struct listener *listener, const struct fw_addr *source)
+/* When it is the turn of who has arrived: as that of his source's connections (client.c), but where
+ * somebody has to go for him who has one here already comes after who has none. */
+static unsigned int turn_level(const struct listener *listener, const struct arrival *arrival)
 {
-	const struct worker *worker = listener->worker;
-	struct tally_place place;
-	unsigned int level;
+	unsigned int level = standing_level(listener, &arrival->source);
 
-	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
-		return 0;
-	place = tally_place(crowd_source(worker->shared->crowd, source, listener->service));
-	level = usage_level(worker->usage, place, worker->loop.now_ns);
-	return !level && load_lacks_room(listener) && judge_has_another(listener, source) ? 1
-											  : level;
+	if (level == 0 && load_lacks_room(listener) &&
+	    standing_has_another(listener, &arrival->source))
+		level = 1;
+	return level;
 }
 
-/* When it is the turn of those who were put off. */
+/* When it is the turn of those who were put off. Where somebody has to go for each it is the timer
+ * that keeps them from coming too fast. */
 static void await_turn(struct acceptor *acceptor)
 {
-	struct listener *listener = acceptor->listener;
+	const struct listener *listener = acceptor->listener;
 	const struct arrival *first = arrivals_first(&acceptor->arrivals);
 
-	if (first)
+	if (first && !acceptor->place.due_ms)
 		loop_defer(&listener->worker->loop, &acceptor->arrivals.turn,
-			   turn_level(listener, &first->source));
+			   load_lacks_room(listener) ? 0 : turn_level(listener, first));
 }
 
-/* Lets him in, or puts him off, or if too many are sends him away. What that cost, of
- * ACCEPTS_PER_TURN. */
+/* How many may wait: each has a descriptor, for which nobody of them can be evicted. */
+static uint32_t arrivals_most(const struct listener *listener)
+{
+	uint64_t kept = listener->live.value[FW_SET_HOST_DESCRIPTOR_RESERVE];
+	uint64_t part = reserve_limit(&listener->worker->reserve, kept) / DESCRIPTORS_PART;
+
+	return part < ARRIVALS_MOST ? (uint32_t)part : ARRIVALS_MOST;
+}
+
+/* One more wants to wait than there may be. Of him and some who do, whoever they are, he has to go
+ * who would be last: so nobody can take all places for good, and keep others out. */
+static void crowd_out(struct acceptor *acceptor, struct arrival *arrival)
+{
+	struct listener *listener = acceptor->listener;
+	unsigned int last = turn_level(listener, arrival), level;
+	struct arrival *worst = arrival, goes;
+	uint32_t any[LOOKED_AT];
+	enum fw_verdict verdict;
+
+	random_fill(&listener->worker->random, any, sizeof(any));
+	for (int i = 0; i < LOOKED_AT && acceptor->arrivals.count; i++) {
+		struct arrival *other = arrivals_at(&acceptor->arrivals, any[i]);
+
+		level = turn_level(listener, other);
+		if (level > last) {
+			last = level;
+			worst = other;
+		}
+	}
+	goes = *worst;
+	*worst = *arrival;
+	verdict = judge_crowd(listener, &goes.source);
+	if (verdict == FW_NONE)
+		admit(listener, &goes);
+	else
+		turn_away(listener, &goes, verdict);
+}
+
+/* Lets him in, or puts him off. What that cost, of ACCEPTS_PER_TURN. */
 static int receive(struct acceptor *acceptor, struct arrival *arrival)
 {
 	struct listener *listener = acceptor->listener;
-	enum fw_verdict verdict;
 
-	if (!turn_level(listener, &arrival->source)) {
+	if (turn_level(listener, arrival) == 0) {
 		admit(listener, arrival);
-		return JUDGED_AT_ONCE;
-	}
-	if (arrivals_put(&acceptor->arrivals, arrival)) {
+	} else if (arrivals_put(&acceptor->arrivals, arrival, arrivals_most(listener))) {
 		await_turn(acceptor);
 		return 1;
+	} else {
+		crowd_out(acceptor, arrival);
 	}
-	verdict = judge_crowd(listener, &arrival->source);
-	if (verdict == FW_NONE)
-		admit(listener, arrival);
-	else
-		turn_away(listener, arrival, verdict);
 	return JUDGED_AT_ONCE;
+}
+
+/* Whether @arrival has left again while he waited. */
+static bool has_left(const struct arrival *arrival)
+{
+	char first;
+	ssize_t count = recv(arrival->fd, &first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+
+	return count == 0 || (count < 0 && errno != EAGAIN);
 }
 
 /*
@@ -109,16 +147,17 @@ static void handle_arrivals(struct source *source, uint32_t events)
 	struct listener *listener = acceptor->listener;
 	struct loop *loop = &listener->worker->loop;
 	struct arrival arrival;
+	bool displaces;
 
 	(void)events;
-	for (int i = 0; i < JUDGED_AT_ONCE && arrivals->count; i++) {
-		if (load_lacks_room(listener)) {
-			if (acceptor->place.due_ms)
-				return;
+	for (int i = 0; i < JUDGED_AT_ONCE && !acceptor->place.due_ms; i++) {
+		if (!arrivals_take(arrivals, &arrival))
+			return;
+		displaces = load_lacks_room(listener);
+		if (displaces && has_left(&arrival))
+			turn_away(listener, &arrival, FW_CLIENT_CLOSED);
+		else if (admit(listener, &arrival) == FW_NONE && displaces)
 			timer_arm(&loop->wheel, &acceptor->place, loop->now_ns + PLACE_NS);
-		}
-		arrivals_take(arrivals, &arrival);
-		admit(listener, &arrival);
 	}
 	await_turn(acceptor);
 }

@@ -15,8 +15,7 @@
 #include "floodwall.h"
 #include "proxy/loop/loop.h"
 
-/* Of a socket. Who comes when there are as many is judged at once, or for want of room sent away
- * (judge_crowd()). */
+/* Of a socket of a thread. */
 enum { ARRIVALS_MOST = 512 };
 
 struct arrival {
@@ -26,18 +25,25 @@ struct arrival {
 };
 
 struct arrivals {
-	struct source turn; /* put off as long as there are any */
+	struct source turn; /* put off while there are any and they may come in */
 	uint32_t first, count;
 	struct arrival ring[ARRIVALS_MOST];
 };
 
-/* False: there is no room. */
-static inline bool arrivals_put(struct arrivals *arrivals, const struct arrival *arrival)
+/* False: there are @most, of at most ARRIVALS_MOST, already. */
+static inline bool arrivals_put(struct arrivals *arrivals, const struct arrival *arrival,
+				uint32_t most)
 {
-	if (arrivals->count == ARRIVALS_MOST)
+	if (arrivals->count >= most)
 		return false;
 	arrivals->ring[(arrivals->first + arrivals->count++) % ARRIVALS_MOST] = *arrival;
 	return true;
+}
+
+/* Any one of them, of whom there is at least one. */
+static inline struct arrival *arrivals_at(struct arrivals *arrivals, uint32_t number)
+{
+	return &arrivals->ring[(arrivals->first + number % arrivals->count) % ARRIVALS_MOST];
 }
 
 /* Who has waited longest; NULL: nobody waits. */

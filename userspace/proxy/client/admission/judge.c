@@ -3,6 +3,7 @@
 #include "proxy/client/admission/balancer.h"
 #include "proxy/client/admission/fault.h"
 #include "proxy/client/admission/source_limit.h"
+#include "proxy/client/admission/standing.h"
 #include "proxy/client/overload/elsewhere.h"
 #include "proxy/client/overload/evict.h"
 #include "proxy/client/overload/load.h"
@@ -12,8 +13,6 @@
  * and up to so much longer. */
 #define ABSENCE_NS        CLOCK_SEC
 #define ABSENCE_SPREAD_NS (3 * CLOCK_SEC)
-
-enum { SEVERAL = 4 }; /* connections of one source */
 
 /*
  * Connections of @source at @level beyond so many? The kernel has counted this one already, and
@@ -112,13 +111,6 @@ static uint64_t absence_ns(struct worker *worker)
 	return ABSENCE_NS + any % (ABSENCE_SPREAD_NS / CLOCK_MS) * CLOCK_MS;
 }
 
-bool judge_has_another(const struct listener *listener, const struct fw_addr *source)
-{
-	/* This one is counted already. */
-	return wall_connections(listener->worker->shared->options->wall, source, listener->service,
-				FW_LEVEL_SOURCE) > 1;
-}
-
 /* For a while, if somebody would have to go for him, whose source has more than @number connections
  * (this one is counted). */
 static enum fw_verdict send_away(const struct listener *listener, const struct fw_addr *source,
@@ -143,7 +135,7 @@ static enum fw_verdict judge_return(const struct listener *listener, const struc
 	    source_is_exempt(listener->config, source) ||
 	    !gate_connection(worker->shared->gate, listener->service, source, worker->loop.now_ns))
 		return FW_NONE;
-	return send_away(listener, source, SEVERAL);
+	return send_away(listener, source, STANDING_SEVERAL);
 }
 
 /* Under overload: who would be refused his handshake is refused now, for less. */
@@ -179,5 +171,7 @@ enum fw_verdict judge_newcomer(struct listener *listener, const struct fw_addr *
 
 enum fw_verdict judge_crowd(const struct listener *listener, const struct fw_addr *source)
 {
-	return send_away(listener, source, 0);
+	enum fw_verdict verdict = fault_judge(listener, source); /* that may be for longer */
+
+	return verdict == FW_NONE ? send_away(listener, source, 0) : verdict;
 }

@@ -14,12 +14,8 @@
  */
 enum fw_verdict judge_newcomer(struct listener *listener, const struct fw_addr *source, int *fd);
 
-/* Whether he who comes from @source has another connection here: exactly, but for a source whose
- * connections the kernel does not count (the allow list), which has none. */
-bool judge_has_another(const struct listener *listener, const struct fw_addr *source);
-
-/* More wait than can be given room: FW_NONE, or he is kept out for a while by the filter, so that
- * what becomes of him costs nobody anything. */
+/* More wait than can be given room: FW_NONE, or he of them is kept out for a while by the filter,
+ * so that what becomes of him costs nobody anything. */
 enum fw_verdict judge_crowd(const struct listener *listener, const struct fw_addr *source);
 
 #endif

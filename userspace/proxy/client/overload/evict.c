@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/client/overload/evict.h"
-#include "proxy/client/admission/judge.h"
+#include "proxy/client/admission/standing.h"
 #include "proxy/client/exchange/exchange.h"
 #include "proxy/client/front/http2.h"
 #include "proxy/client/overload/score.h"
@@ -15,7 +15,6 @@ enum {
 	EVICTIONS_AHEAD = 128,
 	AHEAD_FROM = 90,     /* percent of memory … */
 	AHEAD_TO = 85,       /* … down to which room is made */
-	MANY = 4,            /* connections of one source */
 	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
 };
 
@@ -226,25 +225,16 @@ void evict_above(struct listener *listener, uint64_t score)
 		evict(search.worst);
 }
 
-static uint64_t connections_of(const struct listener *listener, const struct fw_addr *source)
-{
-	return crowd_size_of_source(listener->worker->shared->crowd, source, listener->service);
-}
-
-static unsigned int level_of(const struct worker *worker, struct tally_place source)
-{
-	return usage_level(worker->usage, source, worker->loop.now_ns);
-}
-
-/* How well off his source is: it has many connections here, or has had more than its part of the
- * thread (usage.h). */
+/* How well off his source is: it has several connections here, or has had more than its part of the
+ * thread (usage.h). 0: not at all; or what he has just said lies unread. */
 static uint64_t advantage_of(const struct client *client)
 {
-	uint64_t connections = connections_of(client->listener, &client->source);
+	uint64_t connections = standing_connections(client->listener, &client->source);
 
-	if (connections >= MANY)
-		return USAGE_LEVELS + connections;
-	return client->exempt ? 0 : level_of(client_worker(client), client->account.source);
+	if (score_has_spoken(client) && !client_is_put_off(client))
+		return 0;
+	return connections >= STANDING_SEVERAL ? USAGE_LEVELS + connections
+					       : client_turn_level(client);
 }
 
 /* Who is best off, of some of a ward. */
@@ -283,12 +273,9 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 
 bool evict_for_first(struct listener *listener, const struct fw_addr *source)
 {
-	const struct worker *worker = listener->worker;
-	uint64_t place = crowd_source(worker->shared->crowd, source, listener->service);
-	struct search search = {.score = level_of(worker, tally_place(place))};
+	struct search search = {.score = standing_level(listener, source)};
 
-	/* A balancer has many, and nothing of its own; our count may be too high. */
-	if (connections_of(listener, source) && judge_has_another(listener, source))
+	if (standing_has_another(listener, source))
 		return false;
 	look_for_advantage(&search, &listener->wards[WARD_NEW]);
 	look_for_advantage(&search, &listener->wards[WARD_IDLE]);

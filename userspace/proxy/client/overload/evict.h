@@ -29,8 +29,8 @@ bool evict_for_newcomer(struct listener *listener, enum evict_scope scope,
 			const struct fw_addr *source);
 
 /* If @source has nothing else here: evicts one who is new or idle, however young he is, of a source
- * with many connections, or that has had more of the thread's time. False: there is none. For when
- * else the newcomer would be refused. */
+ * with several connections, or that has had more of the thread's time; even if he waits for us, as
+ * he then does for that. False: there is none. For when else the newcomer would be refused. */
 bool evict_for_first(struct listener *listener, const struct fw_addr *source);
 
 /* At the cap of an upstream's connections: evicts a client who holds one and is worse than @asking,

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/client/admission/standing.h"
+#include "proxy/client/admission/balancer.h"
+#include "proxy/client/admission/source_limit.h"
+#include "wall/wall.h"
+
+unsigned int standing_level(const struct listener *listener, const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+	uint64_t hash;
+
+	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+		return 0;
+	hash = crowd_source(worker->shared->crowd, source, listener->service);
+	return usage_level(worker->usage, tally_place(hash), worker->loop.now_ns);
+}
+
+uint64_t standing_connections(const struct listener *listener, const struct fw_addr *source)
+{
+	return crowd_size_of_source(listener->worker->shared->crowd, source, listener->service);
+}
+
+/* Our count knows only who has been let in, but may be too high. The kernel's has this one, too,
+ * others that come with it, and none of sources on the allow list. */
+bool standing_has_another(const struct listener *listener, const struct fw_addr *source)
+{
+	return standing_connections(listener, source) &&
+	       wall_connections(listener->worker->shared->options->wall, source, listener->service,
+				FW_LEVEL_SOURCE) != 1;
+}

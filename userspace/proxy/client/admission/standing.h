@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a source has of a listener already, for whoever has to choose between two: who has had
+ * least, and has nothing here, comes first.
+ */
+#ifndef PROXY_CLIENT_ADMISSION_STANDING_H
+#define PROXY_CLIENT_ADMISSION_STANDING_H
+
+#include "proxy/client/worker.h"
+
+enum { STANDING_SEVERAL = 4 }; /* connections of one source: who has as many has several */
+
+/* How much more of the thread's time than its part it has had: usage_level(). 0 for balancers,
+ * whose clients are told apart later, and for who is exempt. */
+unsigned int standing_level(const struct listener *listener, const struct fw_addr *source);
+
+/* Connections of it, with all threads; never too few. */
+uint64_t standing_connections(const struct listener *listener, const struct fw_addr *source);
+
+/* Whether who comes from it has another one here. */
+bool standing_has_another(const struct listener *listener, const struct fw_addr *source);
+
+#endif
