@@ -188,6 +188,15 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 		 !atomic_compare_exchange_weak(&set[slot].settled_ns, &was_ns, to_ns));
 }
 
+bool conduct_has_faults(const struct conduct *conduct, const struct fw_addr *source,
+			uint32_t service, uint64_t now_ns)
+{
+	/* With as many as can be borne at no time it is kept out until its record is settled. */
+	const struct conduct_terms terms = {.fault_ns = 1, .most_ns = UINT64_MAX - now_ns};
+
+	return conduct_shut_until(conduct, source, service, terms, now_ns);
+}
+
 uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
 			    uint32_t service, struct conduct_terms terms, uint64_t now_ns)
 {

@@ -57,4 +57,8 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
 			    uint32_t service, struct conduct_terms terms, uint64_t now_ns);
 
+/* Whether any fault of it is not forgiven yet. */
+bool conduct_has_faults(const struct conduct *conduct, const struct fw_addr *source,
+			uint32_t service, uint64_t now_ns);
+
 #endif

@@ -61,6 +61,21 @@ static void test_some_faults_are_borne_and_time_forgives(void **state)
 	conduct_free(conduct);
 }
 
+static void test_faults_are_known_until_they_are_forgiven(void **state)
+{
+	struct conduct *conduct = conduct_create();
+	struct fw_addr source = v4(1);
+
+	(void)state;
+	assert_false(conduct_has_faults(conduct, &source, WEB, START));
+	blame(conduct, source, 2, START);
+	assert_true(conduct_has_faults(conduct, &source, WEB, START));
+	assert_false(conduct_has_faults(conduct, &source, MAIL, START));
+	assert_true(conduct_has_faults(conduct, &source, WEB, START + 2 * FAULT - 1));
+	assert_false(conduct_has_faults(conduct, &source, WEB, START + 2 * FAULT));
+	conduct_free(conduct);
+}
+
 static void test_the_more_the_longer_up_to_a_limit(void **state)
 {
 	struct conduct *conduct = conduct_create();
@@ -209,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_some_faults_are_borne_and_time_forgives),
+		cmocka_unit_test(test_faults_are_known_until_they_are_forgiven),
 		cmocka_unit_test(test_the_more_the_longer_up_to_a_limit),
 		cmocka_unit_test(test_a_good_end_forgives_but_nothing_ahead),
 		cmocka_unit_test(test_nobody_pays_for_another),

@@ -171,7 +171,13 @@ enum fw_verdict judge_newcomer(struct listener *listener, const struct fw_addr *
 
 enum fw_verdict judge_crowd(const struct listener *listener, const struct fw_addr *source)
 {
+	const struct worker *worker = listener->worker;
 	enum fw_verdict verdict = fault_judge(listener, source); /* that may be for longer */
 
-	return verdict == FW_NONE ? send_away(listener, source, 0) : verdict;
+	/* Who has neither may have had much of the thread by right, or by the sketch's error. */
+	if (verdict == FW_NONE && (standing_has_another(listener, source) ||
+				   conduct_has_faults(worker->shared->conduct, source,
+						      listener->service, worker->loop.now_ns)))
+		verdict = send_away(listener, source, 0);
+	return verdict;
 }

@@ -14,8 +14,9 @@
  */
 enum fw_verdict judge_newcomer(struct listener *listener, const struct fw_addr *source, int *fd);
 
-/* More wait than can be given room: FW_NONE, or he of them is kept out for a while by the filter,
- * so that what becomes of him costs nobody anything. */
+/* More wait than can be given room. FW_NONE: he may be judged at once; else, as he has another
+ * connection here or had to go lately, he is kept out for a while by the filter, so that what
+ * becomes of him costs nobody anything. */
 enum fw_verdict judge_crowd(const struct listener *listener, const struct fw_addr *source);
 
 #endif
