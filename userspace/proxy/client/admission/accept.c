@@ -18,7 +18,7 @@ enum {
 	JUDGED_AT_ONCE = 4, /* as many put off cost as much as one that is judged */
 	LAST_TURNS = 256,   /* for a queue as long as backlog is by default */
 	LOOKED_AT = 4,      /* of those who wait */
-	DESCRIPTORS_PART = 8,
+	DESCRIPTORS_PART = 32,
 };
 
 /* False: arrival->fd says why. */
