@@ -226,15 +226,20 @@ void evict_above(struct listener *listener, uint64_t score)
 }
 
 /* How well off his source is: it has several connections here, or has had more than its part of the
- * thread (usage.h). 0: not at all; or what he has just said lies unread. */
+ * thread (usage.h). */
 static uint64_t advantage_of(const struct client *client)
 {
 	uint64_t connections = standing_connections(client->listener, &client->source);
 
-	if (score_has_spoken(client) && !client_is_put_off(client))
-		return 0;
 	return connections >= STANDING_SEVERAL ? USAGE_LEVELS + connections
 					       : client_turn_level(client);
+}
+
+/* What he has just said lies unread, and not for want of a right to be heard. That is asked of the
+ * kernel: last. */
+static bool waits_unheard(const struct client *client)
+{
+	return !client_is_put_off(client) && score_has_spoken(client);
 }
 
 /* Who is best off, of some of a ward. */
@@ -247,7 +252,7 @@ static void look_for_advantage(struct search *search, const struct list *ward)
 		struct client *client = container_of(node, struct client, node);
 		uint64_t advantage = advantage_of(client);
 
-		if (advantage > search->score) {
+		if (advantage > search->score && !waits_unheard(client)) {
 			search->score = advantage;
 			search->worst = client;
 		}
