@@ -34,16 +34,19 @@ static void look_by(struct judgement *judgement, uint64_t at_ns)
 		judgement->next_ns = at_ns;
 }
 
-/* What is granted of those deadlines that overload shortens: up to twice the least, to everybody
- * another part. Who came together is not to go, and come back, together. */
-static uint64_t granted_ns(const struct client *client, enum fw_setting setting)
+/* What is granted of a time that overload shortens: up to twice the least, to everybody another
+ * part. Who came together is not to go, and come back, together. */
+static uint64_t granted_of_ns(const struct client *client, uint64_t ns)
 {
-	uint64_t ns = live_ns(&client->listener->live, setting);
-
 	if (listener_stage(client->listener) < OVERLOAD_SHORTEN)
 		return ns;
 	ns /= OVERLOAD_SHORTEN_DIVISOR;
 	return ns + ns / SPREAD * ((unsigned int)client->stream.source.fd % SPREAD);
+}
+
+static uint64_t granted_ns(const struct client *client, enum fw_setting setting)
+{
+	return granted_of_ns(client, live_ns(&client->listener->live, setting));
 }
 
 static uint64_t idle_granted_ns(const struct client *client)
@@ -53,25 +56,31 @@ static uint64_t idle_granted_ns(const struct client *client)
 		       : granted_ns(client, FW_SET_TIMEOUT_KEEPALIVE);
 }
 
-static void consider_rate(struct judgement *judgement, const struct rate *rate, uint64_t minimum,
-			  uint64_t count, enum fw_verdict verdict)
+/* Whether @client has been as fast as @setting asks, at @count bytes. */
+static void consider_rate(struct judgement *judgement, const struct client *client,
+			  const struct rate *rate, enum fw_setting setting, uint64_t count,
+			  enum fw_verdict verdict)
 {
+	uint64_t minimum = client->listener->live.value[setting];
+	uint64_t grace_ns = granted_of_ns(client, RATE_GRACE_NS);
+
 	if (!minimum || !rate_is_waiting(rate))
 		return;
-	if (rate_is_below(rate, minimum, count, judgement->now_ns))
+	if (rate_is_below(rate, minimum, grace_ns, count, judgement->now_ns))
 		consider(judgement, judgement->now_ns, verdict);
 	else
-		look_by(judgement, rate_next_look_ns(rate, judgement->now_ns));
+		look_by(judgement, rate_next_look_ns(rate, grace_ns, judgement->now_ns));
 }
 
-/* How the client takes what waits for it. */
-static void consider_uptake(struct judgement *judgement, const struct live *live,
+/* How @client takes what waits for it. */
+static void consider_uptake(struct judgement *judgement, const struct client *client,
 			    const struct uptake *send)
 {
 	if (!rate_is_waiting(&send->rate))
 		return;
-	consider(judgement, send->taken_ns + live_ns(live, FW_SET_TIMEOUT_WRITE), FW_WRITE_TIMEOUT);
-	consider_rate(judgement, &send->rate, live->value[FW_SET_MIN_RATE_SEND], send->taken,
+	consider(judgement, send->taken_ns + granted_ns(client, FW_SET_TIMEOUT_WRITE),
+		 FW_WRITE_TIMEOUT);
+	consider_rate(judgement, client, &send->rate, FW_SET_MIN_RATE_SEND, send->taken,
 		      FW_SEND_RATE);
 	look_by(judgement, judgement->now_ns + CLOCK_SEC); /* taken_ns is as old as that, then */
 }
@@ -124,13 +133,13 @@ static void consider_exchange(struct judgement *judgement, const struct exchange
 				 exchange->head_ns +
 					 granted_ns(exchange->client, FW_SET_TIMEOUT_BODY),
 				 FW_BODY_TIMEOUT);
-		consider_rate(judgement, &exchange->receive, live->value[FW_SET_MIN_RATE_RECEIVE],
-			      exchange->received, FW_RECEIVE_RATE);
+		consider_rate(judgement, exchange->client, &exchange->receive,
+			      FW_SET_MIN_RATE_RECEIVE, exchange->received, FW_RECEIVE_RATE);
 		look_by(judgement, gather_due_ns(exchange));
 	}
 	if (request_ns)
 		consider(judgement, exchange->head_ns + request_ns, FW_REQUEST_TIMEOUT);
-	consider_uptake(judgement, live, &exchange->send);
+	consider_uptake(judgement, exchange->client, &exchange->send);
 	if (exchange_waits(exchange))
 		consider(judgement,
 			 exchange->attempt.asked_ns + live_ns(live, FW_SET_TIMEOUT_QUEUE),
@@ -168,8 +177,8 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	if (!relay_has_begun(relay) && live->value[FW_SET_TIMEOUT_FIRST_WORD])
 		consider(judgement, relay->begun_ns + granted_ns(client, FW_SET_TIMEOUT_FIRST_WORD),
 			 FW_FIRST_WORD_TIMEOUT);
-	consider_uptake(judgement, live, &relay->send);
-	consider_rate(judgement, &relay->pace, live->value[FW_SET_MIN_RATE_RELAY],
+	consider_uptake(judgement, client, &relay->send);
+	consider_rate(judgement, client, &relay->pace, FW_SET_MIN_RATE_RELAY,
 		      relay->up.sent + relay->down.sent, FW_RELAY_RATE);
 	/* The client is gone, for the kernel too, which counts it no more; the server has as long
 	 * to take its last words as a client has. */
@@ -184,7 +193,6 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 static void consider_http2(struct judgement *judgement, const struct http2 *http2)
 {
 	const struct client *client = http2->client;
-	const struct live *live = &client->listener->live;
 
 	if (http2->block.begun_ns)
 		consider(judgement,
@@ -198,7 +206,7 @@ static void consider_http2(struct judgement *judgement, const struct http2 *http
 			 FW_HEADER_TIMEOUT);
 	if (http2->notice_ns && !http2->told_last)
 		look_by(judgement, http2->notice_ns + HTTP2_NOTICE_NS);
-	consider_uptake(judgement, live, &http2->send);
+	consider_uptake(judgement, client, &http2->send);
 }
 
 enum fw_verdict deadline_judge_exchange(const struct exchange *exchange, uint64_t now_ns,

@@ -72,25 +72,26 @@ static inline uint64_t rate_waited_ns(const struct rate *rate, uint64_t now_ns)
 	return rate->spent_ns + (rate_is_waiting(rate) ? now_ns - rate->since_ns : 0);
 }
 
-/* Whether the peer, at @count bytes, falls short of @minimum bytes a second; 0: no minimum. */
-static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint64_t count,
-				 uint64_t now_ns)
+/* Whether the peer, at @count bytes, falls short of @minimum bytes a second; 0: no minimum. That is
+ * asked when it has been waited for longer than @grace_ns. */
+static inline bool rate_is_below(const struct rate *rate, uint64_t minimum, uint64_t grace_ns,
+				 uint64_t count, uint64_t now_ns)
 {
 	uint64_t waited_ns = rate_waited_ns(rate, now_ns);
 
 	if (!rate_is_waiting(rate) || !minimum)
 		return false;
-	return waited_ns > RATE_GRACE_NS &&
+	return waited_ns > grace_ns &&
 	       (double)(count - rate->base) * 1e9 < (double)minimum * (double)waited_ns;
 }
 
 /* When to look again at a peer that is waited for and not below its minimum. */
-static inline uint64_t rate_next_look_ns(const struct rate *rate, uint64_t now_ns)
+static inline uint64_t rate_next_look_ns(const struct rate *rate, uint64_t grace_ns,
+					 uint64_t now_ns)
 {
 	uint64_t waited_ns = rate_waited_ns(rate, now_ns);
 
-	return now_ns +
-	       (waited_ns + CLOCK_SEC < RATE_GRACE_NS ? RATE_GRACE_NS - waited_ns : CLOCK_SEC);
+	return now_ns + (waited_ns < grace_ns ? grace_ns - waited_ns + 1 : CLOCK_SEC);
 }
 
 /* How a peer takes what is waiting for it. Zero-initialised. */

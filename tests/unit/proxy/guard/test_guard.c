@@ -81,11 +81,11 @@ static void slow_is_slow_after_the_grace(void **state)
 
 	(void)state;
 	rate_wait(&rate, true, 1000, t);
-	assert_false(rate_is_below(&rate, 500, 1000, t + 5 * CLOCK_SEC));
-	assert_true(rate_is_below(&rate, 500, 1000, t + 5 * CLOCK_SEC + 1));
-	assert_false(rate_is_below(&rate, 500, 1000 + 3000, t + 6 * CLOCK_SEC));
-	assert_true(rate_is_below(&rate, 500, 1000 + 2999, t + 6 * CLOCK_SEC));
-	assert_false(rate_is_below(&rate, 0, 1000, t + 60 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 500, RATE_GRACE_NS, 1000, t + 5 * CLOCK_SEC));
+	assert_true(rate_is_below(&rate, 500, RATE_GRACE_NS, 1000, t + 5 * CLOCK_SEC + 1));
+	assert_false(rate_is_below(&rate, 500, RATE_GRACE_NS, 1000 + 3000, t + 6 * CLOCK_SEC));
+	assert_true(rate_is_below(&rate, 500, RATE_GRACE_NS, 1000 + 2999, t + 6 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 0, RATE_GRACE_NS, 1000, t + 60 * CLOCK_SEC));
 }
 
 /* Time in which it was not waited for is nobody's fault. */
@@ -97,10 +97,10 @@ static void only_waiting_counts(void **state)
 	(void)state;
 	rate_wait(&rate, true, 0, t);
 	rate_wait(&rate, false, 100, t + 4 * CLOCK_SEC);
-	assert_false(rate_is_below(&rate, 500, 100, t + 90 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 500, RATE_GRACE_NS, 100, t + 90 * CLOCK_SEC));
 	rate_wait(&rate, true, 100, t + 100 * CLOCK_SEC);
-	assert_false(rate_is_below(&rate, 500, 100, t + 101 * CLOCK_SEC));
-	assert_true(rate_is_below(&rate, 500, 100, t + 102 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 500, RATE_GRACE_NS, 100, t + 101 * CLOCK_SEC));
+	assert_true(rate_is_below(&rate, 500, RATE_GRACE_NS, 100, t + 102 * CLOCK_SEC));
 }
 
 static void a_reserve_is_kept_of_any_limit(void **state)
