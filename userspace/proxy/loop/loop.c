@@ -8,7 +8,7 @@
 
 enum {
 	EVENTS_PER_TURN = 512,
-	TIMERS_PER_TURN = 16,
+	TIMERS_AT_ONCE = 2,
 	OTHERS_PART = 4, /* of the time of all else: one in so many is for levels above the first */
 	EACH_LEVELS_TURN = 4, /* of those, one call in so many begins at another than the lowest */
 };
@@ -16,6 +16,9 @@ enum {
 /* That a turn has for what was put off, however short it is: as long as somebody new may have to
  * wait until he is heard. */
 #define DEFERRED_NS (int64_t)(CLOCK_MS / 4)
+
+/* And for timers: to end a connection may take a tenth of that, or half. */
+#define TIMERS_NS (CLOCK_MS / 8)
 
 int loop_init(struct loop *loop)
 {
@@ -226,6 +229,15 @@ static void run_other_levels(struct loop *loop, bool idle)
 	loop->deferring = level || !list_is_empty(&loop->deferred[0]);
 }
 
+static void run_timers(struct loop *loop)
+{
+	uint64_t end_ns = clock_now_ns() + TIMERS_NS;
+
+	do
+		wheel_advance(&loop->wheel, loop->now_ns, TIMERS_AT_ONCE);
+	while (wheel_next_ns(&loop->wheel) <= loop->now_ns && clock_now_ns() < end_ns);
+}
+
 int loop_run(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
@@ -247,7 +259,7 @@ int loop_run(struct loop *loop)
 			run_first_level(loop);
 			run_other_levels(loop, idle);
 		}
-		wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
+		run_timers(loop);
 		if (loop->turned)
 			loop->turned(loop);
 		release_closed(loop);

@@ -11,14 +11,14 @@
 #include "proxy/net/socket.h"
 
 #define PAUSE_NS (50 * CLOCK_MS) /* after which a descriptor may have come free */
-#define PLACE_NS (2 * CLOCK_MS)  /* between two who were put off and take the place of somebody */
+#define PLACE_NS (2 * CLOCK_MS)  /* between two who come in one by one */
 
 enum {
 	ACCEPTS_PER_TURN = 64,
-	JUDGED_AT_ONCE = 4, /* as many put off cost as much as one that is judged */
-	LAST_TURNS = 256,   /* for a queue as long as backlog is by default */
-	LOOKED_AT = 4,      /* of those who wait */
-	DESCRIPTORS_PART = 32,
+	JUDGED_AT_ONCE = 4,    /* as many put off cost as much as one that is judged */
+	LAST_TURNS = 256,      /* for a queue as long as backlog is by default */
+	LOOKED_AT = 4,         /* of those who wait */
+	DESCRIPTORS_PART = 64, /* for each lane */
 };
 
 /* False: arrival->fd says why. */
@@ -49,28 +49,32 @@ static enum fw_verdict admit(struct listener *listener, struct arrival *arrival)
 	return verdict;
 }
 
-/* When it is the turn of who has arrived: as that of his source's connections (client.c), but where
- * somebody has to go for him who has one here already comes after who has none. */
-static unsigned int turn_level(const struct listener *listener, const struct arrival *arrival)
+/* Who was turned away comes back with all who were at that time. */
+static bool comes_back(const struct listener *listener, const struct fw_addr *source)
 {
-	unsigned int level = standing_level(listener, &arrival->source);
-
-	if (level == 0 && load_lacks_room(listener) &&
-	    standing_has_another(listener, &arrival->source))
-		level = 1;
-	return level;
+	return standing_has_faults(listener, source) ||
+	       (load_lacks_room(listener) && standing_has_another(listener, source));
 }
 
-/* When it is the turn of those who were put off. Where somebody has to go for each it is the timer
- * that keeps them from coming too fast. */
-static void await_turn(struct acceptor *acceptor)
+/* Whether those of a lane come in one by one: else they would be turned away together again, and
+ * come back together. */
+static bool is_single_file(const struct arrivals *lane)
 {
-	const struct listener *listener = acceptor->listener;
-	const struct arrival *first = arrivals_first(&acceptor->arrivals);
+	const struct acceptor *acceptor = lane->acceptor;
 
-	if (first && !acceptor->place.due_ms)
-		loop_defer(&listener->worker->loop, &acceptor->arrivals.turn,
-			   load_lacks_room(listener) ? 0 : turn_level(listener, first));
+	return lane == &acceptor->lane[LANE_BACK] || load_lacks_room(acceptor->listener);
+}
+
+/* When it is their turn: as that of connections of the first one's source (client.c), or when the
+ * timer says. */
+static void await_turn(struct arrivals *lane)
+{
+	const struct listener *listener = lane->acceptor->listener;
+	const struct arrival *first = arrivals_first(lane);
+
+	if (first && !lane->place.due_ms)
+		loop_defer(&listener->worker->loop, &lane->turn,
+			   is_single_file(lane) ? 0 : standing_level(listener, &first->source));
 }
 
 /* How many may wait: each has a descriptor, for which nobody of them can be evicted. */
@@ -83,20 +87,20 @@ static uint32_t arrivals_most(const struct listener *listener)
 }
 
 /* One more wants to wait than there may be. Of him and some who do, whoever they are, he has to go
- * who would be last: so nobody can take all places for good, and keep others out. */
-static void crowd_out(struct acceptor *acceptor, struct arrival *arrival)
+ * whose source has had most: so nobody can take all places for good, and keep others out. */
+static void crowd_out(struct arrivals *lane, struct arrival *arrival)
 {
-	struct listener *listener = acceptor->listener;
-	unsigned int last = turn_level(listener, arrival), level;
+	struct listener *listener = lane->acceptor->listener;
+	unsigned int last = standing_level(listener, &arrival->source), level;
 	struct arrival *worst = arrival, goes;
 	uint32_t any[LOOKED_AT];
 	enum fw_verdict verdict;
 
 	random_fill(&listener->worker->random, any, sizeof(any));
-	for (int i = 0; i < LOOKED_AT && acceptor->arrivals.count; i++) {
-		struct arrival *other = arrivals_at(&acceptor->arrivals, any[i]);
+	for (int i = 0; i < LOOKED_AT && lane->count; i++) {
+		struct arrival *other = arrivals_at(lane, any[i]);
 
-		level = turn_level(listener, other);
+		level = standing_level(listener, &other->source);
 		if (level > last) {
 			last = level;
 			worst = other;
@@ -111,18 +115,31 @@ static void crowd_out(struct acceptor *acceptor, struct arrival *arrival)
 		turn_away(listener, &goes, verdict);
 }
 
+/* Where he has to wait; NULL: he is let in at once. */
+static struct arrivals *lane_of(struct acceptor *acceptor, const struct fw_addr *source)
+{
+	const struct listener *listener = acceptor->listener;
+
+	if (standing_is_exempt(listener, source))
+		return NULL;
+	if (comes_back(listener, source))
+		return &acceptor->lane[LANE_BACK];
+	return standing_level(listener, source) ? &acceptor->lane[LANE_LATE] : NULL;
+}
+
 /* Lets him in, or puts him off. What that cost, of ACCEPTS_PER_TURN. */
 static int receive(struct acceptor *acceptor, struct arrival *arrival)
 {
 	struct listener *listener = acceptor->listener;
+	struct arrivals *lane = lane_of(acceptor, &arrival->source);
 
-	if (turn_level(listener, arrival) == 0) {
+	if (!lane) {
 		admit(listener, arrival);
-	} else if (arrivals_put(&acceptor->arrivals, arrival, arrivals_most(listener))) {
-		await_turn(acceptor);
+	} else if (arrivals_put(lane, arrival, arrivals_most(listener))) {
+		await_turn(lane);
 		return 1;
 	} else {
-		crowd_out(acceptor, arrival);
+		crowd_out(lane, arrival);
 	}
 	return JUDGED_AT_ONCE;
 }
@@ -136,35 +153,31 @@ static bool has_left(const struct arrival *arrival)
 	return count == 0 || (count < 0 && errno != EAGAIN);
 }
 
-/*
- * It is the turn of those who were put off. When somebody has to go for each they come one by one:
- * who had to go comes back with all who had to at that time, and so would they again and again.
- */
-static void handle_arrivals(struct source *source, uint32_t events)
+/* It is the turn of those of a lane. */
+static void handle_lane(struct source *source, uint32_t events)
 {
-	struct arrivals *arrivals = container_of(source, struct arrivals, turn);
-	struct acceptor *acceptor = container_of(arrivals, struct acceptor, arrivals);
-	struct listener *listener = acceptor->listener;
+	struct arrivals *lane = container_of(source, struct arrivals, turn);
+	struct listener *listener = lane->acceptor->listener;
 	struct loop *loop = &listener->worker->loop;
 	struct arrival arrival;
-	bool displaces;
+	bool single;
 
 	(void)events;
-	for (int i = 0; i < JUDGED_AT_ONCE && !acceptor->place.due_ms; i++) {
-		if (!arrivals_take(arrivals, &arrival))
+	for (int i = 0; i < JUDGED_AT_ONCE && !lane->place.due_ms; i++) {
+		if (!arrivals_take(lane, &arrival))
 			return;
-		displaces = load_lacks_room(listener);
-		if (displaces && has_left(&arrival))
+		single = is_single_file(lane);
+		if (single && has_left(&arrival))
 			turn_away(listener, &arrival, FW_CLIENT_CLOSED);
-		else if (admit(listener, &arrival) == FW_NONE && displaces)
-			timer_arm(&loop->wheel, &acceptor->place, loop->now_ns + PLACE_NS);
+		else if (admit(listener, &arrival) == FW_NONE && single)
+			timer_arm(&loop->wheel, &lane->place, loop->now_ns + PLACE_NS);
 	}
-	await_turn(acceptor);
+	await_turn(lane);
 }
 
 static void give_place(struct timer *timer)
 {
-	await_turn(container_of(timer, struct acceptor, place));
+	await_turn(container_of(timer, struct arrivals, place));
 }
 
 /* Accepting rests a while: who comes now waits in the kernel's queue. */
@@ -248,11 +261,16 @@ int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
 	*acceptor = (struct acceptor){
 		.source = {.fd = fd, .handle = handle_listening},
 		.listener = listener,
-		.arrivals = {.turn = {.fd = -1, .handle = handle_arrivals}},
-		.place = {.fire = give_place},
 		.resume = {.fire = resume_accepting},
 	};
-	list_init(&acceptor->arrivals.turn.node);
+	for (int i = 0; i < LANES; i++) {
+		struct arrivals *lane = &acceptor->lane[i];
+
+		lane->acceptor = acceptor;
+		lane->turn = (struct source){.fd = -1, .handle = handle_lane};
+		lane->place.fire = give_place;
+		list_init(&lane->turn.node);
+	}
 	return loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
 }
 
@@ -262,23 +280,30 @@ void acceptor_empty(struct acceptor *acceptor)
 		;
 }
 
-void acceptor_close(struct acceptor *acceptor)
+/* Whom the kernel has given to us nobody else can take. */
+static void close_lane(struct arrivals *lane)
 {
-	struct worker *worker = acceptor->listener->worker;
-	struct loop *loop = &worker->loop;
+	struct listener *listener = lane->acceptor->listener;
 	struct arrival arrival;
 
-	if (acceptor->source.fd < 0)
-		return;
-	/* Whom the kernel has given to us nobody else can take. */
-	while (arrivals_take(&acceptor->arrivals, &arrival)) {
-		if (worker->draining)
-			admit(acceptor->listener, &arrival);
+	while (arrivals_take(lane, &arrival)) {
+		if (listener->worker->draining)
+			admit(listener, &arrival);
 		else
 			socket_reset(arrival.fd);
 	}
-	list_remove(&acceptor->arrivals.turn.node);
-	timer_cancel(&loop->wheel, &acceptor->place);
+	list_remove(&lane->turn.node);
+	timer_cancel(&listener->worker->loop.wheel, &lane->place);
+}
+
+void acceptor_close(struct acceptor *acceptor)
+{
+	struct loop *loop = &acceptor->listener->worker->loop;
+
+	if (acceptor->source.fd < 0)
+		return;
+	for (int i = 0; i < LANES; i++)
+		close_lane(&acceptor->lane[i]);
 	timer_cancel(&loop->wheel, &acceptor->resume);
 	loop_unwatch(loop, &acceptor->source);
 	loop_close(loop, &acceptor->source);

@@ -9,13 +9,30 @@
 #include "proxy/client/admission/arrivals.h"
 #include "proxy/client/worker.h"
 
+/* Where those wait who are not let in at once. Each lane is first come, first served. */
+enum lane {
+	LANE_LATE, /* whose source has had more than its part of the thread */
+	LANE_BACK, /* who comes back: was turned away lately, or has another one and would take a
+		      place */
+	LANES,
+};
+
 struct acceptor {
 	struct source source;
 	struct listener *listener;
-	struct arrivals arrivals;
-	struct timer place;  /* armed: none of those takes the place of somebody yet */
+	struct arrivals lane[LANES];
 	struct timer resume; /* armed: accepting is paused */
 };
+
+/* How many wait. */
+static inline uint32_t acceptor_waiting(const struct acceptor *acceptor)
+{
+	uint32_t waiting = 0;
+
+	for (int lane = 0; lane < LANES; lane++)
+		waiting += acceptor->lane[lane].count;
+	return waiting;
+}
 
 /* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno. */
 int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd);

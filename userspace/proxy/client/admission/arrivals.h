@@ -4,8 +4,8 @@
  *
  * The kernel's queue is first come, first served: in it a newcomer stands behind all who came back
  * a moment before him. So it is emptied quickly, and those whose source has had more than its part
- * of the thread (guard/usage.h) wait here instead, while he is let in; and where somebody would
- * have to go for each, those who have another connection here.
+ * of the thread (guard/usage.h) wait here instead, while he is let in; and so do those who come
+ * back, in a lane of their own.
  */
 #ifndef PROXY_CLIENT_ADMISSION_ARRIVALS_H
 #define PROXY_CLIENT_ADMISSION_ARRIVALS_H
@@ -15,7 +15,7 @@
 #include "floodwall.h"
 #include "proxy/loop/loop.h"
 
-/* Of a socket of a thread. */
+/* Of a lane of a socket of a thread. */
 enum { ARRIVALS_MOST = 512 };
 
 struct arrival {
@@ -24,8 +24,12 @@ struct arrival {
 	uint16_t port;
 };
 
+struct acceptor;
+
 struct arrivals {
+	struct acceptor *acceptor;
 	struct source turn; /* put off while there are any and they may come in */
+	struct timer place; /* armed: none of them may come in yet */
 	uint32_t first, count;
 	struct arrival ring[ARRIVALS_MOST];
 };

@@ -131,8 +131,7 @@ static enum fw_verdict judge_return(const struct listener *listener, const struc
 {
 	struct worker *worker = listener->worker;
 
-	if (balancer_is_one(listener->config, source) ||
-	    source_is_exempt(listener->config, source) ||
+	if (standing_is_exempt(listener, source) ||
 	    !gate_connection(worker->shared->gate, listener->service, source, worker->loop.now_ns))
 		return FW_NONE;
 	return send_away(listener, source, STANDING_SEVERAL);
@@ -146,7 +145,7 @@ static enum fw_verdict judge_handshakes(const struct listener *listener,
 	uint64_t now_ns = worker->loop.now_ns, wait_ns;
 
 	if (!listener->site || listener_stage(listener) < OVERLOAD_SHORTEN ||
-	    balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+	    standing_is_exempt(listener, source))
 		return FW_NONE;
 	wait_ns =
 		gate_wait(worker->shared->gate, &listener->live, listener->service, source, now_ns);
@@ -171,13 +170,11 @@ enum fw_verdict judge_newcomer(struct listener *listener, const struct fw_addr *
 
 enum fw_verdict judge_crowd(const struct listener *listener, const struct fw_addr *source)
 {
-	const struct worker *worker = listener->worker;
 	enum fw_verdict verdict = fault_judge(listener, source); /* that may be for longer */
 
 	/* Who has neither may have had much of the thread by right, or by the sketch's error. */
-	if (verdict == FW_NONE && (standing_has_another(listener, source) ||
-				   conduct_has_faults(worker->shared->conduct, source,
-						      listener->service, worker->loop.now_ns)))
+	if (verdict == FW_NONE &&
+	    (standing_has_another(listener, source) || standing_has_faults(listener, source)))
 		verdict = send_away(listener, source, 0);
 	return verdict;
 }

@@ -4,12 +4,18 @@
 #include "proxy/client/admission/source_limit.h"
 #include "wall/wall.h"
 
+bool standing_is_exempt(const struct listener *listener, const struct fw_addr *source)
+{
+	return balancer_is_one(listener->config, source) ||
+	       source_is_exempt(listener->config, source);
+}
+
 unsigned int standing_level(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
 	uint64_t hash;
 
-	if (balancer_is_one(listener->config, source) || source_is_exempt(listener->config, source))
+	if (standing_is_exempt(listener, source))
 		return 0;
 	hash = crowd_source(worker->shared->crowd, source, listener->service);
 	return usage_level(worker->usage, tally_place(hash), worker->loop.now_ns);
@@ -27,4 +33,12 @@ bool standing_has_another(const struct listener *listener, const struct fw_addr 
 	return standing_connections(listener, source) &&
 	       wall_connections(listener->worker->shared->options->wall, source, listener->service,
 				FW_LEVEL_SOURCE) != 1;
+}
+
+bool standing_has_faults(const struct listener *listener, const struct fw_addr *source)
+{
+	const struct worker *worker = listener->worker;
+
+	return conduct_has_faults(worker->shared->conduct, source, listener->service,
+				  worker->loop.now_ns);
 }

@@ -10,8 +10,11 @@
 
 enum { STANDING_SEVERAL = 4 }; /* connections of one source: who has as many has several */
 
-/* How much more of the thread's time than its part it has had: usage_level(). 0 for balancers,
- * whose clients are told apart later, and for who is exempt. */
+/* Balancers, whose clients are told apart later, and who is exempt by configuration. */
+bool standing_is_exempt(const struct listener *listener, const struct fw_addr *source);
+
+/* How much more of the thread's time than its part it has had: usage_level(). 0 for who is exempt.
+ */
 unsigned int standing_level(const struct listener *listener, const struct fw_addr *source);
 
 /* Connections of it, with all threads; never too few. */
@@ -19,5 +22,8 @@ uint64_t standing_connections(const struct listener *listener, const struct fw_a
 
 /* Whether who comes from it has another one here. */
 bool standing_has_another(const struct listener *listener, const struct fw_addr *source);
+
+/* Whether faults are held against it that are not forgiven yet (guard/conduct.h). */
+bool standing_has_faults(const struct listener *listener, const struct fw_addr *source);
 
 #endif

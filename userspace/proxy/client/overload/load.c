@@ -47,7 +47,7 @@ static void measure_listener(struct listener *listener)
 		if (acceptor->listener != listener || acceptor->source.fd < 0 ||
 		    socket_queue(acceptor->source.fd, &waiting, &most) < 0)
 			continue;
-		full = overload_level(waiting + acceptor->arrivals.count, most);
+		full = overload_level(waiting + acceptor_waiting(acceptor), most);
 		if (full > level[OVERLOAD_QUEUE])
 			level[OVERLOAD_QUEUE] = full;
 	}
