@@ -254,15 +254,15 @@ static void resume_accepting(struct timer *timer)
 
 int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
 {
-	int code = socket_prepare_listening(fd);
+	int code;
 
-	if (code < 0)
-		return code;
+	/* acceptor_close() has to know it however this ends. */
 	*acceptor = (struct acceptor){
 		.source = {.fd = fd, .handle = handle_listening},
 		.listener = listener,
 		.resume = {.fire = resume_accepting},
 	};
+	list_init(&acceptor->source.node);
 	for (int i = 0; i < LANES; i++) {
 		struct arrivals *lane = &acceptor->lane[i];
 
@@ -271,7 +271,8 @@ int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd)
 		lane->place.fire = give_place;
 		list_init(&lane->turn.node);
 	}
-	return loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
+	code = socket_prepare_listening(fd);
+	return code < 0 ? code : loop_watch(&listener->worker->loop, &acceptor->source, EPOLLIN);
 }
 
 void acceptor_empty(struct acceptor *acceptor)

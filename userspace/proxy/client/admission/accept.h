@@ -34,7 +34,8 @@ static inline uint32_t acceptor_waiting(const struct acceptor *acceptor)
 	return waiting;
 }
 
-/* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno. */
+/* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno:
+ * acceptor_close() closes it in either case. */
 int acceptor_open(struct acceptor *acceptor, struct listener *listener, int fd);
 /* Accepts who waits already, as nobody else will. */
 void acceptor_empty(struct acceptor *acceptor);

@@ -35,10 +35,13 @@ bool standing_has_another(const struct listener *listener, const struct fw_addr 
 				FW_LEVEL_SOURCE) != 1;
 }
 
+/* The kernel counts no connections of sources on the allow list, of whom nothing is asked. */
 bool standing_has_faults(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
 
 	return conduct_has_faults(worker->shared->conduct, source, listener->service,
-				  worker->loop.now_ns);
+				  worker->loop.now_ns) &&
+	       wall_connections(worker->shared->options->wall, source, listener->service,
+				FW_LEVEL_SOURCE);
 }
