@@ -298,6 +298,83 @@ static void closed_sources_are_put_off_no_more(void **state)
 	close(pipes[1]);
 }
 
+/* --- timers -------------------------------------------------------------------------------- */
+
+struct dear {
+	struct timer timer;
+	char letter;
+	uint64_t takes_ns;
+};
+
+static void fire_dear(struct timer *timer)
+{
+	struct dear *dear = container_of(timer, struct dear, timer);
+	uint64_t until_ns = clock_now_ns() + dear->takes_ns;
+
+	order[strlen(order)] = dear->letter;
+	if (--calls_left == 0)
+		loop_stop(&loop);
+	while (clock_now_ns() < until_ns)
+		;
+}
+
+/* All of them have come due when the loop runs. */
+static void arm_together(struct dear *dear, size_t count, uint64_t takes_ns)
+{
+	for (size_t i = 0; i < count; i++) {
+		dear[i] = (struct dear){.timer = {.fire = fire_dear},
+					.letter = (char)('a' + i),
+					.takes_ns = takes_ns};
+		timer_arm(&loop.wheel, &dear[i].timer, 0);
+	}
+	usleep(5000);
+}
+
+/* What each takes is more than a turn has for all of them: the others wait for the next turns, in
+ * each of which whoever else has something to say is heard before. */
+static void dear_timers_do_not_fill_a_turn(void **state)
+{
+	struct lettered other = {0};
+	struct dear dear[6];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	prepare(&other, 'o');
+	other.requeues = 2;
+	loop_requeue(&loop, &other.source);
+	arm_together(dear, 6, CLOCK_MS);
+	run_calls(9);
+	assert_string_equal(order, "oabocdoef");
+	/* Nor is any forgotten when there is nothing else to wake up for. */
+	memset(order, 0, sizeof(order));
+	arm_together(dear, 5, CLOCK_MS);
+	run_calls(5);
+	assert_string_equal(order, "abcde");
+	assert_int_equal(wheel_next_ns(&loop.wheel), WHEEL_NEVER);
+	loop_destroy(&loop);
+}
+
+/* Where all else takes long they have a part of that. */
+static void long_turns_have_time_for_timers(void **state)
+{
+	struct lettered other = {0};
+	struct dear dear[5];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop), 0);
+	memset(order, 0, sizeof(order));
+	prepare(&other, 'o');
+	other.requeues = 1;
+	other.takes_ns =
+		500 * CLOCK_MS; /* a part of which is longer than any pause of this machine */
+	loop_requeue(&loop, &other.source);
+	arm_together(dear, 5, CLOCK_MS);
+	run_calls(7);
+	assert_string_equal(order, "oabcdeo");
+	loop_destroy(&loop);
+}
+
 static unsigned int woken;
 
 static void note_wake(struct loop *which)
@@ -342,6 +419,8 @@ int main(void)
 		cmocka_unit_test(the_first_level_starves_nobody),
 		cmocka_unit_test(what_is_put_off_does_not_fill_a_turn),
 		cmocka_unit_test(closed_sources_are_put_off_no_more),
+		cmocka_unit_test(dear_timers_do_not_fill_a_turn),
+		cmocka_unit_test(long_turns_have_time_for_timers),
 		cmocka_unit_test(another_thread_wakes_it),
 	};
 
