@@ -49,7 +49,7 @@ struct conduct_terms conduct_terms_of(const struct live *live, bool overloaded)
 	if (!borne)
 		return (struct conduct_terms){0};
 	if (overloaded)
-		borne /= CONDUCT_OVERLOAD_DIVISOR;
+		borne = borne > CONDUCT_OVERLOAD_DIVISOR ? borne / CONDUCT_OVERLOAD_DIVISOR : 1;
 	return (struct conduct_terms){
 		.fault_ns = fault_ns,
 		.borne_ns = borne * fault_ns,

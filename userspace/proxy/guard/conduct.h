@@ -24,7 +24,7 @@ enum {
 	CONDUCT_MISUSE = 1,            /* part, that FAULT_MISUSE counts as */
 	CONDUCT_ABUSE_FAULTS = 5,      /* that an end by FAULT_ABUSE counts as */
 	CONDUCT_PRAISE_FAULTS = 2,     /* that a good end forgives */
-	CONDUCT_OVERLOAD_DIVISOR = 10, /* of what is borne */
+	CONDUCT_OVERLOAD_DIVISOR = 10, /* of what is borne; at least one is */
 };
 
 /* By what a source is judged now. */

@@ -53,6 +53,7 @@ static int begin(void **state)
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
 	memset(&listener.overload, 0, sizeof(listener.overload));
+	memset(&worker.overload, 0, sizeof(worker.overload));
 	worker.draining = false;
 	list_init(&worker.loop.deferred[0]);
 	listener.worker = &worker;
@@ -274,6 +275,100 @@ static void a_reader_is_slow_before_it_has_stopped(void **state)
 	assert_due(30000, FW_WRITE_TIMEOUT);
 }
 
+/* Not up to @after_ms; and looked at the moment after that, for that reason. */
+static void assert_slow(uint64_t after_ms, enum fw_verdict reason)
+{
+	uint64_t at_ns = BEGUN + after_ms * CLOCK_MS, next_ns;
+
+	assert_int_equal(deadline_judge(&client, at_ns, &next_ns), FW_NONE);
+	assert_int_equal(deadline_judge(&client, at_ns - 1, &next_ns), FW_NONE);
+	assert_true(next_ns <= at_ns + 1);
+	assert_int_equal(deadline_judge(&client, at_ns + 1, &next_ns), reason);
+}
+
+/* Somewhere between. */
+static void assert_slow_within(uint64_t after_ms, uint64_t before_ms, enum fw_verdict reason)
+{
+	uint64_t next_ns;
+
+	assert_int_equal(deadline_judge(&client, BEGUN + after_ms * CLOCK_MS, &next_ns), FW_NONE);
+	assert_int_equal(deadline_judge(&client, BEGUN + before_ms * CLOCK_MS, &next_ns), reason);
+}
+
+/* Before overload and under it: by how much it is shortened is a matter of the descriptor. */
+static void assert_graces(uint64_t after_ms, enum fw_verdict reason)
+{
+	client.stream.source.fd = 0;
+	listener.overload.stage = OVERLOAD_CLOSE;
+	assert_slow(5000, reason);
+	listener.overload.stage = OVERLOAD_SHORTEN;
+	assert_slow(after_ms, reason);
+	client.stream.source.fd = 32;
+	assert_slow(after_ms * 3 / 2, reason);
+	client.stream.source.fd = 64;
+	assert_slow(after_ms, reason);
+	client.stream.source.fd = 63; /* as much as it gets: not quite a half */
+	assert_slow_within(after_ms * 2 - 30, after_ms * 2, reason);
+}
+
+/* The grace of a minimum rate, and how long a reader may stop: a quarter to a half, to everybody
+ * another part. */
+static void overload_shortens_what_slow_ones_have(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.request_body.done = false;
+	rate_wait(&exchange.receive, true, 0, BEGUN);
+	assert_graces(1250, FW_RECEIVE_RATE);
+	exchange.request_body.done = exchange.answered = true;
+	rate_wait(&exchange.receive, false, 0, BEGUN);
+	uptake_begin(&exchange.send, 0, BEGUN);
+	assert_graces(1250, FW_SEND_RATE);
+	listener.live.value[FW_SET_MIN_RATE_SEND] = 0;
+	assert_slow_within(7500 * 2 - 150, 7500 * 2, FW_WRITE_TIMEOUT);
+	client.stream.source.fd = 32;
+	assert_due(11250, FW_WRITE_TIMEOUT);
+	client.stream.source.fd = 0;
+	assert_due(7500, FW_WRITE_TIMEOUT);
+	listener.overload.stage = OVERLOAD_CLOSE;
+	assert_due(30000, FW_WRITE_TIMEOUT);
+	uptake_end(&exchange.send, BEGUN);
+	client.phase = CLIENT_RELAY;
+	client.relay = &relay;
+	listener.live.value[FW_SET_MIN_RATE_RELAY] = 100;
+	rate_wait(&relay.pace, true, 0, BEGUN);
+	assert_graces(1250, FW_RELAY_RATE);
+	rate_wait(&relay.pace, false, 0, BEGUN);
+	/* The connection of HTTP/2 as a whole. */
+	client.phase = CLIENT_HTTP2;
+	client.http2 = &http2;
+	http2.stream_count = 1;
+	uptake_begin(&http2.send, 0, BEGUN);
+	client.stream.source.fd = 32;
+	assert_due(11250, FW_WRITE_TIMEOUT);
+}
+
+/* Who is fast enough is not, however short the grace. */
+static void who_is_fast_enough_goes_on_under_overload(void **state)
+{
+	uint64_t next_ns;
+
+	(void)state;
+	client.phase = CLIENT_EXCHANGE;
+	client.exchange = &exchange;
+	exchange.request_body.done = false;
+	listener.overload.stage = OVERLOAD_SHORTEN;
+	rate_wait(&exchange.receive, true, 0, BEGUN);
+	for (uint64_t second = 1; second < 70; second++) {
+		exchange.received = 500 * second;
+		assert_int_equal(deadline_judge(&client, BEGUN + second * CLOCK_SEC, &next_ns),
+				 FW_NONE);
+	}
+	assert_int_equal(deadline_judge(&client, BEGUN + 70 * CLOCK_SEC, &next_ns),
+			 FW_RECEIVE_RATE);
+}
+
 /* Whoever has spoken may fall silent, but not be slow where a pace is asked for. */
 static void a_relay_has_its_deadlines(void **state)
 {
@@ -336,6 +431,8 @@ int main(void)
 				       begin),
 		cmocka_unit_test_setup(http2_has_its_deadlines, begin),
 		cmocka_unit_test_setup(a_reader_is_slow_before_it_has_stopped, begin),
+		cmocka_unit_test_setup(overload_shortens_what_slow_ones_have, begin),
+		cmocka_unit_test_setup(who_is_fast_enough_goes_on_under_overload, begin),
 	};
 
 	return cmocka_run_group_tests(tests, begin_all, end_all);

@@ -208,15 +208,41 @@ static void test_terms_follow_the_settings(void **state)
 	short_of = conduct_terms_of(&live, true);
 	conduct_blame(conduct, &source, WEB, calm, 10 * CONDUCT_FAULT, START);
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, calm, START), 0);
-	/* A quarter is borne under overload, and what was done before counts. */
+	/* A tenth is borne under overload, and what was done before counts. */
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, short_of, START),
-			 START + 25 * CLOCK_SEC);
+			 START + 40 * CLOCK_SEC);
 	/* 0 faults: nothing is held against anybody, from this moment on. */
 	live.value[FW_SET_SOURCE_FAULTS] = 0;
 	calm = conduct_terms_of(&live, false);
 	conduct_blame(conduct, &source, WEB, conduct_terms_of(&live, true), 1000 * CONDUCT_FAULT,
 		      START);
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, calm, START), 0);
+	conduct_free(conduct);
+}
+
+/* Even where few are: else each who is refused for his form would be kept out at once. */
+static void test_one_fault_is_borne_under_overload(void **state)
+{
+	struct conduct *conduct = conduct_create();
+	struct live live = {0};
+	struct conduct_terms short_of;
+
+	(void)state;
+	live.value[FW_SET_SOURCE_FAULT_TIME] = 5000;
+	live.value[FW_SET_SOURCE_EXCLUSION] = 60000;
+	for (uint32_t faults = 1; faults < 40; faults++) {
+		struct fw_addr source = v4(faults);
+		uint32_t borne = faults < 20 ? 1 : faults / 10;
+
+		live.value[FW_SET_SOURCE_FAULTS] = faults;
+		short_of = conduct_terms_of(&live, true);
+		assert_int_equal(conduct_blame(conduct, &source, WEB, short_of,
+					       borne * CONDUCT_FAULT, START),
+				 0);
+		assert_int_equal(
+			conduct_blame(conduct, &source, WEB, short_of, CONDUCT_FAULT, START),
+			START + 5 * CLOCK_SEC);
+	}
 	conduct_free(conduct);
 }
 
@@ -232,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_what_counts_as_a_fault),
 		cmocka_unit_test(test_misuse_is_borne_for_longer),
 		cmocka_unit_test(test_terms_follow_the_settings),
+		cmocka_unit_test(test_one_fault_is_borne_under_overload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

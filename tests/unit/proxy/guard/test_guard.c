@@ -103,6 +103,48 @@ static void only_waiting_counts(void **state)
 	assert_true(rate_is_below(&rate, 500, RATE_GRACE_NS, 100, t + 102 * CLOCK_SEC));
 }
 
+/* Who is asked sooner is asked for the same. */
+static void a_shorter_grace_is_sooner_over(void **state)
+{
+	const uint64_t t = CLOCK_SEC, grace_ns = 2 * CLOCK_SEC;
+	struct rate rate = {0};
+
+	(void)state;
+	rate_wait(&rate, true, 1000, t);
+	assert_false(rate_is_below(&rate, 500, grace_ns, 1000, t + grace_ns));
+	assert_true(rate_is_below(&rate, 500, grace_ns, 1000, t + grace_ns + 1));
+	assert_false(rate_is_below(&rate, 500, RATE_GRACE_NS, 1000, t + grace_ns + 1));
+	assert_true(rate_is_below(&rate, 500, grace_ns, 1000 + 1499, t + 3 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 500, grace_ns, 1000 + 1500, t + 3 * CLOCK_SEC));
+	assert_false(rate_is_below(&rate, 0, grace_ns, 1000, t + 3 * CLOCK_SEC));
+	rate_wait(&rate, false, 1000, t + 3 * CLOCK_SEC);
+	assert_false(rate_is_below(&rate, 500, grace_ns, 1000, t + 60 * CLOCK_SEC));
+}
+
+/* At the moment at which the grace is over, which time that nobody waits for it does not use up;
+ * from then on each second. */
+static void a_rate_is_looked_at_when_its_grace_is_over(void **state)
+{
+	const uint64_t t = CLOCK_SEC, grace_ns = 2 * CLOCK_SEC;
+	struct rate rate = {0};
+	uint64_t next_ns;
+
+	(void)state;
+	rate_wait(&rate, true, 0, t);
+	next_ns = rate_next_look_ns(&rate, grace_ns, t);
+	assert_int_equal(next_ns, t + grace_ns + 1);
+	assert_true(rate_is_below(&rate, 1, grace_ns, 0, next_ns));
+	assert_false(rate_is_below(&rate, 1, grace_ns, 0, next_ns - 1));
+	assert_int_equal(rate_next_look_ns(&rate, grace_ns, t + grace_ns - 1), next_ns);
+	assert_int_equal(rate_next_look_ns(&rate, RATE_GRACE_NS, t + CLOCK_SEC),
+			 t + RATE_GRACE_NS + 1);
+	assert_int_equal(rate_next_look_ns(&rate, grace_ns, next_ns), next_ns + CLOCK_SEC);
+	rate_wait(&rate, false, 0, t + CLOCK_SEC);
+	rate_wait(&rate, true, 0, t + 10 * CLOCK_SEC);
+	assert_int_equal(rate_next_look_ns(&rate, grace_ns, t + 10 * CLOCK_SEC),
+			 t + 11 * CLOCK_SEC + 1);
+}
+
 static void a_reserve_is_kept_of_any_limit(void **state)
 {
 	struct reserve reserve = {.limit = 1024, .spare = -1};
@@ -159,6 +201,8 @@ int main(void)
 		cmocka_unit_test(live_values_are_clamped),
 		cmocka_unit_test(slow_is_slow_after_the_grace),
 		cmocka_unit_test(only_waiting_counts),
+		cmocka_unit_test(a_shorter_grace_is_sooner_over),
+		cmocka_unit_test(a_rate_is_looked_at_when_its_grace_is_over),
 		cmocka_unit_test(a_reserve_is_kept_of_any_limit),
 		cmocka_unit_test(a_lower_descriptor_is_taken_when_there_is_one),
 		cmocka_unit_test(the_spare_frees_a_descriptor),
