@@ -403,6 +403,110 @@ def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
     counted("keepalive_timeout", 1)
 
 
+def test_who_is_slow_is_cut_off_sooner_under_overload(edge, counted):
+    """A sender and a reader below the rate, who have five seconds else; beside them one each who is fast enough, and for
+    longer than those seconds."""
+    wait_calm(edge)
+    counted.expect("receive_rate", "send_rate", "evicted_slow")
+    hold, size = threading.Event(), 20_000_000
+
+    def answer(peer):
+        line, fields = peer.head()
+        if "hold" in line:
+            hold.wait(60)
+        peer.body(fields)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size if "down" in line else 0))
+        if "down" in line:
+            peer.send(b"x" * size)
+
+    def post(client, length):
+        client.get("/up", method="POST", extra=f"Content-Length: {length}\r\n")
+        client.socket.settimeout(0)
+        return client
+
+    with edge.tuned(max_connections="100", min_rate__receive="1000", min_rate__send="1000"), \
+            Origin(8000, answer, backlog=500), contextlib.ExitStack() as stack:
+        stack.callback(hold.set)
+        for source in itertools.islice(sources(), 86):
+            stack.enter_context(Client(WEB, source=source)).get("/hold")
+        wait_until(lambda: stage(edge) == SHORTEN, "86 of 100 connections: stage 2")
+        slow, fast = (post(stack.enter_context(Client(WEB)), 120_000) for _ in range(2))
+        stopped, reader = (stack.enter_context(Client(WEB, receive_buffer=room)) for room in (4096, 65536))
+        stopped.get("/down")
+        reader.get("/down")
+        begun, refused, taken, at = time.monotonic(), None, b"", {}
+        for step in range(60):
+            fast.send(b"x" * 2000)
+            if not refused:
+                slow.send(b"x" * 20)
+                with contextlib.suppress(BlockingIOError):
+                    refused = slow.socket.recv(1000)
+            with contextlib.suppress(EOFError):
+                taken += reader.socket.recv(20_000)
+            for reason in ("receive_rate", "send_rate"):
+                if reason not in at and edge.count(reason) > counted.before["web", reason]:
+                    at[reason] = time.monotonic() - begun
+            time.sleep(max(0, begun + (step + 1) / 10 - time.monotonic()))
+        assert refused.startswith(b"HTTP/1.1 408 ")
+        with pytest.raises(ConnectionResetError):
+            while stopped.socket.recv(1 << 20):
+                pass
+        assert all(1.2 < seconds < 4.5 for seconds in at.values()) and len(at) == 2, at
+        fast.socket.settimeout(10)
+        assert fast.response()[0] == 200
+        reader.buffer = taken
+        assert len(reader.response()[2]) == size
+    counted("receive_rate", 1)
+    counted("send_rate", 1)
+    counted("evicted_slow", 0)
+
+
+def test_who_was_turned_away_waits_behind_his_like(edge, counted):
+    """Fourteen who said nothing had to go under overload. When they are back they come in one by one, and who comes after
+    them all and has nothing held against him is served before: under overload, and when there is room again."""
+    wait_calm(edge)
+    counted.expect("header_timeout", "source_conduct")
+    hold, guilty = threading.Event(), [f"127.240.{number}.1" for number in range(14)]
+
+    def answer(peer):
+        while True:
+            line, _ = peer.head()
+            if "hold" in line:
+                hold.wait(60)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def come_back(back, newcomer):
+        """How many of them are served before him, and how long it takes until all are."""
+        origin.received = b""
+        with contextlib.ExitStack() as those:
+            with frozen(edge.proxy_pid()):
+                clients = [those.enter_context(Client(WEB, source=source)) for source in [*back, newcomer]]
+                for client in clients:
+                    client.get("/none" if client is clients[-1] else "/more")
+            begun = time.monotonic()
+            assert [client.response()[0] for client in clients] == [200] * len(clients)
+            return origin.received[:origin.received.index(b"/none")].count(b"/more"), time.monotonic() - begun
+
+    with edge.tuned(max_connections="100", source__faults="1000", source__fault_time="60s", timeouts__header="800ms"), \
+            Origin(8000, answer, backlog=500) as origin, contextlib.ExitStack() as stack:
+        stack.callback(hold.set)
+        for source in itertools.islice(sources(), 86):
+            stack.enter_context(Client(WEB, source=source)).get("/hold")
+        wait_until(lambda: stage(edge) == SHORTEN, "86 of 100 connections: stage 2")
+        for some in (guilty[:7], guilty[7:]):
+            silent = [stack.enter_context(Client(WEB, source=source)) for source in some]
+            assert {client.ended() for client in silent} <= {"closed", "reset"}
+        counted("header_timeout", 14)
+        before, seconds = come_back(guilty[:7], "127.241.1.1")
+        assert before < 4 and seconds > 6 * 0.002
+        hold.set()
+        stack.pop_all().close()
+        wait_calm(edge)
+        before, seconds = come_back(guilty[7:] * 4, "127.241.1.2")
+        assert before < 4 and seconds > 27 * 0.002
+    counted("source_conduct", 0)
+
+
 def test_a_hoard_does_not_keep_descriptors():
     """A limit of 200 descriptors, and 300 who want one and say nothing: clients are served."""
     with Lab() as lab, inside(lab.edge):

@@ -40,7 +40,8 @@ bool standing_has_faults(const struct listener *listener, const struct fw_addr *
 {
 	const struct worker *worker = listener->worker;
 
-	return conduct_has_faults(worker->shared->conduct, source, listener->service,
+	return listener->live.value[FW_SET_SOURCE_FAULTS] &&
+	       conduct_has_faults(worker->shared->conduct, source, listener->service,
 				  worker->loop.now_ns) &&
 	       wall_connections(worker->shared->options->wall, source, listener->service,
 				FW_LEVEL_SOURCE);
