@@ -3,8 +3,9 @@
  * One thread's event loop: epoll, edge-triggered, with timers and a ready list.
  *
  * A turn takes a batch of events, calls each source's handler, then those that had put themselves
- * on the ready list because they stopped before they were done, then the timers. A handler does a
- * bounded amount of work, so that nobody starves anybody. The time is read once a turn.
+ * on the ready list because they stopped before they were done, then the timers, of which a turn
+ * has time for a part: those that are left come in the next one. A handler does a bounded amount of
+ * work, so that nobody starves anybody. Handlers have the time that was read when the turn began.
  *
  * What others should not have to wait for is put off (loop_defer()), by levels: the first one has
  * as much time as all that is not put off, the others together a part of it, and the rest of the
