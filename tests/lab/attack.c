@@ -59,7 +59,7 @@ struct attack {
 	struct prefix prefix;
 	const char *kind_name, *path;
 	uint64_t connections, sources, rate, verse_rate;
-	double seconds, interval, retry, patience;
+	double seconds, interval, retry, patience, knock;
 	bool tls, spread, abort, json;
 
 	struct speech speech;
@@ -126,7 +126,7 @@ static void slot_connect(struct attack *attack, struct slot *slot, uint64_t now)
 	if (attack->abort)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &nothing, sizeof(nothing));
 	slot->events = 0;
-	slot_enter(attack, slot, CONNECTING, now + (uint64_t)(attack->patience * 1e9));
+	slot_enter(attack, slot, CONNECTING, now + (uint64_t)(attack->knock * 1e9));
 	slot_await(attack, slot, EPOLLOUT);
 }
 
@@ -433,6 +433,8 @@ int main(int argc, char **argv)
 		{"retry", OPTION_SECONDS, &attack.retry, "before coming back; 1 unless said"},
 		{"patience", OPTION_SECONDS, &attack.patience,
 		 "with a silent server; 5 unless said"},
+		{"knock", OPTION_SECONDS, &attack.knock,
+		 "to wait for an answer to a SYN; --patience unless said"},
 		{"abort", OPTION_SWITCH, &attack.abort, "end connections by RST, not by FIN"},
 		{"path", OPTION_TEXT, &attack.path, "to request; / unless said"},
 		{"seconds", OPTION_SECONDS, &attack.seconds, "how long; 10 unless said"},
@@ -450,6 +452,8 @@ int main(int argc, char **argv)
 	if (!attack.sources ||
 	    attack.sources * attack_stride(&attack) > prefix_hosts(&attack.prefix) + 1)
 		options_refuse("--sources: at least 1, and not more than the prefix has");
+	if (!attack.knock)
+		attack.knock = attack.patience;
 	if (attack.seconds > SECONDS_MAX)
 		options_refuse("--seconds: at most %d", SECONDS_MAX);
 	if (!attack.connections || attack.connections > CONNECTIONS_MAX)

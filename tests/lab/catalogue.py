@@ -20,6 +20,9 @@ FLOOD = {"connections": 200, "sources": 100}
 SLOW = "slowhttptest"
 SLOW_PREFIX, SLOW_SOURCES = "10.96", 100
 CLIENT_SOURCES = 60000
+# For how long an attacker waits for an answer to his SYN before he sends another. Thousands of them are one kernel here,
+# which would send the SYNs of all again at one moment, a second later, and keep its CPU from everybody for up to 10 ms.
+KNOCK_SECONDS = 0.9
 # Sources of slowhttptest, which knows but one address, on their way out.
 TRANSLATION = """
 table ip lab {{
@@ -51,7 +54,7 @@ class Attack:
             count = int(HOARD["connections"] * scale)
             return lab.internet.start(SLOW, *self.kind, "-c", count, "-r", count, "-l", int(seconds + 1),
                                       "-u", f"http://{EDGE_V4}{self.options['path']}", name=SLOW)
-        options = {"rate": 0, "retry": 0.2, "spread": True, **limits, **self.options}
+        options = {"rate": 0, "retry": 0.2, "knock": KNOCK_SECONDS, "spread": True, **limits, **self.options}
         for name in ("connections", "sources"):
             options[name] = int(options[name] * scale)
         covered = self.tls and self.kind != "hold" and not self.kind.startswith("tls-")

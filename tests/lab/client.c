@@ -6,7 +6,9 @@
  * from the moment it was due: a server that stalls can't hide it by slowing its clients down.
  * An attempt is one GET, on a connection of its own (or with --keep-alive, on one that is idle),
  * and is "ok" only with status 200 and the very body expected, within --timeout. Percentiles are of
- * all attempts: the slowest are those that failed, and have no figure.
+ * all attempts: the slowest are those that failed, and have no figure. "steady_p99_ms" is the
+ * median of those of each half second: what lasts is in all of them, and a moment in which the
+ * machine did nothing at all for anybody is in one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@
 #define RESPONSE_SIZE 4096 /* of header and body: more is no answer to our question */
 #define SECONDS_MAX   3600
 #define WAIT_MAX      1000000 /* ns */
+#define WINDOW        (SECOND / 2)
+#define FAILED        UINT64_MAX /* instead of a latency */
 
 enum outcome {
 	OK,
@@ -60,7 +64,8 @@ enum state { CONNECTING, SHAKING, WAITING, IDLE };
 struct exchange {
 	enum state state;
 	struct wire wire;
-	uint64_t due;                   /* when the attempt should have begun */
+	uint64_t number;                /* of the attempt */
+	uint64_t due;                   /* when it should have begun */
 	struct exchange *older, *newer; /* in the order of due: the order of deadlines */
 	struct exchange *next_idle;
 	size_t length;
@@ -83,7 +88,7 @@ struct client {
 	size_t body_length;
 	struct exchange *oldest, *newest, *idle;
 	uint64_t attempts, by_outcome[OUTCOMES];
-	uint64_t *latencies; /* of the successful ones */
+	uint64_t *latencies; /* of each attempt, by its number */
 };
 
 static void list_remove(struct client *client, struct exchange *exchange)
@@ -120,7 +125,7 @@ static void attempt_end(struct client *client, struct exchange *exchange, enum o
 			bool reusable)
 {
 	if (outcome == OK)
-		client->latencies[client->by_outcome[OK]] = run_clock() - exchange->due;
+		client->latencies[exchange->number] = run_clock() - exchange->due;
 	client->by_outcome[outcome]++;
 	list_remove(client, exchange);
 	if (outcome == OK && reusable && client->keep_alive) {
@@ -254,18 +259,20 @@ static void exchange_advance(struct client *client, struct exchange *exchange)
 static void attempt_begin(struct client *client, uint64_t due)
 {
 	struct exchange *exchange = client->idle;
+	uint64_t number = client->attempts++;
 	uint8_t source[16];
 	int fd;
 
+	client->latencies[number] = FAILED;
 	if (exchange) {
-		client->attempts++;
 		client->idle = exchange->next_idle;
+		exchange->number = number;
 		exchange->due = due;
 		list_append(client, exchange);
 		exchange_send(client, exchange);
 		return;
 	}
-	prefix_host(&client->prefix, client->attempts++ % client->sources, source);
+	prefix_host(&client->prefix, number % client->sources, source);
 	fd = connect_from(source, &client->destination, 0);
 	exchange = fd < 0 ? NULL : malloc(sizeof(*exchange));
 	if (!exchange || !wire_open(&exchange->wire, fd, client->wire_tls,
@@ -277,6 +284,7 @@ static void attempt_begin(struct client *client, uint64_t due)
 		return;
 	}
 	exchange->state = CONNECTING;
+	exchange->number = number;
 	exchange->due = due;
 	list_append(client, exchange);
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, fd,
@@ -339,28 +347,55 @@ static int compare_latencies(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Nearest-rank percentile of all attempts in ms; null where that is one that failed. */
-static json_t *percentile(const struct client *client, double share)
+/* Nearest-rank percentile of @count latencies, in order; FAILED where that is one that failed. */
+static uint64_t percentile(const uint64_t *latencies, uint64_t count, double share)
 {
-	uint64_t rank = (uint64_t)(share * (double)client->attempts + 0.9999999);
+	uint64_t rank = (uint64_t)(share * (double)count + 0.9999999);
 
-	if (!rank || rank > client->by_outcome[OK])
-		return json_null();
-	return json_real((double)client->latencies[rank - 1] / 1e6);
+	return rank ? latencies[rank - 1] : FAILED;
+}
+
+static json_t *in_ms(uint64_t latency)
+{
+	return latency == FAILED ? json_null() : json_real((double)latency / 1e6);
+}
+
+/* The median of the windows' 99th percentiles; what is left at the end is no window. Puts latencies
+ * in order within their windows. */
+static uint64_t steady_p99(const struct client *client)
+{
+	uint64_t each = client->rate * WINDOW / SECOND, count = each ? client->attempts / each : 0;
+	uint64_t *p99 = calloc(count + 1, sizeof(*p99)), median = FAILED;
+
+	for (uint64_t i = 0; p99 && i < count; i++) {
+		uint64_t *window = client->latencies + i * each;
+
+		qsort(window, each, sizeof(*window), compare_latencies);
+		p99[i] = percentile(window, each, 0.99);
+	}
+	if (p99 && count) {
+		qsort(p99, count, sizeof(*p99), compare_latencies);
+		median = percentile(p99, count, 0.5);
+	}
+	free(p99);
+	return median;
 }
 
 static json_t *client_result(struct client *client)
 {
+	uint64_t *latencies = client->latencies, count = client->attempts;
+	uint64_t steady = steady_p99(client);
 	json_t *errors = json_object();
 
-	qsort(client->latencies, client->by_outcome[OK], sizeof(uint64_t), compare_latencies);
+	qsort(latencies, count, sizeof(*latencies), compare_latencies);
 	for (int i = OK + 1; i < OUTCOMES; i++)
 		json_object_set_new(errors, outcome_names[i],
 				    json_integer((json_int_t)client->by_outcome[i]));
-	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "attempts", (json_int_t)client->attempts,
-			 "ok", (json_int_t)client->by_outcome[OK], "errors", errors, "p50_ms",
-			 percentile(client, 0.5), "p99_ms", percentile(client, 0.99), "max_ms",
-			 percentile(client, 1));
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "attempts", (json_int_t)count, "ok",
+			 (json_int_t)client->by_outcome[OK], "errors", errors, "p50_ms",
+			 in_ms(percentile(latencies, count, 0.5)), "p99_ms",
+			 in_ms(percentile(latencies, count, 0.99)), "steady_p99_ms", in_ms(steady),
+			 "max_ms", in_ms(percentile(latencies, count, 1)));
 }
 
 static void read_body(struct client *client)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The lab is what it says: floods arrive, whole and as ordered, and no lab leaves anything behind."""
+import contextlib
 import ipaddress
 import os
 import pathlib
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+from host import frozen
 from lab import (CLIENTS_V4, CLIENTS_V6, DARK_V4, DARK_V6, EDGE_V4, EDGE_V6, Lab, LabError, cgroup_mount,
                  wait_until)
 
@@ -113,11 +115,27 @@ def test_clients_notice(lab, prefix, destination):
     assert lab.clients(**options, path="/none").result()["errors"]["status"] == 200
     for pid in lab.pids("nginx"):
         os.kill(pid, signal.SIGSTOP)
-    assert lab.clients(**options, timeout=0.5).result()["errors"]["response_timeout"] == 200
+    stalled = lab.clients(**options, timeout=0.5).result()
+    assert stalled["errors"]["response_timeout"] == 200
+    assert stalled["p99_ms"] is None and stalled["steady_p99_ms"] is None
     for pid in lab.pids("nginx"):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not server.running(), "nginx is gone")
     assert lab.clients(**options).result()["errors"]["refused"] == 200
+
+
+def test_a_standstill_is_no_lasting_slowness(lab):
+    """A server that does nothing for a moment makes one attempt in twenty slow: of all, but not of most half seconds."""
+    lab.nginx(["0.0.0.0:80"])
+    clients = lab.clients(destination=f"{EDGE_V4}:80", source_prefix=CLIENTS_V4, sources=500, rate=200, seconds=4)
+    time.sleep(1)
+    with contextlib.ExitStack() as standstill:
+        for pid in lab.pids("nginx"):
+            standstill.enter_context(frozen(pid))
+        time.sleep(0.4)
+    result = clients.result()
+    assert result["ok"] == 800
+    assert result["p99_ms"] > 200 > result["steady_p99_ms"] > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
