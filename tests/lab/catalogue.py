@@ -20,8 +20,8 @@ FLOOD = {"connections": 200, "sources": 100}
 SLOW = "slowhttptest"
 SLOW_PREFIX, SLOW_SOURCES = "10.96", 100
 CLIENT_SOURCES = 60000
-# For how long an attacker waits for an answer to his SYN before he sends another. Thousands of them are one kernel here,
-# which would send the SYNs of all again at one moment, a second later, and keep its CPU from everybody for up to 10 ms.
+# For how long an attacker waits for an answer to his SYN before he begins anew. Thousands of them are one kernel here, which
+# would send the SYNs of all again at one moment, a second later, and keep its CPU from everybody for up to 10 ms.
 KNOCK_SECONDS = 0.9
 # Sources of slowhttptest, which knows but one address, on their way out.
 TRANSLATION = """

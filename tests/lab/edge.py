@@ -64,6 +64,11 @@ class Edge:
         """Until the connections of earlier stories have gone."""
         wait_until(lambda: self._metric("proxy_connections_active", service="web") == 0, "no client is left")
 
+    def wait_calm(self):
+        """Until nothing is left of earlier stories, nor of an overload that they made."""
+        self.wait_alone()
+        wait_until(lambda: self._metric("proxy_overload_stage", service="web") == 0, "no stage is left", seconds=20)
+
     def log(self):
         text = self.log_path.read_text()
         return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]

@@ -183,3 +183,13 @@ class Client(Peer):
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
+
+
+def serve(port, times, **options):
+    """So many clients, one after the other, each with a connection of its own."""
+    statuses = []
+    for _ in range(times):
+        with Client(port, **options) as client:
+            client.get()
+            statuses.append(client.response()[0])
+    return statuses

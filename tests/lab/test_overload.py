@@ -14,7 +14,7 @@ import pytest
 
 from edge import CONFIG, LONELY, WEB, Edge, answer_simply
 from lab import BUILD, Lab, frozen, wait_until
-from origin import Client, Origin, inside
+from origin import Client, Origin, inside, serve
 
 NONE, CLOSE, SHORTEN, EVICT, REFUSE, PAUSE = range(6)
 HEAVY_USE = 300  # requests that are more than a source's part of a thread (docs/overload.md) for seconds
@@ -78,16 +78,6 @@ class Hoard:
             connection.close()
 
 
-def serve(port, times, **options):
-    """So many clients, one after the other, each with a connection of its own."""
-    statuses = []
-    for _ in range(times):
-        with Client(port, **options) as client:
-            client.get()
-            statuses.append(client.response()[0])
-    return statuses
-
-
 def stage(edge, service="web"):
     return edge.metric("proxy_overload_stage", service)
 
@@ -98,15 +88,9 @@ def short_pressure(edge):
     edge.lab.floodwall("set", "web.challenge.hold", "1s")
 
 
-def wait_calm(edge):
-    """Until nothing is left of earlier stories."""
-    edge.wait_alone()
-    wait_until(lambda: stage(edge) == NONE, "no stage is left", seconds=20)
-
-
 def test_a_hoard_has_to_go_and_clients_are_served(edge, counted):
     """Silent connections from all over want ten times what the listener may hold."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("listener_connections")
     before = edge.count("evicted_new")
     with edge.tuned(max_connections="100"), Origin(8000, answer_simply), Hoard(WEB, 1000) as hoard:
@@ -122,7 +106,7 @@ def test_a_hoard_has_to_go_and_clients_are_served(edge, counted):
 
 def test_who_trickles_a_header_goes_before_who_is_idle(edge, counted):
     """Kept-alive connections and unfinished headers fill the listener: the headers make room."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("evicted_idle")
     with edge.tuned(max_connections="20"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
         idle = [stack.enter_context(Client(WEB, source=source)) for source in itertools.islice(sources(), 10)]
@@ -146,7 +130,7 @@ def test_who_trickles_a_header_goes_before_who_is_idle(edge, counted):
 
 def test_slow_bodies_make_room_for_others(edge, counted):
     """Uploads that hardly move fill the memory there is; whoever else comes is served."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("memory", "overload")
     before = edge.count("evicted_slow")
 
@@ -169,7 +153,7 @@ def test_slow_bodies_make_room_for_others(edge, counted):
 
 def test_who_holds_a_server_and_is_slow_makes_room(edge, counted):
     """All connections that an upstream may have are held: by who is slow, then by who is served."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("evicted_slow", "upstream_busy", service="lonely")
     hold = threading.Event()
 
@@ -201,7 +185,7 @@ def test_who_holds_a_server_and_is_slow_makes_room(edge, counted):
 def test_a_source_has_a_ceiling_of_its_own(edge, counted):
     """One source may hold so much memory; beyond that its own worst connection has to go, and neither
     one of it that waits for a server, nor one that asks, nor anybody else's."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("evicted_slow", "evicted_new")
     before = edge.count("source_memory")
     hold = threading.Event()
@@ -243,7 +227,7 @@ def test_a_connection_has_a_ceiling_of_its_own(edge, counted):
 def test_stages_come_in_order_and_go(edge):
     """Ever more connections that are being served: each stage begins at its threshold, the filter
     hears of it, and all is as before when they have gone."""
-    wait_calm(edge)
+    edge.wait_calm()
     hold = threading.Event()
 
     def answer(peer):
@@ -295,7 +279,7 @@ def test_stages_come_in_order_and_go(edge):
 def test_who_has_had_least_is_heard_first(edge):
     """Thirty-one requests have come at once, thirty of them of a source that has just had many, and before
     the newcomer's."""
-    wait_calm(edge)
+    edge.wait_calm()
     with Origin(8000, answer_simply, backlog=500) as origin, contextlib.ExitStack() as stack:
         busy = stack.enter_context(Client(WEB, source="127.3.4.5"))
         for _ in range(HEAVY_USE):
@@ -314,7 +298,7 @@ def test_who_has_had_least_is_heard_first(edge):
 def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
     """A full listener of idle connections: of a source that has several, one a second comes in; of
     everybody else whoever comes, and nobody who is idle is told to come back."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("source_conduct", "evicted_idle")
     with edge.tuned(max_connections="40"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
         for source in ["127.6.6.6"] * 6 + list(itertools.islice(sources(), 34)):
@@ -336,7 +320,7 @@ def test_who_comes_back_with_many_is_not_given_anothers_place(edge, counted):
 
 def test_who_has_nothing_else_comes_before_who_has_many(edge, counted):
     """All come at the same moment, five of each source, and nobody has been waited for yet."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("evicted_new", "listener_connections")
     with edge.tuned(max_connections="40"), Origin(8000, answer_simply), contextlib.ExitStack() as stack:
         with frozen(edge.proxy_pid()):
@@ -352,7 +336,7 @@ def test_who_has_nothing_else_comes_before_who_has_many(edge, counted):
 def test_who_has_nothing_here_does_not_wait_for_those_who_have(edge, counted):
     """A full listener of idle connections. Thirty who have one each want another, and have come before him who
     has none: for each of them somebody has to go, one after the other, but not before he is served."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("evicted_idle", "listener_connections")
     with edge.tuned(max_connections="40"), Origin(8000, answer_simply, backlog=500) as origin, \
             contextlib.ExitStack() as stack:
@@ -377,7 +361,7 @@ def test_who_has_nothing_here_does_not_wait_for_those_who_have(edge, counted):
 
 def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
     """An idle connection has a minute; under overload a quarter of what is set."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("keepalive_timeout")
     hold = threading.Event()
 
@@ -405,7 +389,7 @@ def test_shortened_deadlines_act_on_those_who_wait(edge, counted):
 def test_who_is_slow_is_cut_off_sooner_under_overload(edge, counted):
     """A sender and a reader below the rate, who have five seconds else; beside them one each who is fast enough, and for
     longer than those seconds."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("receive_rate", "send_rate", "evicted_slow")
     hold, size = threading.Event(), 20_000_000
 
@@ -450,7 +434,7 @@ def test_who_is_slow_is_cut_off_sooner_under_overload(edge, counted):
         with pytest.raises(ConnectionResetError):
             while stopped.socket.recv(1 << 20):
                 pass
-        assert all(1.2 < seconds < 4.5 for seconds in at.values()) and len(at) == 2, at
+        assert len(at) == 2 and min(at.values()) > 2.4 and min(at.values()) < 4.8, at
         fast.socket.settimeout(10)
         assert fast.response()[0] == 200
         reader.buffer = taken
@@ -463,7 +447,7 @@ def test_who_is_slow_is_cut_off_sooner_under_overload(edge, counted):
 def test_who_was_turned_away_waits_behind_his_like(edge, counted):
     """Fourteen who said nothing had to go under overload. When they are back they come in one by one, and who comes after
     them all and has nothing held against him is served before: under overload, and when there is room again."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("header_timeout", "source_conduct")
     hold, guilty = threading.Event(), [f"127.240.{number}.1" for number in range(14)]
 
@@ -486,7 +470,7 @@ def test_who_was_turned_away_waits_behind_his_like(edge, counted):
             assert [client.response()[0] for client in clients] == [200] * len(clients)
             return origin.received[:origin.received.index(b"/none")].count(b"/more"), time.monotonic() - begun
 
-    with edge.tuned(max_connections="100", source__faults="1000", source__fault_time="60s", timeouts__header="800ms"), \
+    with edge.tuned(max_connections="100", source__faults="1000", source__fault_time="600s", timeouts__header="800ms"), \
             Origin(8000, answer, backlog=500) as origin, contextlib.ExitStack() as stack:
         stack.callback(hold.set)
         for source in itertools.islice(sources(), 86):
@@ -500,7 +484,7 @@ def test_who_was_turned_away_waits_behind_his_like(edge, counted):
         assert before < 4 and seconds > 6 * 0.002
         hold.set()
         stack.pop_all().close()
-        wait_calm(edge)
+        edge.wait_calm()
         before, seconds = come_back(guilty[7:] * 4, "127.241.1.2")
         assert before < 4 and seconds > 27 * 0.002
     counted("source_conduct", 0)

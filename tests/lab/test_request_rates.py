@@ -11,13 +11,12 @@ import time
 from edge import PAGE, WEB, answer_simply
 from http2 import Client2, Http2Edge
 from lab import Lab, wait_until
-from origin import Client, Origin, inside
-from test_overload import serve, wait_calm
+from origin import Client, Origin, inside, serve
 
 
 def test_requests_beyond_the_rate_are_told_how_long_to_wait(edge, counted):
     """Ten at once, then ten a second. The connection stays; others don't notice."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("source_request_rate", "request_flood")
     requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 25
     with edge.tuned(source__request_rate="10", source__request_burst="20"), \
@@ -41,7 +40,7 @@ def test_requests_beyond_the_rate_are_told_how_long_to_wait(edge, counted):
 
 
 def test_a_request_with_a_body_is_refused_with_its_connection(edge, counted):
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("source_request_rate")
     with edge.tuned(source__request_rate="1", source__request_burst="1"), Origin(8000, answer_simply), \
             Client(WEB, source="127.3.3.5") as client:
@@ -56,7 +55,7 @@ def test_a_request_with_a_body_is_refused_with_its_connection(edge, counted):
 
 def test_a_source_has_so_many_requests_at_once(edge, counted):
     """Three wait for an answer, on whatever connections: the fourth is refused, and others don't notice."""
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("source_requests")
     go = threading.Event()
 
@@ -87,7 +86,7 @@ def test_a_source_has_so_many_requests_at_once(edge, counted):
 
 def test_who_is_exempt_has_no_rate(edge):
     """A monitor asks as often as it likes, and as much at once; whoever asks so besides is told to wait."""
-    wait_calm(edge)
+    edge.wait_calm()
     with edge.tuned(source__request_rate="1", source__request_burst="2", prefix__request_rate="1",
                     prefix__request_burst="2", source__requests="1"), Origin(8000, answer_simply):
         before = edge.count("source_request_rate"), edge.count("prefix_request_rate")
@@ -97,7 +96,7 @@ def test_who_is_exempt_has_no_rate(edge):
 
 
 def test_a_prefix_has_a_rate_too(edge, counted):
-    wait_calm(edge)
+    edge.wait_calm()
     counted.expect("prefix_request_rate")
     with edge.tuned(prefix__request_rate="1", prefix__request_burst="5"), Origin(8000, answer_simply):
         statuses = [serve(WEB, 1, source=f"127.4.4.{host}")[0] for host in range(1, 9)]

@@ -34,19 +34,30 @@ static void look_by(struct judgement *judgement, uint64_t at_ns)
 		judgement->next_ns = at_ns;
 }
 
-/* What is granted of a time that overload shortens: up to twice the least, to everybody another
- * part. Who came together is not to go, and come back, together. */
-static uint64_t granted_of_ns(const struct client *client, uint64_t ns)
+/* @least_ns, or up to twice as much, to everybody another part: who came together is not to go, and
+ * come back, together. */
+static uint64_t spread_ns(const struct client *client, uint64_t least_ns)
 {
-	if (listener_stage(client->listener) < OVERLOAD_SHORTEN)
-		return ns;
-	ns /= OVERLOAD_SHORTEN_DIVISOR;
-	return ns + ns / SPREAD * ((unsigned int)client->stream.source.fd % SPREAD);
+	return least_ns + least_ns / SPREAD * ((unsigned int)client->stream.source.fd % SPREAD);
 }
 
+/* What is granted of those deadlines that overload shortens. */
 static uint64_t granted_ns(const struct client *client, enum fw_setting setting)
 {
-	return granted_of_ns(client, live_ns(&client->listener->live, setting));
+	uint64_t ns = live_ns(&client->listener->live, setting);
+
+	return listener_stage(client->listener) < OVERLOAD_SHORTEN
+		       ? ns
+		       : spread_ns(client, ns / OVERLOAD_SHORTEN_DIVISOR);
+}
+
+/* After which it counts how fast he is. Under overload less, but not as little as of deadlines:
+ * what is lost on its way comes again after a second or more. */
+static uint64_t grace_ns(const struct client *client)
+{
+	return listener_stage(client->listener) < OVERLOAD_SHORTEN
+		       ? RATE_GRACE_NS
+		       : spread_ns(client, RATE_GRACE_NS / 2);
 }
 
 static uint64_t idle_granted_ns(const struct client *client)
@@ -62,14 +73,14 @@ static void consider_rate(struct judgement *judgement, const struct client *clie
 			  enum fw_verdict verdict)
 {
 	uint64_t minimum = client->listener->live.value[setting];
-	uint64_t grace_ns = granted_of_ns(client, RATE_GRACE_NS);
+	uint64_t grace = grace_ns(client);
 
 	if (!minimum || !rate_is_waiting(rate))
 		return;
-	if (rate_is_below(rate, minimum, grace_ns, count, judgement->now_ns))
+	if (rate_is_below(rate, minimum, grace, count, judgement->now_ns))
 		consider(judgement, judgement->now_ns, verdict);
 	else
-		look_by(judgement, rate_next_look_ns(rate, grace_ns, judgement->now_ns));
+		look_by(judgement, rate_next_look_ns(rate, grace, judgement->now_ns));
 }
 
 /* How @client takes what waits for it. */
@@ -181,7 +192,7 @@ static void consider_relay(struct judgement *judgement, const struct relay *rela
 	consider_rate(judgement, client, &relay->pace, FW_SET_MIN_RATE_RELAY,
 		      relay->up.sent + relay->down.sent, FW_RELAY_RATE);
 	/* The client is gone, for the kernel too, which counts it no more; the server has as long
-	 * to take its last words as a client has. */
+	 * to take its last words as a client has without overload. */
 	if (stream_is(&client->stream, STREAM_BROKEN))
 		consider(judgement, relay->touched_ns + live_ns(live, FW_SET_TIMEOUT_WRITE),
 			 FW_DONE);

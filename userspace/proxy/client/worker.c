@@ -308,7 +308,15 @@ static int allocate(struct worker *worker)
 
 static void end_turn(struct loop *loop)
 {
-	session_engine_flush(&container_of(loop, struct worker, loop)->sessions);
+	struct worker *worker = container_of(loop, struct worker, loop);
+
+	/* Behind all deadlines that came before it, it would tell the supervisor too late that this
+	 * thread lives. */
+	if (timer_is_due(&worker->tick, loop->now_ns)) {
+		timer_cancel(&loop->wheel, &worker->tick);
+		tick(&worker->tick);
+	}
+	session_engine_flush(&worker->sessions);
 }
 
 int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **result,

@@ -79,6 +79,7 @@ struct listener {
 	uint32_t idle;                 /* … that stand in WARD_IDLE */
 	struct list wards[WARDS];      /* every client, by its node */
 	struct overload overload;      /* of what is its own; see listener_stage() */
+	uint64_t shortened_ns;         /* when its stage last shortened deadlines */
 	_Atomic uint64_t offer;        /* of its worst client, to other threads: elsewhere.c */
 	struct router *router;         /* of all threads */
 	struct upstream_pool **routes; /* pools of config->routes; NULL: of one without */

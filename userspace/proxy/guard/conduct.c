@@ -189,12 +189,12 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 }
 
 bool conduct_has_faults(const struct conduct *conduct, const struct fw_addr *source,
-			uint32_t service, uint64_t now_ns)
+			uint32_t service, uint64_t then_ns)
 {
 	/* By terms that bear none it would be kept out for as long as its record is not settled. */
-	const struct conduct_terms terms = {.fault_ns = 1, .most_ns = UINT64_MAX - now_ns};
+	const struct conduct_terms terms = {.fault_ns = 1, .most_ns = UINT64_MAX - then_ns};
 
-	return conduct_shut_until(conduct, source, service, terms, now_ns);
+	return conduct_shut_until(conduct, source, service, terms, then_ns);
 }
 
 uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,

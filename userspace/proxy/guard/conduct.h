@@ -20,11 +20,12 @@
 #include "proxy/guard/live.h"
 
 enum {
-	CONDUCT_FAULT = 8,             /* parts */
-	CONDUCT_MISUSE = 1,            /* part, that FAULT_MISUSE counts as */
-	CONDUCT_ABUSE_FAULTS = 5,      /* that an end by FAULT_ABUSE counts as */
-	CONDUCT_PRAISE_FAULTS = 2,     /* that a good end forgives */
-	CONDUCT_OVERLOAD_DIVISOR = 10, /* of what is borne; at least one is */
+	CONDUCT_FAULT = 8,            /* parts */
+	CONDUCT_MISUSE = 1,           /* part, that FAULT_MISUSE counts as */
+	CONDUCT_SILENCE = 3,          /* that FAULT_HOARD does of who has said nothing at all */
+	CONDUCT_ABUSE_FAULTS = 5,     /* that an end by FAULT_ABUSE counts as */
+	CONDUCT_PRAISE_FAULTS = 2,    /* that a good end forgives */
+	CONDUCT_OVERLOAD_DIVISOR = 5, /* of what is borne; at least one is */
 };
 
 /* By what a source is judged now. */
@@ -57,8 +58,8 @@ void conduct_praise(struct conduct *conduct, const struct fw_addr *source, uint3
 uint64_t conduct_shut_until(const struct conduct *conduct, const struct fw_addr *source,
 			    uint32_t service, struct conduct_terms terms, uint64_t now_ns);
 
-/* Whether any fault of it is not forgiven yet. */
+/* Whether any fault of it will not have been forgiven at @then_ns. */
 bool conduct_has_faults(const struct conduct *conduct, const struct fw_addr *source,
-			uint32_t service, uint64_t now_ns);
+			uint32_t service, uint64_t then_ns);
 
 #endif

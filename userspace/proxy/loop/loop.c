@@ -9,7 +9,7 @@
 enum {
 	EVENTS_PER_TURN = 512,
 	TIMERS_AT_ONCE = 2,
-	TIMERS_PART = 8, /* of the time of all else */
+	TIMERS_PART = 8, /* of the time of all else, and all of it where they come late */
 	OTHERS_PART = 4, /* of the time of all else: one in so many is for levels above the first */
 	EACH_LEVELS_TURN = 4, /* of those, one call in so many begins at another than the lowest */
 };
@@ -18,8 +18,9 @@ enum {
  * wait until he is heard. */
 #define DEFERRED_NS (int64_t)(CLOCK_MS / 4)
 
-/* And for timers, at least: to end a connection may take a tenth of that, or as long. */
-#define TIMERS_NS (CLOCK_MS / 8)
+/* And for timers, at least: to end a connection takes a twentieth of that, or nearly all. */
+#define TIMERS_NS      (CLOCK_MS / 8)
+#define TIMERS_LATE_NS (50 * CLOCK_MS)
 
 int loop_init(struct loop *loop)
 {
@@ -230,15 +231,15 @@ static void run_other_levels(struct loop *loop, bool idle)
 	loop->deferring = level || !list_is_empty(&loop->deferred[0]);
 }
 
-/* For a part of the time that all else has taken in this turn: where turns are long, those that
- * come together would otherwise keep what comes after them waiting for many of those. */
+/* For a part of the time that all else has taken in this turn; but who has to wait for many that
+ * came together is not to wait for long. */
 static void run_timers(struct loop *loop)
 {
-	uint64_t begin_ns = clock_now_ns(), end_ns;
+	uint64_t begin_ns = clock_now_ns(), next_ns = wheel_next_ns(&loop->wheel);
+	bool late = next_ns < begin_ns && begin_ns - next_ns > TIMERS_LATE_NS;
+	uint64_t share_ns = (begin_ns - loop->now_ns) / (late ? 1 : TIMERS_PART);
+	uint64_t end_ns = begin_ns + (share_ns > TIMERS_NS ? share_ns : TIMERS_NS);
 
-	end_ns = begin_ns + (begin_ns - loop->now_ns) / TIMERS_PART;
-	if (end_ns < begin_ns + TIMERS_NS)
-		end_ns = begin_ns + TIMERS_NS;
 	do
 		wheel_advance(&loop->wheel, loop->now_ns, TIMERS_AT_ONCE);
 	while (wheel_next_ns(&loop->wheel) <= loop->now_ns && clock_now_ns() < end_ns);

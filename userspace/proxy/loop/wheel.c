@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/loop/wheel.h"
-#include <stdbool.h>
 
 #define NS_PER_MS    1000000ULL
 #define FARTHEST_MS  ((1ULL << (WHEEL_LEVELS * WHEEL_BITS)) - 1)

@@ -12,6 +12,7 @@
 #ifndef PROXY_LOOP_WHEEL_H
 #define PROXY_LOOP_WHEEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/list.h"
 
@@ -38,6 +39,12 @@ void wheel_init(struct wheel *wheel, uint64_t now_ns);
 /* Fires at @at_ns, rounded up to the millisecond; at the next wheel_advance() if that is past. */
 void timer_arm(struct wheel *wheel, struct timer *timer, uint64_t at_ns);
 void timer_cancel(struct wheel *wheel, struct timer *timer); /* not armed: no effect */
+
+/* Whether its time has come, and wheel_advance() not to it yet. */
+static inline bool timer_is_due(const struct timer *timer, uint64_t now_ns)
+{
+	return timer->due_ms && timer->due_ms * 1000000ULL <= now_ns;
+}
 
 /* Fires at @at_ns or, if it was armed for an earlier moment, then. WHEEL_NEVER leaves it alone. */
 static inline void timer_arm_lazily(struct wheel *wheel, struct timer *timer, uint64_t at_ns)

@@ -76,6 +76,21 @@ static void test_faults_are_known_until_they_are_forgiven(void **state)
 	conduct_free(conduct);
 }
 
+/* Who asks whether more than a quarter is left asks for a quarter of a fault's time later. */
+static void test_parts_of_a_fault_are_known_for_a_part_of_its_time(void **state)
+{
+	struct conduct *conduct = conduct_create();
+	struct fw_addr source = v4(1);
+
+	(void)state;
+	conduct_blame(conduct, &source, WEB, terms, 2 * CONDUCT_MISUSE, START);
+	assert_true(conduct_has_faults(conduct, &source, WEB, START + FAULT / 4 - 1));
+	assert_false(conduct_has_faults(conduct, &source, WEB, START + FAULT / 4));
+	conduct_blame(conduct, &source, WEB, terms, CONDUCT_MISUSE, START);
+	assert_true(conduct_has_faults(conduct, &source, WEB, START + FAULT / 4));
+	conduct_free(conduct);
+}
+
 static void test_the_more_the_longer_up_to_a_limit(void **state)
 {
 	struct conduct *conduct = conduct_create();
@@ -208,9 +223,9 @@ static void test_terms_follow_the_settings(void **state)
 	short_of = conduct_terms_of(&live, true);
 	conduct_blame(conduct, &source, WEB, calm, 10 * CONDUCT_FAULT, START);
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, calm, START), 0);
-	/* A tenth is borne under overload, and what was done before counts. */
+	/* A fifth is borne under overload, and what was done before counts. */
 	assert_int_equal(conduct_shut_until(conduct, &source, WEB, short_of, START),
-			 START + 40 * CLOCK_SEC);
+			 START + 30 * CLOCK_SEC);
 	/* 0 faults: nothing is held against anybody, from this moment on. */
 	live.value[FW_SET_SOURCE_FAULTS] = 0;
 	calm = conduct_terms_of(&live, false);
@@ -232,7 +247,7 @@ static void test_one_fault_is_borne_under_overload(void **state)
 	live.value[FW_SET_SOURCE_EXCLUSION] = 60000;
 	for (uint32_t faults = 1; faults < 40; faults++) {
 		struct fw_addr source = v4(faults);
-		uint32_t borne = faults < 20 ? 1 : faults / 10;
+		uint32_t borne = faults < 10 ? 1 : faults / 5;
 
 		live.value[FW_SET_SOURCE_FAULTS] = faults;
 		short_of = conduct_terms_of(&live, true);
@@ -251,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_some_faults_are_borne_and_time_forgives),
 		cmocka_unit_test(test_faults_are_known_until_they_are_forgiven),
+		cmocka_unit_test(test_parts_of_a_fault_are_known_for_a_part_of_its_time),
 		cmocka_unit_test(test_the_more_the_longer_up_to_a_limit),
 		cmocka_unit_test(test_a_good_end_forgives_but_nothing_ahead),
 		cmocka_unit_test(test_nobody_pays_for_another),

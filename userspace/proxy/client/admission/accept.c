@@ -2,6 +2,7 @@
 #include "proxy/client/admission/accept.h"
 #include <errno.h>
 #include <sys/socket.h>
+#include "proxy/client/admission/fault.h"
 #include "proxy/client/admission/judge.h"
 #include "proxy/client/admission/standing.h"
 #include "proxy/client/client.h"
@@ -10,8 +11,9 @@
 #include "proxy/client/report.h"
 #include "proxy/net/socket.h"
 
-#define PAUSE_NS (50 * CLOCK_MS) /* after which a descriptor may have come free */
-#define PLACE_NS (2 * CLOCK_MS)  /* between two who come in one by one */
+#define PAUSE_NS (50 * CLOCK_MS)  /* after which a descriptor may have come free */
+#define BACK_NS  (10 * CLOCK_SEC) /* after an overload, in which who was turned away comes back */
+#define PLACE_NS (2 * CLOCK_MS)   /* between two who come in one by one */
 
 enum {
 	ACCEPTS_PER_TURN = 64,
@@ -49,10 +51,14 @@ static enum fw_verdict admit(struct listener *listener, struct arrival *arrival)
 	return verdict;
 }
 
-/* Who was turned away comes back with all who were at that time. */
+/* Who was turned away under overload comes back with all who were at that time. */
 static bool comes_back(const struct listener *listener, const struct fw_addr *source)
 {
-	return standing_has_faults(listener, source) ||
+	uint64_t now_ns = listener->worker->loop.now_ns;
+	bool after_overload = listener->shortened_ns && now_ns - listener->shortened_ns < BACK_NS;
+
+	return (after_overload && standing_has_faults(listener, source) &&
+		fault_is_enforced(listener)) ||
 	       (load_lacks_room(listener) && standing_has_another(listener, source));
 }
 
@@ -86,8 +92,9 @@ static uint32_t arrivals_most(const struct listener *listener)
 	return part < ARRIVALS_MOST ? (uint32_t)part : ARRIVALS_MOST;
 }
 
-/* One more wants to wait than there may be. Of him and some who do, whoever they are, he has to go
- * whose source has had most: so nobody can take all places for good, and keep others out. */
+/* One more wants to wait than there may be. Where there is room he makes it the turn of who has
+ * waited longest. Else he has to go, of him and some who wait, whoever they are, whose source has
+ * had most: so nobody can take all places for good, and keep others out. */
 static void crowd_out(struct arrivals *lane, struct arrival *arrival)
 {
 	struct listener *listener = lane->acceptor->listener;
@@ -96,6 +103,11 @@ static void crowd_out(struct arrivals *lane, struct arrival *arrival)
 	uint32_t any[LOOKED_AT];
 	enum fw_verdict verdict;
 
+	if (!load_lacks_room(listener) && arrivals_take(lane, &goes)) {
+		arrivals_put(lane, arrival, ARRIVALS_MOST);
+		admit(listener, &goes);
+		return;
+	}
 	random_fill(&listener->worker->random, any, sizeof(any));
 	for (int i = 0; i < LOOKED_AT && lane->count; i++) {
 		struct arrival *other = arrivals_at(lane, any[i]);

@@ -12,8 +12,7 @@
 /* Where those wait who are not let in at once. Each lane is first come, first served. */
 enum lane {
 	LANE_LATE, /* whose source has had more than its part of the thread */
-	LANE_BACK, /* who comes back: was turned away lately, or has another one and would take a
-		      place */
+	LANE_BACK, /* who comes back after an overload, or has another one and would take a place */
 	LANES,
 };
 
@@ -23,16 +22,6 @@ struct acceptor {
 	struct arrivals lane[LANES];
 	struct timer resume; /* armed: accepting is paused */
 };
-
-/* How many wait. */
-static inline uint32_t acceptor_waiting(const struct acceptor *acceptor)
-{
-	uint32_t waiting = 0;
-
-	for (int lane = 0; lane < LANES; lane++)
-		waiting += acceptor->lane[lane].count;
-	return waiting;
-}
 
 /* Starts to accept from @fd, which belongs to the acceptor from now on. 0 or −errno:
  * acceptor_close() closes it in either case. */

@@ -65,6 +65,12 @@ static bool is_held_against(struct client *client, enum fw_verdict verdict)
 	       !(again && verdict_rows[verdict].fault == FAULT_MISUSE);
 }
 
+/* A browser opens connections to spare, and may never ask anything on them. */
+static bool has_said_nothing(const struct client *client)
+{
+	return client->phase == CLIENT_HEAD && !client->received;
+}
+
 void fault_note(struct client *client, enum fw_verdict verdict)
 {
 	const struct listener *listener = client->listener;
@@ -73,6 +79,8 @@ void fault_note(struct client *client, enum fw_verdict verdict)
 
 	if (!parts || !is_held_against(client, verdict))
 		return;
+	if (verdict_rows[verdict].fault == FAULT_HOARD && has_said_nothing(client))
+		parts = CONDUCT_SILENCE;
 	board_add(listener->board, METRIC_SOURCE_FAULTS, 1);
 	client_charge(client, USAGE_FAULT * parts / CONDUCT_FAULT);
 	until_ns = conduct_blame(listener->worker->shared->conduct, &client->source,
@@ -100,7 +108,7 @@ static uint64_t shut_until(const struct listener *listener, const struct fw_addr
 				  terms_of(listener), worker->loop.now_ns);
 }
 
-static bool is_enforced(const struct listener *listener)
+bool fault_is_enforced(const struct listener *listener)
 {
 	return !listener->live.value[FW_SET_MONITOR] &&
 	       wall_rule_mode(listener->worker->shared->options->wall, FW_SOURCE_CONDUCT) ==
@@ -115,10 +123,10 @@ enum fw_verdict fault_judge(const struct listener *listener, const struct fw_add
 		return FW_NONE;
 	/* In monitor mode it is the filter that counts what it would do. */
 	fault_complain(listener, source, until_ns);
-	return is_enforced(listener) ? FW_SOURCE_CONDUCT : FW_NONE;
+	return fault_is_enforced(listener) ? FW_SOURCE_CONDUCT : FW_NONE;
 }
 
 bool fault_keeps_out(const struct listener *listener, const struct fw_addr *source)
 {
-	return shut_until(listener, source) && is_enforced(listener);
+	return shut_until(listener, source) && fault_is_enforced(listener);
 }

@@ -25,6 +25,9 @@ enum fw_verdict fault_judge(const struct listener *listener, const struct fw_add
 /* Whether a client whom a balancer names is kept out. */
 bool fault_keeps_out(const struct listener *listener, const struct fw_addr *source);
 
+/* Whether sources are kept out at all, and not only counted (monitor mode). */
+bool fault_is_enforced(const struct listener *listener);
+
 /* A source whose connections are refused until then for another reason: the filter may do it. */
 void fault_complain(const struct listener *listener, const struct fw_addr *source,
 		    uint64_t until_ns);

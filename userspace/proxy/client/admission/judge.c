@@ -2,7 +2,6 @@
 #include "proxy/client/admission/judge.h"
 #include "proxy/client/admission/balancer.h"
 #include "proxy/client/admission/fault.h"
-#include "proxy/client/admission/source_limit.h"
 #include "proxy/client/admission/standing.h"
 #include "proxy/client/overload/elsewhere.h"
 #include "proxy/client/overload/evict.h"

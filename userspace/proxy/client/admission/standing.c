@@ -35,14 +35,17 @@ bool standing_has_another(const struct listener *listener, const struct fw_addr 
 				FW_LEVEL_SOURCE) != 1;
 }
 
-/* The kernel counts no connections of sources on the allow list, of whom nothing is asked. */
+/* A quarter of a fault makes nobody wait: behind one address somebody may have had a request or two
+ * refused for their form. The kernel counts no connections of sources on the allow list, of whom
+ * nothing is asked. */
 bool standing_has_faults(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
+	uint64_t borne_ns = live_ns(&listener->live, FW_SET_SOURCE_FAULT_TIME) / 4;
 
 	return listener->live.value[FW_SET_SOURCE_FAULTS] &&
 	       conduct_has_faults(worker->shared->conduct, source, listener->service,
-				  worker->loop.now_ns) &&
+				  worker->loop.now_ns + borne_ns) &&
 	       wall_connections(worker->shared->options->wall, source, listener->service,
 				FW_LEVEL_SOURCE);
 }

@@ -23,8 +23,8 @@ uint64_t standing_connections(const struct listener *listener, const struct fw_a
 /* Whether who comes from it has another one here. */
 bool standing_has_another(const struct listener *listener, const struct fw_addr *source);
 
-/* Whether faults are held against it that are not forgiven yet (guard/conduct.h), and it is not on
- * the allow list. */
+/* Whether more than a quarter of a fault is held against it that is not forgiven yet
+ * (guard/conduct.h), and it is not on the allow list. */
 bool standing_has_faults(const struct listener *listener, const struct fw_addr *source);
 
 #endif

@@ -47,7 +47,7 @@ static void measure_listener(struct listener *listener)
 		if (acceptor->listener != listener || acceptor->source.fd < 0 ||
 		    socket_queue(acceptor->source.fd, &waiting, &most) < 0)
 			continue;
-		full = overload_level(waiting + acceptor_waiting(acceptor), most);
+		full = overload_level(waiting + acceptor->lane[LANE_LATE].count, most);
 		if (full > level[OVERLOAD_QUEUE])
 			level[OVERLOAD_QUEUE] = full;
 	}
@@ -92,6 +92,8 @@ void load_measure(struct worker *worker)
 		measure_listener(listener);
 		overload_update(&listener->overload, now_ns);
 		publish(listener->board, &listener->overload, listener_stage(listener));
+		if (listener_stage(listener) >= OVERLOAD_SHORTEN)
+			listener->shortened_ns = now_ns;
 		review_if_shortened(listener, before);
 	}
 	elsewhere_offer(worker);
