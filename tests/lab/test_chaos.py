@@ -276,6 +276,7 @@ def test_a_backup_stands_in_for_all_others(edge, farm):
         load.wait(2000)
         farm[8101] = nginx(edge, 8101)
         told.wait_served_by(8101)
+        load.wait(300)  # with those that were on their way to the backup, and in the log's buffer
         served = len(told.lines(upstream="127.0.0.1:8103"))
         load.wait(200)
     assert load.failed() == {}
