@@ -46,8 +46,9 @@ print(opened)
 
 @families
 def test_a_port_used_again_renews_no_rate(lab, edge, clients, dark):
-    """Whoever answers every challenge at once, by one port, completes no more than his rate. But for a few: a SYN that comes
-    in one batch with the ACK and the RST before it is judged before the stack has seen these."""
+    """Whoever answers every challenge at once, by one port, completes no more than his rate. But for a few, counted as
+    pass_syn: most likely SYNs that come in one batch with the ACK and the RST before them, and are judged before the stack
+    has seen these."""
     protect(lab, web='source { syn_rate = 10  syn_burst = 10 }  challenge { mode = "always" }')
     before = lab.edge.stack()["TcpPassiveOpens"]
     opened = int(lab.internet(PYTHON, "-c", SAME_PORT, edge, first(clients)).stdout)
