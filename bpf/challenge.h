@@ -204,12 +204,11 @@ __noinline int challenge_write(struct xdp_md *ctx, const struct packet *packet,
 enum challenge_found {
 	CHALLENGE_NOTHING,
 	CHALLENGE_LISTENER,
-	CHALLENGE_MULTIPATH, /* a listener whose stack takes no cookie but its own */
-	CHALLENGE_CONNECTION,
-	CHALLENGE_OVER,    /* a connection that is no more (TIME_WAIT): a SYN begins another one */
-	CHALLENGE_OPENING, /* a handshake that the stack has answered */
-	CHALLENGE_FULL,    /* a listener that takes no connection now */
-	CHALLENGE_STACKS,  /* a listener, and a cookie that the stack made itself */
+	CHALLENGE_MULTIPATH,  /* a listener whose stack takes no cookie but its own */
+	CHALLENGE_CONNECTION, /* or one that is no more (TIME_WAIT) */
+	CHALLENGE_OPENING,    /* a handshake that the stack has answered */
+	CHALLENGE_FULL,       /* a listener that takes no connection now */
+	CHALLENGE_STACKS,     /* a listener, and a cookie that the stack made itself */
 };
 
 /* Whether the segment brings back a cookie of the stack's, sent when its queue overflowed: before
@@ -271,8 +270,6 @@ __noinline int challenge_find(struct xdp_md *ctx, const struct packet *packet)
 		return CHALLENGE_NOTHING;
 	if (sk->state == BPF_TCP_NEW_SYN_RECV)
 		found = CHALLENGE_OPENING;
-	else if (sk->state == BPF_TCP_TIME_WAIT)
-		found = CHALLENGE_OVER;
 	else if (sk->state != BPF_TCP_LISTEN)
 		found = CHALLENGE_CONNECTION;
 	else if (packet_opens_connection(packet) && sockets_queue_is_full(sk))
@@ -300,9 +297,9 @@ static __always_inline __u16 challenge_mss(const struct packet *packet, __u32 mt
 }
 
 /*
- * Answers a SYN, or lets it go on to the stack: if it is about a connection that there is, or for
- * another host. Where nobody listens, or nobody could use a cookie, pressure is no reason to drop.
- * FW_NONE: only the stack can answer, as it has not forgotten the last connection of the flow.
+ * Answers a SYN, or lets it go on to the stack, if it is for another host. Where nobody listens, or
+ * nobody could use a cookie, pressure is no reason to drop. FW_NONE: only the stack can answer, as
+ * it has a connection of the flow, or has not forgotten the last one.
  */
 static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 							  const struct packet *packet,
@@ -327,12 +324,10 @@ static __always_inline enum fw_verdict challenge_newcomer(struct xdp_md *ctx,
 		break;
 	case CHALLENGE_FULL:
 		return FW_QUEUE_FULL;
-	case CHALLENGE_OVER:
-		return FW_NONE;
 	case CHALLENGE_NOTHING:
 		break;
 	default:
-		return FW_PASS_SYN;
+		return FW_NONE;
 	}
 	return condemned == FW_UNCHALLENGED ? FW_PASS_SYN : condemned;
 }

@@ -152,14 +152,23 @@ static __always_inline enum fw_verdict doubt_verified(const struct packet *packe
 	return FW_NONE;
 }
 
-/* An attempt that nobody but the stack can answer, whatever the doubt. Who has used up his
- * handshakes gains nothing by going through the ports that he has just used. */
+/*
+ * An attempt that nobody but the stack can answer, as it has a socket of the flow. By TIME_WAIT
+ * that is no obstacle to another connection, and even a living one may be gone when the stack gets
+ * the SYN: segments come in batches, and the reset before it is judged, but not yet seen by the
+ * stack. So whoever is over a rate of handshakes gets no more of them by ports that he uses again,
+ * and of those that go on at once there is a rate, too: none is charged before it is complete.
+ * A SYN that is sent again is no loss: the stack sends its answer again by itself.
+ */
 static __always_inline enum fw_verdict
 judge_again(const struct packet *packet, const struct attempt *attempt, enum fw_verdict doubt)
 {
-	if (doubt == FW_VERIFIED_SYN_RATE && attempt->verified &&
-	    rate_handshakes_are_used_up(attempt->verified, packet->service, attempt->now))
-		return doubt;
+	if (!attempt->verified || doubt == FW_UNCHALLENGED)
+		return FW_PASS_SYN;
+	if (judge_prefix(packet->service, attempt->prefix, attempt->now) ==
+	    FW_PREFIX_CONNECTION_RATE)
+		JUDGE(FW_PREFIX_CONNECTION_RATE);
+	JUDGE(rate_again(attempt->verified, packet->service, attempt->now));
 	return FW_PASS_SYN;
 }
 

@@ -205,9 +205,9 @@ struct fw_source_key {
 /* Handshakes that it completes are its own, and so is their rate; SYNs that bear its address may be
  * anybody's. */
 struct fw_source {
-	__u64 tat_ns;      /* of handshakes: GCRA theoretical arrival time, CLOCK_MONOTONIC */
-	__u64 syn_tat_ns;  /* of SYNs: those that come faster are answered with cookies */
-	__u64 verified_ns; /* last proof, CLOCK_MONOTONIC */
+	__u64 tat_ns;       /* of handshakes: GCRA theoretical arrival time, CLOCK_MONOTONIC */
+	__u64 syn_tat_ns;   /* of SYNs: those that come faster are answered with cookies, … */
+	__u64 again_tat_ns; /* … and those that can't be, as the stack has a socket of their flow */
 };
 
 /* A set of the sketch; sketch.h says what a cell holds. */

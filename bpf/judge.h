@@ -96,14 +96,12 @@ static __always_inline enum fw_verdict judge_proof(const struct packet *packet, 
 	if (verdict != FW_NONE)
 		return verdict;
 	source = rate_verified_source(packet);
-	if (source) {
-		source->verified_ns = now;
+	if (source)
 		JUDGE(rate_handshake(source, packet->service, now));
-	}
 	JUDGE(judge_handshake(packet->service, HASH(PREFIX), now));
 	if (source)
 		return FW_NONE;
-	newcomer = rate_prove(packet, now);
+	newcomer = rate_prove(packet);
 	if (newcomer)
 		rate_handshake(newcomer, packet->service, now);
 	else

@@ -65,7 +65,7 @@ static __always_inline struct fw_source *rate_verified_source(const struct packe
 
 /* The same of a source that has just proved itself; NULL: the table refused an entry. What it has
  * used up stays so: a new proof is no new burst. */
-static __always_inline struct fw_source *rate_prove(const struct packet *packet, __u64 now)
+static __always_inline struct fw_source *rate_prove(const struct packet *packet)
 {
 	struct fw_source_key key = rate_key(packet);
 	struct fw_source *source = bpf_map_lookup_elem(&sources, &key), fresh = {};
@@ -75,8 +75,6 @@ static __always_inline struct fw_source *rate_prove(const struct packet *packet,
 		source = bpf_map_lookup_elem(&sources, &key);
 		records_note(&packet->source.addr);
 	}
-	if (source)
-		source->verified_ns = now;
 	return source;
 }
 
@@ -93,27 +91,34 @@ static __always_inline enum fw_verdict rate_handshake(struct fw_source *source, 
 									: FW_VERIFIED_SYN_RATE;
 }
 
-/* Whether the source has completed all the handshakes that it may. */
-static __always_inline bool rate_handshakes_are_used_up(const struct fw_source *source,
-							__u32 service, __u64 now)
+/* Charges an attempt to @cell, one of a verified source's. Who has used up the handshakes gains
+ * nothing by attempts. */
+static __always_inline enum fw_verdict rate_attempt(const struct fw_source *source, __u64 *cell,
+						    __u32 service, __u64 now)
 {
-	return rate_is_used_up(&source->tat_ns, rate_of_source(service), now);
+	struct limit limit = rate_of_source(service);
+
+	if (rate_is_used_up(&source->tat_ns, limit, now) || !rate_take(cell, limit, now))
+		return FW_VERIFIED_SYN_RATE;
+	return FW_NONE;
 }
 
 /*
  * Charges an attempt under a verified source's address. Whoever forges it uses up these attempts,
- * but no handshakes; who does nothing but forge leaves the source the way by a cookie. And who has
- * used up the handshakes gains nothing by attempts.
+ * but no handshakes; who does nothing but forge leaves the source the way by a cookie.
  */
 static __always_inline enum fw_verdict rate_verified(struct fw_source *source, __u32 service,
 						     __u64 now)
 {
-	struct limit limit = rate_of_source(service);
+	return rate_attempt(source, &source->syn_tat_ns, service, now);
+}
 
-	if (rate_is_used_up(&source->tat_ns, limit, now) ||
-	    !rate_take(&source->syn_tat_ns, limit, now))
-		return FW_VERIFIED_SYN_RATE;
-	return FW_NONE;
+/* The same of an attempt beyond these, by a flow that the stack has a socket of: it can't be
+ * answered with a cookie, and a forger would have to know the flow. */
+static __always_inline enum fw_verdict rate_again(struct fw_source *source, __u32 service,
+						  __u64 now)
+{
+	return rate_attempt(source, &source->again_tat_ns, service, now);
 }
 
 static __always_inline enum fw_verdict rate_gate(__u32 service, __u64 now)

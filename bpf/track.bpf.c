@@ -67,7 +67,7 @@ static __always_inline void track_describe(volatile struct bpf_sock_ops *ctx, st
 static __always_inline void track_verify(const struct packet *packet, __u32 ack, bool exempt)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct fw_source *source = rate_prove(packet, now);
+	struct fw_source *source = rate_prove(packet);
 
 	if (!source)
 		emit_fault(packet, FW_SOURCES_FULL);

@@ -46,14 +46,13 @@ print(opened)
 
 @families
 def test_a_port_used_again_renews_no_rate(lab, edge, clients, dark):
-    """Whoever answers every challenge at once, by one port, completes no more than his rate. But for a few, counted as
-    pass_syn: most likely SYNs that come in one batch with the ACK and the RST before them, and are judged before the stack
-    has seen these."""
+    """Whoever answers every challenge at once, by one port, completes no more than his rate, though many of his SYNs are
+    judged before the stack has seen the reset that came in one batch with them."""
     protect(lab, web='source { syn_rate = 10  syn_burst = 10 }  challenge { mode = "always" }')
     before = lab.edge.stack()["TcpPassiveOpens"]
     opened = int(lab.internet(PYTHON, "-c", SAME_PORT, edge, first(clients)).stdout)
     completed = lab.edge.stack()["TcpPassiveOpens"] - before
-    assert completed <= 10 + 10 * 4 + opened / 50 and opened > 2 * completed, (completed, opened)
+    assert completed <= 10 + 10 * 4 and opened > 2 * completed, (completed, opened)
     assert service(lab, "web")["reasons"]["verified_syn_rate"] > completed
 
 

@@ -3,15 +3,11 @@
  * A cookie came back: what is asked of its source then, and what becomes of the segments that come
  * with it. That the stack takes them is the lab's to show.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include "common/challenge.h"
 
 enum { OPTIONS = COOKIE_COMBINATIONS - 1 };
@@ -21,27 +17,10 @@ static int setup(void **state)
 	return challenge_setup(state, FW_TIER_OWN);
 }
 
-/* The segment that completes a handshake, from a source that was sent a cookie. @isn: what tells
- * its number from those of others by the same port. */
-static struct frame proof_of(struct filter *filter, const struct family *family, const char *source,
-			     uint16_t port, uint32_t isn)
-{
-	struct frame asked = cookie_syn(source, family->server, OPTIONS), answer;
-	const __be16 number = htons(port);
-
-	memcpy(asked.data + asked.transport, &number, sizeof(number));
-	frame_tcp(&asked)->seq = htonl(ntohl(frame_tcp(&asked)->seq) + isn);
-	answer = filter_answer_of(filter, &asked);
-	asked = cookie_ack(&asked, &answer, OPTIONS, 0);
-	frame_tcp(&asked)->seq = htonl(ntohl(frame_tcp(&asked)->seq) + isn);
-	memcpy(asked.data + asked.transport, &number, sizeof(number));
-	return asked;
-}
-
 static struct frame proof(struct filter *filter, const struct family *family, const char *source,
 			  uint16_t port)
 {
-	return proof_of(filter, family, source, port, 0);
+	return challenge_proof(filter, family, source, port, 0);
 }
 
 /* A later segment of the same flow. */
@@ -106,7 +85,7 @@ static void a_port_used_again_is_another_handshake(void **state)
 	for_each_family(family)
 	{
 		for (uint32_t i = 0; i < 4; i++)
-			ack[i] = proof_of(filter, family, family->client, 40000, i);
+			ack[i] = challenge_proof(filter, family, family->client, 40000, i);
 		for (uint32_t i = 0; i < 4; i++) {
 			filter_expect_frame(filter, SERVICE,
 					    i < 2 ? FW_PASS_COOKIE : FW_VERIFIED_SYN_RATE, &ack[i]);
@@ -208,75 +187,6 @@ static void a_used_up_rate_leaves_no_attempt_unchallenged(void **state)
 		ack = proof(filter, family, family->client, 40001); /* is answered */
 		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &ack);
 	}
-}
-
-/* Both ends of a flow of the family's client, by this port of his. */
-static socklen_t name(struct sockaddr_storage *end, const char *address, uint16_t port)
-{
-	struct sockaddr_in6 *v6 = memset(end, 0, sizeof(*end));
-	struct sockaddr_in *v4 = (void *)end;
-
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		return sizeof(*v4);
-	}
-	assert_int_equal(inet_pton(AF_INET6, address, &v6->sin6_addr), 1);
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons(port);
-	return sizeof(*v6);
-}
-
-/* A connection that its server closed first: it is in TIME_WAIT there. */
-static void connect_and_close(int listener, const struct family *family, uint16_t port)
-{
-	struct sockaddr_storage end;
-	socklen_t size = name(&end, family->client, port);
-	int client = socket(end.ss_family, SOCK_STREAM, 0), server, tries;
-
-	server_own(family->client);
-	server_own(family->server);
-	/* An address of IPv6 is there a moment after it was added. */
-	for (tries = 0; tries < 500 && bind(client, (struct sockaddr *)&end, size) != 0; tries++)
-		poll(NULL, 0, 10);
-	size = name(&end, family->server, OTHER_PORT);
-	assert_int_equal(connect(client, (struct sockaddr *)&end, size), 0);
-	server = accept(listener, NULL, NULL);
-	assert_true(server >= 0);
-	close(server);
-	close(client);
-}
-
-/* A SYN by the port of a connection that is over is the stack's to answer. Who has used up his
- * handshakes has none left there either; forged attempts use up none. */
-static void connections_that_are_over_renew_no_rate(void **state)
-{
-	int listener = server_listen("::", OTHER_PORT, 16, 0);
-	struct filter *filter = *state;
-	struct frame ack[2], syn;
-
-	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_RATE, 1);
-	filter_set(filter, SERVICE, FW_SET_SOURCE_SYN_BURST, 2);
-	for_each_family(family)
-	{
-		filter_bind(filter, SERVICE, family->any, OTHER_PORT, IPPROTO_TCP);
-		connect_and_close(listener, family, 40000);
-		syn = frame(.source = family->client, .destination = family->server,
-			    .destination_port = OTHER_PORT, .flags = FRAME_SYN);
-		filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &syn); /* a newcomer's */
-		for (int i = 0; i < 2; i++)
-			ack[i] = proof(filter, family, family->client, 40001 + i);
-		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[0]);
-		for (int i = 0; i < 2; i++)
-			filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
-		for (int i = 0; i < 10; i++)
-			filter_expect_frame(filter, SERVICE, FW_PASS_SYN, &syn);
-		filter_expect_frame(filter, SERVICE, FW_PASS_COOKIE, &ack[1]);
-		filter_expect_frame(filter, SERVICE, FW_VERIFIED_SYN_RATE, &syn);
-		filter_age(filter, FILTER_SECOND);
-		filter_expect_frame(filter, SERVICE, FW_PASS_VERIFIED, &syn);
-	}
-	close(listener);
 }
 
 /* Whoever forges a verified address uses up its attempts. It goes on connecting, by cookies. */
@@ -479,7 +389,6 @@ int main(void)
 		story(a_proof_verifies_its_source),
 		story(proofs_are_held_to_the_exact_rate),
 		story(a_used_up_rate_leaves_no_attempt_unchallenged),
-		story(connections_that_are_over_renew_no_rate),
 		story(forgers_do_not_lock_a_verified_source_out),
 		story(a_prefix_of_verified_sources_has_a_rate),
 		story(a_crowd_of_verified_sources_is_challenged),

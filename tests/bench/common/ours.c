@@ -126,7 +126,7 @@ void ours_forget(const struct ours *ours, const struct fw_addr *source)
 void ours_verify(const struct ours *ours, const struct fw_addr *source)
 {
 	struct fw_source_key key = key_of(source);
-	struct fw_source proof = {.verified_ns = 1};
+	struct fw_source proof = {};
 
 	measure_put(ours->skeleton->maps.sources, &key, &proof);
 	note(ours, source, FW_RECORD_KNOWN);

@@ -149,6 +149,7 @@ static void age_sources(struct filter *filter, int64_t ns)
 		if (bpf_map_lookup_elem(fd, &keys[i], &source) == 0) {
 			source.tat_ns = age_word(source.tat_ns, ns);
 			source.syn_tat_ns = age_word(source.syn_tat_ns, ns);
+			source.again_tat_ns = age_word(source.again_tat_ns, ns);
 			bpf_map_update_elem(fd, &keys[i], &source, BPF_EXIST);
 		}
 	free(keys);

@@ -22,4 +22,9 @@ int challenge_setup(void **state, enum fw_tier tier);
 /* A SYN of the family's client to the first service. */
 struct frame challenge_syn(const struct family *family, unsigned int options);
 
+/* The segment that completes a handshake with that service, from a source that was sent a cookie.
+ * @isn: what tells its number from those of others by the same port. */
+struct frame challenge_proof(struct filter *filter, const struct family *family, const char *source,
+			     uint16_t port, uint32_t isn);
+
 #endif

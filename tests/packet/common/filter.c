@@ -383,7 +383,7 @@ void filter_verify(struct filter *filter, const char *source, uint32_t service)
 		.addr = fw_addr_at_level(filter_address(source), FW_LEVEL_SOURCE),
 		.service = service,
 	};
-	struct fw_source value = {.verified_ns = filter_now()};
+	struct fw_source value = {};
 
 	filter_write(filter, "sources", &key, &value);
 	filter_record(filter, &key.addr, FW_RECORD_KNOWN);

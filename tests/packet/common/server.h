@@ -11,7 +11,8 @@
 /* cmocka group fixture. */
 int server_begin(void **state);
 
-/* The namespace has the address, so that connections from and to it are made. */
+/* The namespace has the address, so that connections from and to it are made. It may be told
+ * again. */
 void server_own(const char *address);
 
 /* A TCP segment over IPv4 comes in by lo: its checksum is filled in. */

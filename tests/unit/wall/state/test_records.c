@@ -48,7 +48,7 @@ static void tidying_keeps_what_is_in_the_tables_and_forgets_the_rest(void **stat
 	struct fw_prefix kept = prefix("192.0.2.1"), gone = prefix("203.0.113.9");
 	struct fw_source_key verified = {.addr = addr("198.51.100.1"), .service = 1};
 	struct fw_addr source = addr("100.64.1.1"), network = addr("100.64.2.0");
-	struct fw_source proof = {.verified_ns = 1};
+	struct fw_source proof = {};
 	uint64_t half = wall->meta->records;
 
 	must(wall_list_add(wall, WALL_BLOCK, &kept, 0, NULL, FW_NONE, &error));
