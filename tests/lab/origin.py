@@ -79,7 +79,7 @@ class Peer:
     """One end of a connection: bytes out, bytes in, and heads and bodies read naively."""
 
     def __init__(self, connection, origin=None):
-        self.socket, self.origin, self.buffer = connection, origin, b""
+        self.socket, self.origin, self.buffer, self.heard = connection, origin, b"", 0  # bytes, in all
 
     def send(self, data):
         self.socket.sendall(data)
@@ -94,6 +94,7 @@ class Peer:
                 if len(self.origin.received) < 1 << 20:
                     self.origin.received += data
         self.buffer += data
+        self.heard += len(data)
 
     def until(self, mark):
         while mark not in self.buffer:

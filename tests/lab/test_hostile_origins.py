@@ -101,6 +101,52 @@ def test_an_answer_that_goes_bad_is_cut_off(edge, counted, name):
     counted("upstream_bad_response", 1)
 
 
+def says_and_ends(edge, raw):
+    """A server all of whose words, and the end, are here when the proxy reads the first of them."""
+    def answer(peer):
+        peer.head()
+        with frozen(edge.proxy_pid()):
+            peer.send(raw)
+            peer.socket.close()
+    return answer
+
+
+HALVES = {
+    "head alone": OK + b"Content-Length: 2\r\n\r\n",
+    "head alone, of chunks": OK + b"Transfer-Encoding: chunked\r\n\r\n",
+    "less than was said": OK + b"Content-Length: 40000\r\n\r\n" + b"x" * 39999,
+    "no last chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+    "last chunk without its end": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_an_answer_of_which_no_more_comes_is_not_begun(edge, counted, name):
+    """Its server was killed, say, and all that it said is here, with the end: the client is told so, not given a part."""
+    counted.expect("upstream_bad_response")
+    with Origin(8000, says_and_ends(edge, HALVES[name])), Client(WEB) as client:
+        client.get()
+        status, fields, body = client.response()
+        assert status == 502 and fields["connection"] == "close"
+        assert body.startswith(b"upstream_bad_response:") and client.rest() == b""
+    counted("upstream_bad_response", 1)
+
+
+WHOLE = {
+    "length": OK + b"Connection: close\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40000,
+    "chunks": OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n9c40\r\n" + b"x" * 40000 + b"\r\n0\r\n\r\n",
+    "to the end": OK + b"Connection: close\r\n\r\n" + b"x" * 40000,
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_answer_is_whole_though_its_end_is_here_before_it_is_read(edge, name):
+    with Origin(8000, says_and_ends(edge, WHOLE[name])), Client(WEB) as client:
+        client.get()
+        status, fields, body = client.response()
+        assert status == 200 and (body or client.rest()) == b"x" * 40000
+
+
 def test_a_field_cannot_split_the_answer(edge):
     """What passes as a value passes as it came; what could end the head does not pass."""
     with Origin(8000, says(OK + b"X: a\x80\xff\tb %0d%0aSet-Cookie: c\r\nContent-Length: 2\r\n\r\nok")), \

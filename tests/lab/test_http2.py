@@ -141,6 +141,7 @@ def test_responses_that_end_with_their_connection(edge):
     def answer(peer):
         line, _ = peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\n" + (b"Content-Length: 9\r\n" if "/cut" in line else b"") + b"\r\nwhole")
+        time.sleep(0.05)  # the client has it by then
 
     with Origin(8000, answer), Client2() as client:
         assert client.answer(client.request()) == (b"whole", None)

@@ -346,6 +346,7 @@ def test_a_response_that_breaks_off_is_not_taken_for_whole(edge, counted):
     def answer(peer):
         peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        time.sleep(0.05)  # the client has it by then
 
     counted.expect("upstream_bad_response")
     with Origin(8000, answer), Client(WEB) as client:

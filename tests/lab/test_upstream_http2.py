@@ -416,6 +416,16 @@ def test_a_response_that_is_broken_off_is_not_taken_for_whole(edge, counted, nam
     counted("upstream_bad_response", 1)
 
 
+def test_a_response_that_is_broken_off_before_it_was_passed_on_is_refused(edge, counted):
+    counted.expect("upstream_bad_response")
+    with Origin(8000, by_frames(lambda peer, stream: peer.send(
+            head(stream) + frame(DATA, 0, stream, b"half") + frame(RST_STREAM, 0, stream, b"\0\0\0\2")))), \
+            Client(80) as client:
+        client.get()
+        assert client.response()[0] == 502
+    counted("upstream_bad_response", 1)
+
+
 def test_a_connection_that_breaks_fails_only_what_cannot_be_repeated(edge, counted):
     first = []
     def answer(server, stream, fields, body, trailer):

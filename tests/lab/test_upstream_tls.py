@@ -9,7 +9,7 @@ import pytest
 
 from authority import Authority
 from edge import Counted, Edge, answer_simply
-from lab import Lab, wait_until
+from lab import Lab, frozen, wait_until
 from origin import Client, Origin, inside
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -335,6 +335,20 @@ def until_close(ends_well):
         if ends_well:
             farewell(peer)
     return answer
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_an_answer_of_which_no_more_comes_is_not_begun(edge, version):
+    def answer(peer):
+        peer.head()
+        time.sleep(0.05)  # tickets have been read by then
+        with frozen(edge.proxy_pid()):
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhalf of it")
+            peer.socket.close()
+
+    with TlsOrigin(serving(edge.app, version), answer), Client(WEB) as client:
+        client.get()
+        assert client.response()[0] == 502
 
 
 @pytest.mark.parametrize("version", [V12, V13])

@@ -235,6 +235,13 @@ uint32_t stream_unread(const struct stream *stream)
 	return ioctl(stream->source.fd, SIOCINQ, &waiting) == 0 ? (uint32_t)waiting : 0;
 }
 
+uint64_t stream_remaining(const struct stream *stream)
+{
+	uint64_t here = stream->tls ? buffer_length(stream->tls->in) : 0;
+
+	return stream_is(stream, STREAM_ENDING) ? here + stream_unread(stream) : UINT64_MAX;
+}
+
 uint64_t stream_taken(const struct stream *stream, uint64_t written)
 {
 	int waiting;

@@ -95,6 +95,9 @@ static inline bool stream_awaits_more(const struct stream *stream)
 }
 /* Bytes that have come, on the wire, and were not read. */
 uint32_t stream_unread(const struct stream *stream);
+/* Bytes that reads can still bring, at most, as the peer has said its last; UINT64_MAX: it has not.
+ */
+uint64_t stream_remaining(const struct stream *stream);
 
 /* Whether bytes can pass it by splice(2): inwards, and outwards, where the kernel may do TLS. */
 static inline bool stream_splices_in(const struct stream *stream)

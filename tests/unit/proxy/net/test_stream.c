@@ -173,6 +173,25 @@ static void too_few_bytes_are_kept_back(void **state)
 	assert_true(look(pair) & EPOLLRDHUP);
 }
 
+/* Once the peer has said its last it is known how much more there is to read. */
+static void what_remains_is_known_once_the_end_is(void **state)
+{
+	struct pair *pair = *state;
+	char heard[3];
+
+	assert_int_equal(send(pair->peer, "hello", 5, 0), 5);
+	stream_note(&pair->stream, look(pair));
+	assert_true(stream_remaining(&pair->stream) == UINT64_MAX);
+	shutdown(pair->peer, SHUT_WR);
+	stream_note(&pair->stream, look(pair));
+	assert_int_equal(stream_remaining(&pair->stream), 5);
+	assert_int_equal(stream_read(&pair->stream, heard, sizeof(heard)), 3);
+	assert_int_equal(stream_remaining(&pair->stream), 2);
+	assert_int_equal(stream_read(&pair->stream, heard, sizeof(heard)), 2);
+	assert_int_equal(stream_remaining(&pair->stream), 0);
+	stream_close(&pair->stream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +200,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(words_do_not_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_few_bytes_are_kept_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_remains_is_known_once_the_end_is, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

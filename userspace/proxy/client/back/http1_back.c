@@ -77,6 +77,11 @@ static ssize_t read_on(struct exchange *exchange)
 	return count;
 }
 
+static uint64_t remaining(const struct exchange *exchange)
+{
+	return stream_remaining(&exchange->attempt.link->stream);
+}
+
 /* Nothing was sent on it, or everything was, and the response has come to its end: what comes next
  * on it is the answer to what is asked next. That nothing comes at this moment does not say so. */
 static bool is_between_requests(const struct exchange *exchange)
@@ -110,6 +115,7 @@ const struct back http1_back = {
 	.plain_bodies = true,
 	.send = send_ready,
 	.read = read_on,
+	.remaining = remaining,
 	.drop = drop,
 	.fail = fail,
 };

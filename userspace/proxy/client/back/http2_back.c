@@ -319,9 +319,18 @@ static ssize_t read_on(struct exchange *exchange)
 	return stream->ended ? 0 : -EAGAIN;
 }
 
+/* What ends in good order is whole: nghttp2 sees to that. */
+static uint64_t remaining(const struct exchange *exchange)
+{
+	const struct session_stream *stream = exchange->attempt.stream;
+
+	return stream->error ? stream->fresh : UINT64_MAX;
+}
+
 const struct back http2_back = {
 	.send = send_ready,
 	.read = read_on,
+	.remaining = remaining,
 	.drop = drop,
 	.fail = fail,
 };

@@ -262,6 +262,14 @@ static bool has_kept_waiting(const struct exchange *exchange)
 	       rate_waited_ns(&exchange->send.rate, now_ns) >= DAWDLE_NS;
 }
 
+/* Lets go of the server, and of what it has said, of which nothing was passed on. */
+static void forget_answer(struct exchange *exchange)
+{
+	exchange_drop_server(exchange);
+	buffer_give(&exchange->attempt.from_server);
+	http_response_init(&exchange->message.response);
+}
+
 enum flow exchange_lose_link(struct exchange *exchange)
 {
 	enum fw_verdict verdict = FW_UPSTREAM_BAD_RESPONSE;
@@ -280,7 +288,7 @@ enum flow exchange_lose_link(struct exchange *exchange)
 	if (!retry_begins_for_break(exchange))
 		return exchange_fail(exchange, verdict);
 	board_add(exchange->client->listener->board, METRIC_UPSTREAM_FAILURES, 1);
-	exchange_drop_server(exchange);
+	forget_answer(exchange);
 	return connect_anew(exchange, true, verdict);
 }
 
@@ -289,9 +297,7 @@ bool exchange_tries_elsewhere(struct exchange *exchange, uint16_t status, enum f
 	if (!retry_begins_for_status(exchange, status))
 		return false;
 	exchange_note_response(exchange, status);
-	exchange_drop_server(exchange);
-	buffer_give(&exchange->attempt.from_server);
-	http_response_init(&exchange->message.response);
+	forget_answer(exchange);
 	*flow = connect_anew(exchange, true, FW_UPSTREAM_UNREACHABLE);
 	return true;
 }

@@ -83,6 +83,8 @@ struct back {
 	/* Reads on, behind what is in from_server. Bytes added; 0: the server has said its last;
 	 * −EAGAIN; −ENOMEM; another −errno: it broke off. */
 	ssize_t (*read)(struct exchange *exchange);
+	/* How many bytes more that can bring, at most; UINT64_MAX: it has not said its last. */
+	uint64_t (*remaining)(const struct exchange *exchange);
 	/* Lets go of the server; a request in the middle of something is cut off. */
 	void (*drop)(struct exchange *exchange);
 	/* The same, of one that could not be connected to: it is passed over for a while. */

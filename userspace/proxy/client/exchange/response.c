@@ -113,6 +113,23 @@ static bool tell_client(struct exchange *exchange, uint32_t length)
 	return true;
 }
 
+/* Whether the server has said its last, and the response, whose head takes @length bytes, will not
+ * be whole: it was killed between head and body, say. Nothing was passed on yet, so its client need
+ * not be left with a part. */
+static bool is_broken_off(const struct exchange *exchange, uint32_t length)
+{
+	struct buffer *in = exchange->attempt.from_server;
+	uint64_t remaining = exchange->attempt.back->remaining(exchange);
+	struct body body;
+	size_t forward;
+
+	if (remaining == UINT64_MAX)
+		return false;
+	body_init(&body, &exchange->message.response.head, (struct http_chunk_limits){0});
+	body_check(&body, buffer_start(in) + length, buffer_length(in) - length, &forward);
+	return !body.done && body_least(&body) > remaining;
+}
+
 static enum flow begin_response(struct exchange *exchange, uint32_t length)
 {
 	uint16_t status = exchange->message.response.status;
@@ -144,6 +161,8 @@ static enum flow read_head(struct exchange *exchange)
 		return switch_protocol(exchange, (uint32_t)length);
 	if (response->status < 200)
 		return pass_interim(exchange, (uint32_t)length);
+	if (is_broken_off(exchange, (uint32_t)length))
+		return exchange_lose_link(exchange);
 	return begin_response(exchange, (uint32_t)length);
 }
 

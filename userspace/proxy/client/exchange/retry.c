@@ -21,7 +21,7 @@ static bool is_idempotent(enum http_method method)
 	}
 }
 
-/* All of it is still here, and nothing of an answer has come. */
+/* All of it is still here, and nothing of an answer has been passed on. */
 static bool is_whole(const struct exchange *exchange)
 {
 	return !exchange->answered && !exchange->body_sent;
@@ -88,8 +88,7 @@ static bool begins(struct exchange *exchange, enum config_retry_on reason)
 
 bool retry_begins_for_break(struct exchange *exchange)
 {
-	return (exchange->hedge || !buffer_length(exchange->attempt.from_server)) &&
-	       begins(exchange, RETRY_BROKEN);
+	return begins(exchange, RETRY_BROKEN);
 }
 
 static enum config_retry_on reason_of(uint16_t status)

@@ -2,14 +2,14 @@
 /*
  * Whether a request that its server failed may be sent again.
  *
- * Only if all of it is still here and nothing of an answer has come; and what the server may have
- * begun to act upon, only if doing it twice does what doing it once does. Then there are two cases.
- * A connection that had been kept may be closed by its server at any moment: a request that was on
- * its way just then is sent once more, over a new one, as a matter of course; so is, a few times,
- * one that a server of HTTP/2 says it did nothing with. Anything else is a retry: it goes to a
- * server that was not tried, for the reasons, the number of times and the share of traffic that the
- * upstream's `retry { }` says. If another server is being asked the same already (hedge.h), that is
- * the retry.
+ * Only if all of it is still here and nothing of an answer has been passed on; and what the server
+ * may have begun to act upon, only if doing it twice does what doing it once does. Then there are
+ * two cases. A connection that had been kept may be closed by its server at any moment: a request
+ * that was on its way just then, and of whose answer nothing has come, is sent once more, over a
+ * new one, as a matter of course; so is, a few times, one that a server of HTTP/2 says it did
+ * nothing with. Anything else is a retry: it goes to a server that was not tried, for the reasons,
+ * the number of times and the share of traffic that the upstream's `retry { }` says. If another
+ * server is being asked the same already (hedge.h), that is the retry.
  *
  * A server that does not even accept a connection was asked nothing: the next one is, always. That
  * is exchange.c's.

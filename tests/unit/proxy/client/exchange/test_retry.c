@@ -179,6 +179,19 @@ static void over_a_kept_connection_once_more(void **state)
 	assert_int_equal(counted(METRIC_UPSTREAM_RESENDS), 1);
 }
 
+/* A part of an answer that nobody was told is no answer; but its server has begun to answer. */
+static void what_broke_off_untold_is_a_retry(void **state)
+{
+	struct buffer half = {.end = 1};
+
+	(void)state;
+	exchange.attempt.link_used = true;
+	exchange.attempt.from_server = &half;
+	assert_false(retry_resends(&exchange));
+	assert_true(retry_begins_for_break(&exchange));
+	exchange.attempt.from_server = NULL;
+}
+
 /* A server of HTTP/2 that did nothing with it may be asked again whatever it is; one that refuses
  * it not often. */
 static void what_nothing_was_done_with_is_sent_again(void **state)
@@ -211,6 +224,7 @@ int main(void)
 		test(hedges_may_have_half_of_the_budget),
 		test(a_hedge_is_the_retry),
 		test(over_a_kept_connection_once_more),
+		test(what_broke_off_untold_is_a_retry),
 		test(what_nothing_was_done_with_is_sent_again),
 	};
 
