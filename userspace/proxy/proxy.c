@@ -49,6 +49,7 @@ static int start_sharing(struct proxy_shared *shared, const struct proxy_options
 	shared->requests = pacer_create();
 	shared->crowd = crowd_create(config->threads);
 	shared->conduct = conduct_create();
+	socket_memory_open(&shared->sockets, SOCKET_MEMORY_FILE);
 	if (!shared->listener_connections || !shared->upstreams || !shared->gate ||
 	    !shared->crowd || !shared->conduct || !shared->requests)
 		return -ENOMEM;
@@ -73,6 +74,7 @@ static void stop_sharing(struct proxy_shared *shared)
 	pacer_free(shared->requests);
 	crowd_free(shared->crowd);
 	conduct_free(shared->conduct);
+	socket_memory_close(&shared->sockets);
 	free(shared->listener_connections);
 }
 

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/log.h"
+#include "base/machine.h"
 #include "proxy/client/admission/accept.h"
 #include "proxy/client/client.h"
 #include "proxy/client/exchange/exchange.h"
@@ -24,19 +24,15 @@ enum {
 	MEMORY_SHARE = 2, /* of all memory, for all threads: one part in so many */
 };
 
-#define MEMORY_UNKNOWN (1ULL << 30)
-
 /* --- once in a while ---------------------------------------------------------------------------
  */
 
 /* A thread's share of the memory that clients may make us use. */
 static size_t memory_share(const struct live *live, uint32_t threads)
 {
-	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : MEMORY_UNKNOWN;
 	uint64_t wanted = live->value[FW_SET_HOST_MEMORY];
 
-	return (wanted ? wanted : all / MEMORY_SHARE) / threads;
+	return (wanted ? wanted : machine_memory() / MEMORY_SHARE) / threads;
 }
 
 /* Takes over the settings as they are now. True: some has changed. */

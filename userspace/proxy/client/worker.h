@@ -27,6 +27,7 @@
 #include "proxy/guard/pacer.h"
 #include "proxy/guard/reserve.h"
 #include "proxy/guard/sampler.h"
+#include "proxy/guard/socket_memory.h"
 #include "proxy/guard/usage.h"
 #include "proxy/loop/loop.h"
 #include "proxy/net/tls/tls.h"
@@ -50,6 +51,7 @@ struct proxy_shared {
 	struct pacer *requests;             /* how fast sources make them */
 	struct crowd *crowd;
 	struct conduct *conduct; /* how sources' connections end */
+	struct socket_memory sockets;
 	atomic_bool draining;
 	_Atomic uint64_t drain_ms; /* for it, once that is true */
 	atomic_bool is_last;       /* nobody else accepts from the sockets */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -251,6 +252,15 @@ uint64_t stream_taken(const struct stream *stream, uint64_t written)
 	return ioctl(stream->source.fd, SIOCOUTQ, &waiting) == 0 && waiting > 0
 		       ? written - (uint64_t)waiting
 		       : written;
+}
+
+uint32_t stream_buffered(const struct stream *stream)
+{
+	uint32_t held[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(held);
+
+	getsockopt(stream->source.fd, SOL_SOCKET, SO_MEMINFO, held, &size);
+	return held[SK_MEMINFO_RMEM_ALLOC] + held[SK_MEMINFO_WMEM_QUEUED];
 }
 
 int stream_error(const struct stream *stream)

@@ -125,6 +125,8 @@ int stream_shutdown(struct stream *stream);
 /* Bytes that the peer's host has acknowledged, of @written so far; with TLS, of what they became on
  * the wire. Only ever compared with one another. */
 uint64_t stream_taken(const struct stream *stream, uint64_t written);
+/* Bytes that the kernel's buffers take for it, either way: more than there is in them to read. */
+uint32_t stream_buffered(const struct stream *stream);
 /* 0, or −errno of a connection attempt. */
 int stream_error(const struct stream *stream);
 

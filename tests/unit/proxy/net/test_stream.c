@@ -192,6 +192,32 @@ static void what_remains_is_known_once_the_end_is(void **state)
 	stream_close(&pair->stream);
 }
 
+/* In what the kernel counts: some more than the bytes themselves, and nothing once they are taken.
+ */
+static void what_nobody_takes_is_buffered(void **state)
+{
+	struct pair *pair = *state;
+	static char text[256 << 10];
+	const struct iovec part = {text, sizeof(text)};
+	ssize_t written, read = 0;
+
+	assert_int_equal(stream_buffered(&pair->stream), 0);
+	written = stream_write(&pair->stream, &part, 1);
+	assert_true(written > 0);
+	while (stream_write(&pair->stream, &part, 1) > 0)
+		written += part.iov_len;
+	assert_true(stream_buffered(&pair->stream) >
+		    written - (ssize_t)stream_taken(&pair->stream, (uint64_t)written));
+	shutdown(pair->stream.source.fd, SHUT_WR);
+	while ((read = recv(pair->peer, text, sizeof(text), 0)) > 0)
+		;
+	assert_int_equal(read, 0);
+	assert_int_equal(stream_buffered(&pair->stream), 0);
+	hear(pair, "12345");
+	assert_true(stream_buffered(&pair->stream) > 5);
+	stream_close(&pair->stream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(too_few_bytes_are_kept_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_remains_is_known_once_the_end_is, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(what_nobody_takes_is_buffered, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,9 +13,11 @@ enum {
 	EVICTIONS_PER_CHARGE = 8,
 	EVICTIONS_FOR_WAITING = 8,
 	EVICTIONS_AHEAD = 128,
-	AHEAD_FROM = 90,     /* percent of memory … */
-	AHEAD_TO = 85,       /* … down to which room is made */
-	HOLDS_ENOUGH = 4096, /* bytes: who holds less is not worth evicting for memory */
+	AHEAD_FROM = 90,        /* percent of memory … */
+	AHEAD_TO = 85,          /* … down to which room is made */
+	HOLDS_ENOUGH = 4096,    /* bytes: who holds less is not worth evicting for memory … */
+	BUFFERS_ENOUGH = 16384, /* … or of whom the kernel does, for its own */
+	LAGS = 4000, /* score: of a slow reader after two seconds, of who is idle after four */
 };
 
 /* --- wards -------------------------------------------------------------------------------------
@@ -72,6 +74,7 @@ void evict_place(struct client *client)
 struct search {
 	uint64_t now_ns;
 	uint32_t holds;                   /* bytes at least */
+	uint32_t buffers;                 /* bytes at least that the kernel holds for him */
 	const struct account *asking;     /* who is not to be found */
 	const struct upstream_pool *pool; /* only who holds a link of it; NULL: anybody */
 	struct client *worst;
@@ -108,6 +111,8 @@ static void look_at(struct search *search, struct client *client)
 		return;
 	if (score_client(client, search->now_ns) <= search->score)
 		return;
+	if (search->buffers && stream_buffered(&client->stream) < search->buffers)
+		return;
 	score = score_client_in_full(client, search->now_ns);
 	if (score > search->score) {
 		search->score = score;
@@ -117,8 +122,10 @@ static void look_at(struct search *search, struct client *client)
 
 static bool looks_on(const struct search *search, int looked_at)
 {
+	bool is_choosy = search->holds || search->buffers;
+
 	return looked_at < LOOKED_AT ||
-	       (looked_at < LOOKED_AT_MOST && (search->holds || !search->worst));
+	       (looked_at < LOOKED_AT_MOST && (is_choosy || !search->worst));
 }
 
 static void look_at_ward(struct search *search, struct list *ward)
@@ -393,4 +400,36 @@ void evict_ahead(struct worker *worker)
 
 	if (worker->budget.used > limit / 100 * AHEAD_FROM)
 		free_memory(worker, limit / 100 * (100 - AHEAD_TO), NULL, 0, EVICTIONS_AHEAD);
+}
+
+/* The kernel would keep what he has not taken, and go on sending it, if his connection were closed
+ * in order. */
+static void evict_with_buffers(struct client *client)
+{
+	if (client->ward == WARD_IDLE)
+		client_reset(client, FW_EVICTED_IDLE);
+	else
+		evict(client);
+}
+
+void evict_for_sockets(struct worker *worker, uint64_t used, uint64_t most)
+{
+	uint64_t part, freed = 0;
+
+	if (used <= most / 100 * AHEAD_FROM)
+		return;
+	part = (used - most / 100 * AHEAD_TO) / worker->shared->options->config->threads;
+	for (int i = 0; i < EVICTIONS_AHEAD && freed < part; i++) {
+		struct search search = {
+			.now_ns = worker->loop.now_ns,
+			.buffers = BUFFERS_ENOUGH,
+			.score = LAGS,
+		};
+
+		look_at_worker(&search, worker);
+		if (!search.worst)
+			return;
+		freed += stream_buffered(&search.worst->stream);
+		evict_with_buffers(search.worst);
+	}
 }

@@ -48,4 +48,9 @@ bool evict_for_memory(struct account *account, enum shortage shortage, size_t by
 /* When memory runs short: evicts who holds much of it before somebody has to ask. */
 void evict_ahead(struct worker *worker);
 
+/* The same when the machine's TCP sockets hold @used bytes of @most: of those of whose sockets the
+ * kernel's buffers are full, and who have not taken what is in there for long, as many as this
+ * thread's part of that takes. */
+void evict_for_sockets(struct worker *worker, uint64_t used, uint64_t most);
+
 #endif
