@@ -34,6 +34,9 @@ CRASHED = re.compile(r".*process \d+ (?:was killed by signal (?:4|6|7|8|11|31) |
                      r"|has not answered for ).*")
 CRASHES = {4, 6, 7, 8, 11, 31}  # signals: of who does what he can't or may not
 
+# What sockets hold is the whole machine's, on which there are other stories: whose own it is says so.
+SOCKET_MEMORY = 'socket_memory = "1024g"'
+
 BODY = "The origin is here, and it answers with exactly 64 bytes: hi. \r\n"
 BIG_SIZE = 32 << 20
 assert len(BODY) == 64
@@ -256,6 +259,9 @@ class Lab:
     def configure(self, text):
         """Writes the configuration file, "@CGROUP@" standing for the edge's; returns its path."""
         path = self.home / "floodwall.conf"
+        text, count = re.subn(r"^host {", f"host {{ {SOCKET_MEMORY} ", text, flags=re.M)
+        if not count:
+            text += f"\nhost {{ {SOCKET_MEMORY} }}\n"
         path.write_text(text.replace("@CGROUP@", str(self.edge.cgroup)))
         return path
 

@@ -8,8 +8,8 @@
  * ceiling newcomers are not refused for it: somebody else has to go, and only where nobody worse is
  * found is the next stage raised. A queue fills when accepting is slow or paused; refusing would
  * not empty it. A loop that is slow for want of CPU time lets everybody wait, and whoever is let go
- * or refused for that is as likely honest: in a flood of handshakes that would be most of them. What sockets hold is the
- * whole machine's: whoever comes to us need have no part in it.
+ * or refused for that is as likely honest: in a flood of handshakes that would be most of them.
+ * What sockets hold is the whole machine's: whoever comes to us need have no part in it.
  */
 static const uint16_t thresholds[OVERLOAD_INPUTS][OVERLOAD_STAGES] = {
 	[OVERLOAD_CONNECTIONS] = {0, 80, 85, 95, NEVER, NEVER},
