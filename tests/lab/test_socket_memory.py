@@ -145,3 +145,24 @@ def test_who_is_idle_and_has_not_taken_his_answer_has_to_go(edge, counted):
                         pass
     counted("evicted_slow", 0)
     counted("evicted_new", 0)
+
+
+@pytest.mark.parametrize("words", ["", "Connection: close\r\n"], ids=["idle", "last"])
+def test_what_nobody_takes_does_not_outlive_the_connection(edge, words):
+    """The proxy has closed it, idle for too long or with its last answer; the kernel holds the answer for who does
+    not take it for as long as he may let wait what is for him, and for who does until he has it."""
+    edge.wait_calm()
+
+    def unfinished():
+        return len(edge.lab.edge("ss", "-Htn", "state", "fin-wait-1").stdout.splitlines())
+
+    with edge.tuned(timeouts__write="2s", timeouts__keepalive="1s"), Origin(8000, answer), \
+            contextlib.ExitStack() as stack:
+        gone, late = (stack.enter_context(Client(WEB, receive_buffer=4096)) for _ in range(2))
+        for client in (gone, late):
+            client.get("/small", extra=words)
+        wait_until(lambda: edge.metric("proxy_connections_active") == 0, "to the proxy both have gone")
+        assert unfinished() == 2
+        status, _, body = late.response()
+        assert (status, len(body)) == (200, SMALL)
+        wait_until(lambda: unfinished() == 0, "of the other nothing is left")

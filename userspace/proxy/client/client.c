@@ -472,6 +472,7 @@ static void leave(struct client *client, enum fw_verdict verdict)
 void client_close(struct client *client, enum fw_verdict verdict)
 {
 	leave(client, verdict);
+	stream_bequeath(&client->stream, deadline_to_take_ms(client));
 	stream_close(&client->stream);
 }
 

@@ -286,6 +286,11 @@ uint32_t deadline_left_ms(const struct exchange *exchange, uint64_t now_ns)
 	return end_ns < now_ns + CLOCK_MS ? 1 : (uint32_t)((end_ns - now_ns) / CLOCK_MS);
 }
 
+uint32_t deadline_to_take_ms(const struct client *client)
+{
+	return (uint32_t)(granted_ns(client, FW_SET_TIMEOUT_WRITE) / CLOCK_MS);
+}
+
 void deadline_look(struct exchange *exchange, uint64_t now_ns)
 {
 	if (rate_is_waiting(&exchange->send.rate))

@@ -19,6 +19,9 @@ enum fw_verdict deadline_judge_exchange(const struct exchange *exchange, uint64_
 /* Milliseconds, at least one, that a server which is asked now has to begin its answer. */
 uint32_t deadline_left_ms(const struct exchange *exchange, uint64_t now_ns);
 
+/* Milliseconds in which a client has to take some of what waits for him. */
+uint32_t deadline_to_take_ms(const struct client *client);
+
 /* Looks how much of the response the client has taken. */
 void deadline_look(struct exchange *exchange, uint64_t now_ns);
 

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -271,6 +273,13 @@ int stream_error(const struct stream *stream)
 	if (getsockopt(stream->source.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0)
 		return -errno;
 	return -code;
+}
+
+void stream_bequeath(struct stream *stream, uint32_t most_ms)
+{
+	if (!stream_is(stream, STREAM_BROKEN))
+		setsockopt(stream->source.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms,
+			   sizeof(most_ms));
 }
 
 void stream_close(struct stream *stream)

@@ -136,6 +136,10 @@ ssize_t stream_send(struct stream *stream, const struct iovec *parts, int count)
 /* The socket is full: from now on epoll is to say when it no longer is. −EAGAIN, or −errno. */
 int stream_await_room(struct stream *stream);
 
+/* Once it is closed: what the peer has not taken yet goes on to it, and is gone, with what the
+ * kernel holds for it, when it has taken none of it for so long. By itself the kernel would wait
+ * for many minutes. */
+void stream_bequeath(struct stream *stream, uint32_t most_ms);
 /* Closes; source.release is called when the turn is over. */
 void stream_close(struct stream *stream);
 /* The same with a reset: the peer learns that it was cut off, and nothing of it stays here. */

@@ -151,6 +151,7 @@ static void overload_shortens_them(void **state)
 	worker.overload.level[OVERLOAD_MEMORY] = 0;
 	client.phase = CLIENT_HEAD;
 	assert_due(2500, FW_HEADER_TIMEOUT);
+	assert_int_equal(deadline_to_take_ms(&client), 7500);
 	client.phase = CLIENT_EXCHANGE;
 	client.exchange = &exchange;
 	exchange.request_body.done = false;
@@ -169,6 +170,7 @@ static void overload_shortens_them(void **state)
 	assert_due(150000, FW_IDLE_TIMEOUT);
 	worker.overload.stage = OVERLOAD_NONE;
 	assert_due(600000, FW_IDLE_TIMEOUT);
+	assert_int_equal(deadline_to_take_ms(&client), 30000);
 }
 
 static void an_exchange_waits_for_one_after_the_other(void **state)

@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -218,6 +220,27 @@ static void what_nobody_takes_is_buffered(void **state)
 	stream_close(&pair->stream);
 }
 
+/* Of what was said last to who never takes it nothing is left in the end. */
+static void what_is_left_is_not_kept_for_ever(void **state)
+{
+	struct pair *pair = *state;
+	static char text[256 << 10];
+	const struct iovec part = {text, sizeof(text)};
+	struct pollfd left = {.fd = dup(pair->stream.source.fd)};
+	int why = 0;
+	socklen_t size = sizeof(why);
+
+	while (stream_write(&pair->stream, &part, 1) > 0)
+		;
+	shutdown(left.fd, SHUT_WR); /* as closing does, but where somebody holds a copy */
+	stream_bequeath(&pair->stream, 100);
+	stream_close(&pair->stream);
+	assert_int_equal(poll(&left, 1, -1), 1);
+	getsockopt(left.fd, SOL_SOCKET, SO_ERROR, &why, &size);
+	assert_int_equal(why, ETIMEDOUT);
+	close(left.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +252,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_remains_is_known_once_the_end_is, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_nobody_takes_is_buffered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_left_is_not_kept_for_ever, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
