@@ -34,7 +34,7 @@ CRASHED = re.compile(r".*process \d+ (?:was killed by signal (?:4|6|7|8|11|31) |
                      r"|has not answered for ).*")
 CRASHES = {4, 6, 7, 8, 11, 31}  # signals: of who does what he can't or may not
 
-# What sockets hold is the whole machine's, on which there are other stories: whose own it is says so.
+# What sockets hold is the whole machine's, on which other stories are told: only who sets less is to notice it.
 SOCKET_MEMORY = 'socket_memory = "1024g"'
 
 BODY = "The origin is here, and it answers with exactly 64 bytes: hi. \r\n"

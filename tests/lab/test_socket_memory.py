@@ -154,7 +154,7 @@ def test_what_nobody_takes_does_not_outlive_the_connection(edge, words):
     edge.wait_calm()
 
     def unfinished():
-        return len(edge.lab.edge("ss", "-Htn", "state", "fin-wait-1").stdout.splitlines())
+        return len(edge.lab.edge("ss", "-Htn", "state", "fin-wait-1", f"sport = :{WEB}").stdout.splitlines())
 
     with edge.tuned(timeouts__write="2s", timeouts__keepalive="1s"), Origin(8000, answer), \
             contextlib.ExitStack() as stack:

@@ -13,10 +13,11 @@ enum {
 	EVICTIONS_PER_CHARGE = 8,
 	EVICTIONS_FOR_WAITING = 8,
 	EVICTIONS_AHEAD = 128,
-	AHEAD_FROM = 90,        /* percent of memory … */
-	AHEAD_TO = 85,          /* … down to which room is made */
-	HOLDS_ENOUGH = 4096,    /* bytes: who holds less is not worth evicting for memory … */
-	BUFFERS_ENOUGH = 16384, /* … or of whom the kernel does, for its own */
+	EVICTIONS_FOR_SOCKETS = 64, /* a tenth of a millisecond each, as their sockets are full */
+	AHEAD_FROM = 90,            /* percent of memory … */
+	AHEAD_TO = 85,              /* … down to which room is made */
+	HOLDS_ENOUGH = 4096,        /* bytes: who holds less is not worth evicting for memory … */
+	BUFFERS_ENOUGH = 16384,     /* … or of whom the kernel does, for its own */
 	LAGS = 4000, /* score: of a slow reader after two seconds, of who is idle after four */
 };
 
@@ -419,7 +420,7 @@ void evict_for_sockets(struct worker *worker, uint64_t used, uint64_t most)
 	if (used <= most / 100 * AHEAD_FROM)
 		return;
 	part = (used - most / 100 * AHEAD_TO) / worker->shared->options->config->threads;
-	for (int i = 0; i < EVICTIONS_AHEAD && freed < part; i++) {
+	for (int i = 0; i < EVICTIONS_FOR_SOCKETS && freed < part; i++) {
 		struct search search = {
 			.now_ns = worker->loop.now_ns,
 			.buffers = BUFFERS_ENOUGH,
