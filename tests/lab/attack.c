@@ -291,6 +291,9 @@ static void attack_tick(struct attack *attack, uint64_t now)
 	enum pace pace = attack->speech.kind->pace;
 	struct queue *open = &attack->queues[OPEN];
 
+	while (attack->speech.kind->leaves == LEAVES_DUE && open->oldest &&
+	       open->oldest->due <= now)
+		slot_end(attack, open->oldest, now, &attack->counts.closed);
 	while ((pace == BYTES || pace == VERSES) && open->oldest && open->oldest->due <= now)
 		slot_tick(attack, open->oldest, now);
 	for (uint64_t i = attack->held;

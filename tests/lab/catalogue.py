@@ -80,6 +80,8 @@ NEW, IDLE, BUSY, DONE = "evicted_new", "evicted_idle", "evicted_slow", "done"
 CATALOGUE = [
     # Holding what others need.
     Attack("hold", "hold", NEW, "header_timeout", **HOARD, text="connects and says nothing"),
+    Attack("hold_anew", "hold-anew", NEW, "header_timeout", "source_conduct", interval=1, abort=True, **HOARD,
+           text="half a request, and begins anew after a second, told or not"),
     Attack("idle_hoard", "idle", IDLE, DONE, "keepalive_timeout", **HOARD, text="one request, then silence"),
     over_tls("idle_hoard_tls", "idle", IDLE, DONE, "keepalive_timeout", **HOARD, text="the same over TLS"),
     Attack("slow_header", "slow-header", NEW, "header_timeout", interval=0.1, **HOARD,

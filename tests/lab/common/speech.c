@@ -25,6 +25,7 @@ const struct kind speech_kinds[] = {
 	/* Those who hold connections. */
 	{"hold", ONCE, .opening = ""},
 	{"hold-request", ONCE, .opening = "GET %s HTTP/1.1\r\n"},
+	{"hold-anew", ONCE, .opening = "GET %s HTTP/1.1\r\n", .leaves = LEAVES_DUE},
 	{"idle", ONCE, .opening = WHOLE},
 	{"slow-header", BYTES, .opening = GET, .refrain = "X-Filler: filler\r\n"},
 	{"slow-body", BYTES, .opening = POST "Content-Length: 1000000\r\n\r\n", .refrain = "x"},

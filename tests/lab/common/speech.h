@@ -28,6 +28,7 @@ enum leave {
 	STAYS,
 	LEAVES_AT_ONCE,  /* as soon as it may speak */
 	LEAVES_ANSWERED, /* when something has come */
+	LEAVES_DUE,      /* after --interval, whatever has come of it */
 };
 
 struct speech;
