@@ -26,6 +26,7 @@
 #include "sketch.h"
 #include "pressure.h"
 #include "shut.h"
+#include "silent.h"
 #include "arrivals.h"
 #include "challenge.h"
 
@@ -234,6 +235,17 @@ static __always_inline enum fw_verdict judge_opening(struct xdp_md *ctx,
 	return FW_NONE;
 }
 
+/* Whether the kernel may tell that the connection is over: one that ended silently. Not to who is
+ * kept out, and would not be let in again. Global, for the sake of the stack. */
+__noinline int judge_stray(const struct packet *packet)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	return packet && silent_anywhere(now) && shut_judge(HASH(SOURCE), now) == FW_NONE &&
+	       silent_take(silent_place(&packet->source.addr, packet->source_port,
+					packet->destination.port, now));
+}
+
 /* A segment to a service under pressure: FW_NONE if it is of a connection, or for another host. */
 static __always_inline enum fw_verdict judge_under_pressure(struct xdp_md *ctx,
 							    const struct packet *packet)
@@ -243,6 +255,8 @@ static __always_inline enum fw_verdict judge_under_pressure(struct xdp_md *ctx,
 
 	if (verdict == FW_PASS_COOKIE)
 		return judge_cookie(packet, ack);
+	if (verdict == FW_BAD_COOKIE && judge_stray(packet))
+		return FW_PASS_STRAY;
 	JUDGE(verdict);
 	return FW_NONE;
 }

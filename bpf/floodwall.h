@@ -67,6 +67,8 @@ enum {
 	FW_SECRETS = 4,            /* the current one and those before */
 	FW_HOMES = 16,             /* of the host's addresses; a power of two */
 	FW_ARRIVALS = 4096,        /* flows that have just returned a cookie; a power of two */
+	FW_SILENT_LINES = 16384,   /* of flows that ended without a word; a power of two */
+	FW_SILENT_FLOWS = 8,       /* in a line, which is one of the cache's; a power of two */
 	FW_CALLERS = 16384,        /* peers that spoke before they were asked; a power of two */
 	FW_SHUT_LINES = 4096,      /* of 64 bytes: 256 KiB fit L2 */
 	FW_COMPLAINTS = 512,       /* that the proxy's worker may be ahead of who reads them */
@@ -330,7 +332,13 @@ struct fw_meta {
 	__u64 cookies_ns; /* until then a cookie that was sent may come back; ~0: at any time, since
 			     other hosts send them too */
 	__u64 shut_ns;    /* until then somebody is shut out: the latest of all */
-	__u64 zero[3];
+	__u64 silent_s;   /* until then an end that was silent may be told: the latest of all */
+	__u64 zero[2];
+};
+
+/* Flows of connections that ended without a word (silent.h). */
+struct fw_silent_line {
+	__u64 flow[FW_SILENT_FLOWS];
 };
 
 /* How a server of an upstream is. */

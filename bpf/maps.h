@@ -226,6 +226,14 @@ struct {
 	__type(value, __u64);
 } arrivals SEC(".maps");
 
+/* Flows of connections that have ended without a word: silent.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FW_SILENT_LINES);
+	__type(key, __u32);
+	__type(value, struct fw_silent_line);
+} silenced SEC(".maps");
+
 /* A service's own gate on unverified attempts: one GCRA cell each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -2,7 +2,8 @@
 /*
  * Questions: takes note of what this host asks, so that the filter knows an answer from a reflected
  * one. At TC egress, where addresses and ports are as the other end will see them: what containers
- * ask has been translated (NAT) by then. It changes and drops nothing.
+ * ask has been translated (NAT) by then. It changes nothing, and drops only what is to be heard by
+ * nobody (silent.h).
  *
  * Noted are UDP packets to ports that reflectors answer from, echo requests, and the SYNs of hosts
  * behind this one; its own have a socket that the filter can look for. And so are the services that
@@ -23,6 +24,7 @@
 #include "questions.h"
 #include "rate.h"
 #include "service.h"
+#include "silent.h"
 #include "strays.h"
 
 #define FRAGMENT_OFFSET 0x1fff
@@ -31,9 +33,10 @@
 #define READ(skb, offset, to)                                                                      \
 	(bpf_skb_load_bytes_relative(skb, offset, to, sizeof(*(to)), BPF_HDR_START_NET) == 0)
 
-/* Reads the addresses. Where the transport header is; 0: there is none to be read. An IPv6 question
- * with extension headers is not noted. */
-static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_question *question)
+/* Reads the addresses, and how many hops are left. Where the transport header is; 0: there is none
+ * to be read. An IPv6 question with extension headers is not noted. */
+static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_question *question,
+					  __u8 *hops)
 {
 	struct ipv6hdr v6;
 	struct iphdr v4;
@@ -44,6 +47,7 @@ static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_quest
 		question->local = (struct fw_addr){{0, 0, bpf_htonl(0xffff), v4.saddr}};
 		question->remote = (struct fw_addr){{0, 0, bpf_htonl(0xffff), v4.daddr}};
 		question->proto = v4.protocol;
+		*hops = v4.ttl;
 		return v4.ihl * 4;
 	}
 	if (v4.version != 6 || !READ(skb, 0, &v6))
@@ -51,6 +55,7 @@ static __always_inline __u32 read_network(struct __sk_buff *skb, struct fw_quest
 	__builtin_memcpy(&question->local, &v6.saddr, sizeof(question->local));
 	__builtin_memcpy(&question->remote, &v6.daddr, sizeof(question->remote));
 	question->proto = v6.nexthdr;
+	*hops = v6.hop_limit;
 	return sizeof(v6);
 }
 
@@ -137,12 +142,9 @@ static __always_inline bool read_segment(struct __sk_buff *skb, __u32 offset,
 }
 
 /* False: the packet asks nothing that is noted. */
-static __always_inline bool read_question(struct __sk_buff *skb, struct fw_question *question)
+static __always_inline bool read_question(struct __sk_buff *skb, __u32 offset,
+					  struct fw_question *question)
 {
-	__u32 offset = read_network(skb, question);
-
-	if (!offset)
-		return false;
 	switch (question->proto) {
 	case IPPROTO_UDP:
 		return read_udp(skb, offset, question);
@@ -157,6 +159,24 @@ static __always_inline bool read_question(struct __sk_buff *skb, struct fw_quest
 	}
 }
 
+/* Whether the packet is the end of a connection of this host that nobody is to hear of. */
+static __always_inline bool ends_silently(struct __sk_buff *skb, __u32 offset, __u8 hops,
+					  const struct fw_question *question)
+{
+	struct fw_service_key place = {.addr = question->local, .proto = IPPROTO_TCP};
+	struct tcphdr tcp;
+
+	if (hops != SILENT_HOPS || question->proto != IPPROTO_TCP || skb->ingress_ifindex ||
+	    !READ(skb, offset, &tcp))
+		return false;
+	place.port = tcp.source;
+	if (!silent_ends(&place, &tcp))
+		return false;
+	silent_note(
+		silent_place(&question->remote, tcp.dest, tcp.source, bpf_ktime_get_coarse_ns()));
+	return true;
+}
+
 /* Whether the other side began, by a datagram that nobody had asked it for. */
 static __always_inline bool was_called(const struct fw_question *question)
 {
@@ -169,8 +189,14 @@ SEC("tc")
 int floodwall_questions(struct __sk_buff *skb)
 {
 	struct fw_question question = {};
+	__u8 hops = 0;
+	__u32 offset = read_network(skb, &question, &hops);
 
-	if (read_question(skb, &question))
+	if (!offset)
+		return TC_ACT_UNSPEC;
+	if (ends_silently(skb, offset, hops, &question))
+		return TC_ACT_SHOT;
+	if (read_question(skb, offset, &question))
 		questions_note(&question, was_called(&question));
 	return TC_ACT_UNSPEC; /* whoever else is attached comes next */
 }

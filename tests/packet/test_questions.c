@@ -5,14 +5,13 @@
  */
 #include "common/filter.h"
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <string.h>
+#include "common/egress.h"
 #include "common/family.h"
-#include "questions.skel.h"
 
-enum { LO = 1, BOX = 2, SERVICE = 1 };
+enum { LO = EGRESS_LO, BOX = 2, SERVICE = 1 };
 
 static struct questions_bpf *egress;
 
@@ -25,42 +24,20 @@ static int setup(void **state)
 	filter = *state;
 	for (int i = FW_SET_RATES_UNSOLICITED; i <= FW_SET_RATES_OTHER; i++)
 		filter_set(filter, FW_HOST_SERVICE, i, 1);
-	egress = questions_bpf__open();
-	assert_non_null(egress);
-	memcpy((void *)egress->rodata->fw_seed, filter_seed, sizeof(filter_seed));
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.callers, filter_map(filter, "callers")), 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.settings, filter_map(filter, "settings")),
-			 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.questions, filter_map(filter, "questions")),
-			 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.behind, filter_map(filter, "behind")), 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.bindings, filter_map(filter, "bindings")),
-			 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.strains, filter_map(filter, "strains")), 0);
-	assert_int_equal(bpf_map__reuse_fd(egress->maps.pressure, filter_map(filter, "pressure")),
-			 0);
-	assert_int_equal(questions_bpf__load(egress), 0);
+	egress = egress_open(filter);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	questions_bpf__destroy(egress);
+	egress_close(egress);
 	return filter_teardown(state);
 }
 
-/* The packet leaves this host by lo, as it is. @ingress: the interface that it came in by; 0: it is
- * of this host. */
+/* The packet leaves this host. */
 static void leave_from(uint32_t ingress, const struct frame *packet)
 {
-	struct __sk_buff context = {.ifindex = LO, .ingress_ifindex = ingress};
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet->data, .data_size_in = packet->length,
-		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
-
-	assert_int_equal(
-		bpf_prog_test_run_opts(bpf_program__fd(egress->progs.floodwall_questions), &run),
-		0);
-	assert_int_equal((int)run.retval, TC_ACT_UNSPEC);
+	assert_int_equal(egress_fate(egress, ingress, packet), TC_ACT_UNSPEC);
 }
 
 static void leave(const struct frame *packet)
@@ -398,7 +375,7 @@ static void resets_of_strays_are_pressure(void **state)
 		for (int i = 0; i < 10; i++)
 			leave(&reset);
 		assert_true(is_under_pressure(filter));
-		assert_true(egress->data_meta->meta.segments_ns > filter_now());
+		assert_true(filter_meta(filter)->segments_ns > filter_now());
 		filter_age(filter, 3601 * FILTER_SECOND);
 	}
 }

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Sources that are shut out: who may not knock, where, and until when. */
-#include <bpf/bpf.h>
 #include <netinet/in.h>
 #include "common/rates.h"
 
-/* As user space does, in the slot of @slot; 0: it is free. */
-static void shut_in(struct filter *filter, const char *source, uint32_t service, uint64_t until_ns,
-		    int slot)
-{
-	struct fw_addr addr = filter_address(source);
-	uint64_t hash = fw_hash_at(filter_seed, &addr, service, FW_LEVEL_SOURCE);
-	uint32_t index = fw_shut_line_index(hash);
-	struct fw_shut_line line;
-	int fd = filter_map(filter, "shut");
-
-	assert_int_equal(bpf_map_lookup_elem(fd, &index, &line), 0);
-	line.slot[slot] =
-		until_ns ? hash >> 32 << 32 | (uint32_t)(until_ns >> FW_SHUT_TICK_BITS) : 0;
-	assert_int_equal(bpf_map_update_elem(fd, &index, &line, BPF_ANY), 0);
-	if (filter_meta(filter)->shut_ns < until_ns)
-		filter_meta(filter)->shut_ns = until_ns;
-}
-
 static void shut(struct filter *filter, const char *source, uint32_t service, int seconds)
 {
-	shut_in(filter, source, service, filter_now() + (uint64_t)seconds * FILTER_SECOND, 0);
+	filter_shut(filter, source, service, filter_now() + (uint64_t)seconds * FILTER_SECOND, 0);
 }
 
 static void an_attempt_ends_and_nobody_elses(void **state)
@@ -90,9 +71,10 @@ static void every_slot_of_a_line_counts(void **state)
 	const struct family *family = &families[0];
 
 	for (int slot = 0; slot < 8; slot++) {
-		shut_in(filter, family->client, SERVICE, filter_now() + 100 * FILTER_SECOND, slot);
+		filter_shut(filter, family->client, SERVICE, filter_now() + 100 * FILTER_SECOND,
+			    slot);
 		attempt(SOURCE_CONDUCT, family->client);
-		shut_in(filter, family->client, SERVICE, 0, slot);
+		filter_shut(filter, family->client, SERVICE, 0, slot);
 		attempt(PASS_SYN, family->client);
 	}
 }

@@ -38,6 +38,7 @@
 	MAP(SECRETS, secrets)                                                                      \
 	MAP(HOMES, homes)                                                                          \
 	MAP(ARRIVALS, arrivals)                                                                    \
+	MAP(SILENCED, silenced)                                                                    \
 	MAP(GATES, gates)                                                                          \
 	MAP(CONNECTIONS, connections)                                                              \
 	MAP(RECORDS, records)                                                                      \

@@ -425,6 +425,22 @@ void filter_hold(struct filter *filter, const char *source, uint32_t service, en
 	filter_record(filter, &addr, FW_RECORD_KNOWN);
 }
 
+void filter_shut(struct filter *filter, const char *source, uint32_t service, uint64_t until_ns,
+		 int slot)
+{
+	struct fw_addr addr = filter_address(source);
+	uint64_t hash = fw_hash_at(filter_seed, &addr, service, FW_LEVEL_SOURCE);
+	uint32_t index = fw_shut_line_index(hash);
+	struct fw_shut_line line;
+
+	filter_require(bpf_map_lookup_elem(filter_map(filter, "shut"), &index, &line) == 0, "shut");
+	line.slot[slot] =
+		until_ns ? hash >> 32 << 32 | (uint32_t)(until_ns >> FW_SHUT_TICK_BITS) : 0;
+	filter_write(filter, "shut", &index, &line);
+	if (filter_meta(filter)->shut_ns < until_ns)
+		filter_meta(filter)->shut_ns = until_ns;
+}
+
 /* --- cookies --------------------------------------------------------------------------------- */
 
 struct fw_secret filter_secret(struct filter *filter, uint32_t index)

@@ -93,6 +93,11 @@ void filter_verify(struct filter *filter, const char *source, uint32_t service);
 void filter_hold(struct filter *filter, const char *source, uint32_t service, enum fw_level level,
 		 uint32_t connections);
 
+/* As user space does: until then the source may open no connection, by this slot of its line; 0: it
+ * may. */
+void filter_shut(struct filter *filter, const char *source, uint32_t service, uint64_t until_ns,
+		 int slot);
+
 /* As if nobody had ever brought a cookie back. */
 void filter_forget_proofs(struct filter *filter);
 

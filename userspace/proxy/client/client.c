@@ -4,6 +4,7 @@
 #include <string.h>
 #include "proxy/client/admission/balancer.h"
 #include "proxy/client/admission/handshake.h"
+#include "proxy/client/admission/silence.h"
 #include "proxy/client/admission/source_limit.h"
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange/exchange.h"
@@ -96,6 +97,7 @@ static void join_kin(struct client *client)
 
 void client_assign(struct client *client, const struct fw_addr *source, uint16_t port)
 {
+	client->named = true;
 	count(client, -1);
 	name_source(client, source, port);
 	count(client, 1);
@@ -478,6 +480,8 @@ void client_close(struct client *client, enum fw_verdict verdict)
 
 void client_reset(struct client *client, enum fw_verdict verdict)
 {
+	if (silence_befits_client(client, verdict))
+		silence_keep(client->listener, client->stream.source.fd);
 	leave(client, verdict);
 	stream_reset(&client->stream);
 }

@@ -53,6 +53,7 @@ struct client {
 	uint8_t phase; /* enum client_phase */
 	uint8_t ward;  /* enum ward */
 	uint8_t address_length;
+	bool named;   /* his source, by a balancer, whose connection it is */
 	bool trusted; /* to tell whose requests it brings */
 	bool exempt;  /* from the rates of sources */
 	bool misused; /* has asked what can't be served (FAULT_MISUSE) */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/net/socket.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "contract/address.h"
@@ -87,6 +89,30 @@ void socket_reset(int fd)
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+uint32_t socket_unread(int fd)
+{
+	int count;
+
+	return ioctl(fd, SIOCINQ, &count) == 0 && count > 0 ? (uint32_t)count : 0;
+}
+
+uint32_t socket_untaken(int fd)
+{
+	int count;
+
+	return ioctl(fd, SIOCOUTQ, &count) == 0 && count > 0 ? (uint32_t)count : 0;
+}
+
+void socket_silence(int fd)
+{
+	int hops = 1;
+
+	/* The one or the other: whether it is IPv6 or not, the kernel has no use for the wrong one.
+	 */
+	setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
 }
 
 int socket_queue(int fd, uint32_t *waiting, uint32_t *most)

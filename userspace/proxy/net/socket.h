@@ -26,6 +26,18 @@ struct fw_addr socket_local(int fd, uint16_t *port);
 
 /* Closes with a reset: the peer learns it at once, and no state of it stays. */
 void socket_reset(int fd);
+
+/* Bytes that have come and were not read; bytes that were written and that the peer's host has not
+ * taken. 0 also where the kernel does not say. */
+uint32_t socket_unread(int fd);
+uint32_t socket_untaken(int fd);
+
+/*
+ * From now on what is sent goes one hop far: the reset that follows is dropped by the filter as it
+ * leaves (bpf/silent.h), or else by the next router. No privilege is needed for it.
+ */
+void socket_silence(int fd);
+
 /* Connections that wait to be accepted, of how many that may; 0 or −errno. */
 int socket_queue(int fd, uint32_t *waiting, uint32_t *most);
 

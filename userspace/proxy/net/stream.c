@@ -4,12 +4,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sock_diag.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "proxy/net/socket.h"
 #include "proxy/net/tls/tls_state.h"
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
@@ -233,9 +232,7 @@ void stream_await(struct stream *stream, uint64_t count)
 
 uint32_t stream_unread(const struct stream *stream)
 {
-	int waiting;
-
-	return ioctl(stream->source.fd, SIOCINQ, &waiting) == 0 ? (uint32_t)waiting : 0;
+	return socket_unread(stream->source.fd);
 }
 
 uint64_t stream_remaining(const struct stream *stream)
@@ -247,13 +244,9 @@ uint64_t stream_remaining(const struct stream *stream)
 
 uint64_t stream_taken(const struct stream *stream, uint64_t written)
 {
-	int waiting;
-
 	if (stream->tls)
 		written = stream->tls->wire;
-	return ioctl(stream->source.fd, SIOCOUTQ, &waiting) == 0 && waiting > 0
-		       ? written - (uint64_t)waiting
-		       : written;
+	return written - socket_untaken(stream->source.fd);
 }
 
 uint32_t stream_buffered(const struct stream *stream)

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include "proxy/client/admission/fault.h"
 #include "proxy/client/admission/judge.h"
+#include "proxy/client/admission/silence.h"
 #include "proxy/client/admission/standing.h"
 #include "proxy/client/client.h"
 #include "proxy/client/overload/evict.h"
@@ -36,6 +37,8 @@ static bool accept_one(const struct acceptor *acceptor, struct arrival *arrival)
 static void turn_away(struct listener *listener, const struct arrival *arrival,
 		      enum fw_verdict verdict)
 {
+	if (silence_befits_newcomer(listener, arrival->fd, &arrival->source, verdict))
+		silence_keep(listener, arrival->fd);
 	socket_reset(arrival->fd);
 	report_turned_away(listener, &arrival->source, arrival->port, verdict);
 }

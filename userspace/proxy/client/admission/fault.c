@@ -47,7 +47,7 @@ static void shut_out(const struct client *client, uint64_t until_ns)
 {
 	const struct listener *listener = client->listener;
 
-	if (!client->destination_port && !balancer_is_one(listener->config, &client->source) &&
+	if (!client->named && !balancer_is_one(listener->config, &client->source) &&
 	    !is_exempt(listener, &client->source))
 		fault_complain(listener, &client->source, until_ns);
 }

@@ -7,6 +7,7 @@
 #include "proxy/client/front/http2.h"
 #include <errno.h>
 #include <stdlib.h>
+#include "proxy/client/admission/silence.h"
 #include "proxy/client/deadline.h"
 #include "proxy/client/exchange/gather.h"
 #include "proxy/client/exchange/hedge.h"
@@ -352,6 +353,10 @@ void http2_end(struct client *client, enum fw_verdict verdict)
 
 	if (verdict == FW_DONE) { /* it left: its requests say whether it should have */
 		client_close(client, verdict);
+		return;
+	}
+	if (silence_befits_client(client, verdict)) {
+		client_reset(client, verdict);
 		return;
 	}
 	/* What is on its way goes first; then, if there is room, why it ends. */
