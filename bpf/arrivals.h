@@ -30,13 +30,11 @@ struct arrival {
 	__u32 fingerprint;
 };
 
-/* The place of the handshake whose last segment acknowledges @ack: its flow's. The destination's
- * address is left out, as who has a port has one flow by it. */
+/* The place of the handshake whose last segment acknowledges @ack: its flow's. */
 static __always_inline struct arrival arrivals_place(const struct packet *packet, __u32 ack)
 {
-	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
-	__u64 hash = fw_hash(seed, &packet->source.addr,
-			     (__u32)packet->source_port << 16 | packet->destination.port, 0);
+	__u64 hash =
+		policy_flow(&packet->source.addr, packet->source_port, packet->destination.port);
 	__u32 index = hash & (FW_ARRIVALS - 1);
 
 	return (struct arrival){

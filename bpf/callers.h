@@ -28,8 +28,7 @@ struct caller {
 static __always_inline struct caller callers_place(const struct fw_addr *peer, __be16 port,
 						   __be16 local_port)
 {
-	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
-	__u64 hash = fw_hash(seed, peer, (__u32)port << 16 | local_port, 0);
+	__u64 hash = policy_flow(peer, port, local_port);
 	__u32 index = hash & (FW_CALLERS - 1);
 
 	return (struct caller){

@@ -66,4 +66,13 @@ static __always_inline __u64 policy_hash(const struct fw_addr *addr, __u32 servi
 	return fw_hash_at(seed, addr, service, level);
 }
 
+/* Of the flow between @peer:@port and @local_port here. The address here is left out, as who has a
+ * port has one flow by it. */
+static __always_inline __u64 policy_flow(const struct fw_addr *peer, __be16 port, __be16 local_port)
+{
+	const __u64 seed[2] = {fw_seed[0], fw_seed[1]};
+
+	return fw_hash(seed, peer, (__u32)port << 16 | local_port, 0);
+}
+
 #endif
