@@ -39,7 +39,7 @@ static bool has_to_speak(const struct client *client)
 		return !client_is_put_off(client);
 	case CLIENT_EXCHANGE:
 		return !exchange->answered && !exchange->expects_continue &&
-		       !request_is_done(exchange);
+		       !exchange->request_body.done;
 	case CLIENT_HTTP2:
 		return !http2->stream_count && !http2->out && !http2->piece.left && !http2->is_busy;
 	default:
