@@ -5,9 +5,10 @@ Besides an oracle: Floodwall, told beforehand who attacks. What clients see of t
 
 Every turn is a lab of its own: an edge host on one CPU, with the subject, one thread, in front of the
 same origin; on the other CPU an internet of honest clients, each a newcomer, and of attackers. The
-clients ask before the attack begins and again while it lasts: the first time tells what the second
-is compared with. Configurations are in tests/bench/attacks/; what is compared is in docs/attacks.md.
+clients ask before the attack begins ("unloaded"), soon after ("legit"), and when it has lasted for a while
+("settled"): the first time tells what the others are compared with. Configurations are in tests/bench/attacks/; what is compared is in docs/attacks.md.
 """
+import collections
 import os
 import pathlib
 import sys
@@ -23,7 +24,8 @@ from catalogue import ATTACKERS, CATALOGUE, Range  # noqa: E402
 from lab import BUILD, CPUS, LabError  # noqa: E402
 
 CLIENT_RATE = 400  # connections a second
-LEAD_SECONDS, QUICK_LEAD_SECONDS = 1.5, 0.5
+LEAD_SECONDS, QUICK_LEAD_SECONDS = 1.5, 0.5  # since the attack began
+SETTLED_SECONDS, QUICK_SETTLED_SECONDS = 6, 1  # likewise: by then those who were to be cut off have been
 CLIENT_SECONDS, QUICK_SECONDS = 3.5, 0.5  # seven half seconds, of 200 attempts each
 PATIENCE_SECONDS = 2  # of clients: what a failed attempt took, at least
 QUIET = 0.5  # programs that run besides
@@ -127,21 +129,25 @@ class Watch:
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
+Served = collections.namedtuple("Served", "success p99 steady_p99")  # a share; ms
+
+
 def clients(lab, attack, seconds):
-    """One round of honest clients: which share is served, and two 99th percentiles in ms: of all, and the median of those of
+    """One round of honest clients: which share is served, and two 99th percentiles: of all, and the median of those of
     each half second."""
     result = lab.legitimate(attack, rate=CLIENT_RATE, seconds=seconds,
                             timeout=PATIENCE_SECONDS).result()
     if result["errors"]["local"]:
         raise RuntimeError(f"{attack}: the clients failed by themselves: {result}")
-    whole, steady = (PATIENCE_SECONDS * 1e3 if result[name] is None else result[name]
-                     for name in ("p99_ms", "steady_p99_ms"))
-    return result["ok"] / result["attempts"], whole, steady
+    return Served(result["ok"] / result["attempts"],
+                  *(PATIENCE_SECONDS * 1e3 if result[name] is None else result[name]
+                    for name in ("p99_ms", "steady_p99_ms")))
 
 
 def measure(attack, start, quick, blocked=False):
     """One subject under one attack: {metric: (value, unit)}. @blocked: no attacker is to come through."""
     lead = QUICK_LEAD_SECONDS if quick else LEAD_SECONDS
+    settled_after = QUICK_SETTLED_SECONDS if quick else SETTLED_SECONDS
     seconds = QUICK_SECONDS if quick else CLIENT_SECONDS
     with Range() as lab:
         certificate = Authority(lab.home).issue("web", ["web.test"])
@@ -151,20 +157,24 @@ def measure(attack, start, quick, blocked=False):
         lab.wait_listening(process, PORTS)
         clients(lab, attack, QUICK_SECONDS)  # the first ones find everything cold
         with Watch(process) as watch:  # which takes time of the clients' CPU, before the attack as well
-            success, unloaded_p99, unloaded_steady_p99 = clients(lab, attack, seconds)
-            if success < 0.99:
-                raise RuntimeError(f"{attack}: {success:.2%} are served before the attack begins")
-            attackers = attack.start(lab, lead + seconds + PATIENCE_SECONDS + 1, 0.1 if quick else 1)
+            unloaded = clients(lab, attack, seconds)
+            if unloaded.success < 0.99:
+                raise RuntimeError(f"{attack}: {unloaded.success:.2%} are served before the attack begins")
+            begun = time.monotonic()
+            attackers = attack.start(lab, settled_after + 2 * (seconds + PATIENCE_SECONDS) + 1, 0.1 if quick else 1)
             time.sleep(lead)
             edge, internet = Busy(lab.edge.cpu), Busy(lab.internet.cpu)
-            success, p99, steady_p99 = clients(lab, attack, seconds)
+            legit = clients(lab, attack, seconds)
             edge_busy, internet_busy = edge.share(), internet.share()
+            time.sleep(max(0, begun + settled_after - time.monotonic()))
+            settled = clients(lab, attack, seconds)
             said = attack.stop(attackers)
             if blocked and said.get("established"):
                 raise RuntimeError(f"{attack}: attackers who are blocked have had connections: {said}")
-    return {"legit_success": (success, "share"), "legit_p99_ms": (p99, "ms"),
-            "unloaded_p99_ms": (unloaded_p99, "ms"),
-            "legit_steady_p99_ms": (steady_p99, "ms"), "unloaded_steady_p99_ms": (unloaded_steady_p99, "ms"),
+    return {**{f"{phase}_{metric}": (value, unit)
+               for phase, served in (("legit", legit), ("unloaded", unloaded), ("settled", settled))
+               for metric, value, unit in (("success", served.success, "share"), ("p99_ms", served.p99, "ms"),
+                                           ("steady_p99_ms", served.steady_p99, "ms"))},
             "rss_mb": (watch.peak_kb / 1024, "MB"),
             "crashed": (int(watch.crashed), "crashes"),
             "edge_busy": (edge_busy, "share"), "internet_busy": (internet_busy, "share")}
