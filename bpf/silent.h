@@ -95,15 +95,17 @@ static __always_inline bool silent_anywhere(__u64 now)
 static __always_inline bool silent_take(struct silent silent)
 {
 	volatile __u64 *flow;
+	__u64 word;
 	__u32 i;
 
 	if (!silent.line)
 		return false;
 	flow = silent.line->flow;
 	for (i = 0; i < FW_SILENT_FLOWS; i++) {
-		if (flow[i] >> 32 == silent.fingerprint &&
-		    silent_age(flow[i], silent.now) < SILENT_LIFE) {
-			flow[i]--;
+		word = flow[i];
+		if (word >> 32 == silent.fingerprint &&
+		    silent_age(word, silent.now) < SILENT_LIFE) {
+			flow[i] = word - 1; /* of what was read: who comes second counts as one */
 			return true;
 		}
 	}

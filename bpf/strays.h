@@ -41,8 +41,6 @@ static __always_inline void strays_note(const struct fw_service_key *place,
 	    policy_setting(service, FW_SET_CHALLENGE_MODE) == FW_CHALLENGE_NEVER)
 		return;
 	now = bpf_ktime_get_ns();
-	if (pressure_is_on(service, now))
-		return; /* of what gets there now there is little (silent.h) */
 	if (rate_strains(service, now))
 		pressure_raise(service, now);
 }

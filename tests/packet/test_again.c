@@ -4,6 +4,7 @@
  * so no cookie stands between its source and another handshake, and its rates have to.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -44,6 +45,18 @@ static socklen_t name(struct sockaddr_storage *end, const char *address, uint16_
 	return sizeof(*v6);
 }
 
+/* Does it: an address of IPv6 is there a moment after it was added. */
+static void soon(int (*call)(int fd, const struct sockaddr *end, socklen_t size), int fd,
+		 const struct sockaddr_storage *end, socklen_t size)
+{
+	for (int tries = 0; tries < 500; tries++) {
+		if (call(fd, (const struct sockaddr *)end, size) == 0)
+			return;
+		poll(NULL, 0, 10);
+	}
+	fail_msg("%s", strerror(errno));
+}
+
 /* A connection of the family's client to OTHER_PORT, by this port of his. */
 struct connection {
 	int client, server;
@@ -54,16 +67,12 @@ static struct connection connect_to(const struct family *family, uint16_t port)
 	struct sockaddr_storage end;
 	socklen_t size = name(&end, family->client, port);
 	struct connection ends = {.client = socket(end.ss_family, SOCK_STREAM, 0)};
-	int tries;
 
 	server_own(family->client);
 	server_own(family->server);
-	/* An address of IPv6 is there a moment after it was added. */
-	for (tries = 0; tries < 500 && bind(ends.client, (struct sockaddr *)&end, size) != 0;
-	     tries++)
-		poll(NULL, 0, 10);
+	soon(bind, ends.client, &end, size);
 	size = name(&end, family->server, OTHER_PORT);
-	assert_int_equal(connect(ends.client, (struct sockaddr *)&end, size), 0);
+	soon(connect, ends.client, &end, size);
 	ends.server = accept(listener, NULL, NULL);
 	assert_true(ends.server >= 0);
 	return ends;

@@ -161,23 +161,6 @@ static void a_slot_that_is_being_filled_is_waited_for(void **state)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-/* Puts @count connections into the @slot-th slot of the holder's bucket, as the tracker would. */
-static void hold(struct wall *wall, const char *text, uint32_t service, enum fw_level level,
-		 uint64_t count, int slot)
-{
-	struct fw_connection_bucket *table = wall_map_writable(wall, MAP_CONNECTIONS, &error);
-	struct fw_addr source = addr(text);
-	uint64_t hash = fw_hash_at(wall->seed, &source, service, level);
-	struct fw_connection_bucket *bucket;
-
-	assert_non_null(table);
-	bucket = &table[fw_connection_bucket_index(hash, wall->connection_mask)];
-	bucket->slot[slot] = fw_connection_fingerprint(hash) | count;
-	bucket->owner[slot] = (struct fw_connection_owner){
-		.addr = source, .service = (uint16_t)service, .level = (uint16_t)level};
-	munmap(table, wall->maps[MAP_CONNECTIONS].size);
-}
-
 static void holders_are_listed_most_connections_first(void **state)
 {
 	struct wall *wall = wall_of(state);
@@ -187,11 +170,12 @@ static void holders_are_listed_most_connections_first(void **state)
 	struct wall_holder *list;
 	size_t count;
 
-	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
-	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 4, 3); /* two CPUs claimed a slot each */
-	hold(wall, "2001:db8::", 2, FW_LEVEL_SOURCE, 7, 6);
-	hold(wall, "192.0.2.0", 1, FW_LEVEL_PREFIX, 9, 1);
-	hold(wall, "2001:db8::", 2, FW_LEVEL_PREFIX, 7, 2);
+	hold_connections(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
+	hold_connections(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 4,
+			 3); /* two CPUs claimed a slot each */
+	hold_connections(wall, "2001:db8::", 2, FW_LEVEL_SOURCE, 7, 6);
+	hold_connections(wall, "192.0.2.0", 1, FW_LEVEL_PREFIX, 9, 1);
+	hold_connections(wall, "2001:db8::", 2, FW_LEVEL_PREFIX, 7, 2);
 	must(wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, &error));
 	assert_int_equal(count, 2);
 	assert_int_equal(list[0].connections, 9);
@@ -240,7 +224,7 @@ static void an_owner_that_is_half_written_is_passed_over(void **state)
 	struct wall_holder *list;
 	size_t count;
 
-	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
+	hold_connections(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
 	for (int same = 0; same < 2; same++) {
 		table[bucket].owner[0].addr = neighbour(wall, bucket, same);
 		must(wall_holders(wall, FW_LEVEL_SOURCE, &list, &count, &error));
@@ -257,7 +241,7 @@ static void tracking_anew_disowns_what_was_counted(void **state)
 	struct fw_addr source = addr("192.0.2.1");
 	uint64_t epoch = wall->meta->epoch;
 
-	hold(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
+	hold_connections(wall, "192.0.2.1", 1, FW_LEVEL_SOURCE, 5, 0);
 	must(wall_track(wall, NULL, &error)); /* swaps the program */
 	assert_int_equal(wall->meta->epoch, epoch);
 	assert_int_equal(wall_connections(wall, &source, 1, FW_LEVEL_SOURCE), 5);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,6 +111,23 @@ static inline struct fw_service_key binding(const char *text)
 
 	must(binding_parse(text, IPPROTO_TCP, keys, &count, &error));
 	return keys[0];
+}
+
+/* Puts @count connections into the @slot-th slot of the holder's bucket, as the tracker would. */
+static inline void hold_connections(struct wall *wall, const char *text, uint32_t service,
+				    enum fw_level level, uint64_t count, int slot)
+{
+	struct fw_connection_bucket *table = wall_map_writable(wall, MAP_CONNECTIONS, &error);
+	struct fw_addr source = addr(text);
+	uint64_t hash = fw_hash_at(wall->seed, &source, service, level);
+	struct fw_connection_bucket *bucket;
+
+	assert_non_null(table);
+	bucket = &table[fw_connection_bucket_index(hash, wall->connection_mask)];
+	bucket->slot[slot] = fw_connection_fingerprint(hash) | count;
+	bucket->owner[slot] = (struct fw_connection_owner){
+		.addr = source, .service = (uint16_t)service, .level = (uint16_t)level};
+	munmap(table, wall->maps[MAP_CONNECTIONS].size);
 }
 
 /* A test that starts with a new wall in *state, and must leave one (or NULL) there. */

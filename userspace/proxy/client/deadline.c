@@ -41,23 +41,30 @@ static uint64_t spread_ns(const struct client *client, uint64_t least_ns)
 	return least_ns + least_ns / SPREAD * ((unsigned int)client->stream.source.fd % SPREAD);
 }
 
+/* Whether what @setting says is asked sooner: of everybody under overload, and where sockets hold
+ * too much of who does not take what his is full of. */
+static bool is_shortened(const struct client *client, enum fw_setting setting)
+{
+	bool takes = setting == FW_SET_TIMEOUT_WRITE || setting == FW_SET_MIN_RATE_SEND;
+
+	return listener_stage(client->listener) >= OVERLOAD_SHORTEN ||
+	       (takes && client_worker(client)->relief.is_on);
+}
+
 /* What is granted of those deadlines that overload shortens. */
 static uint64_t granted_ns(const struct client *client, enum fw_setting setting)
 {
 	uint64_t ns = live_ns(&client->listener->live, setting);
 
-	return listener_stage(client->listener) < OVERLOAD_SHORTEN
-		       ? ns
-		       : spread_ns(client, ns / OVERLOAD_SHORTEN_DIVISOR);
+	return is_shortened(client, setting) ? spread_ns(client, ns / OVERLOAD_SHORTEN_DIVISOR)
+					     : ns;
 }
 
 /* After which it counts how fast he is. Under overload less, but not as little as of deadlines:
  * what is lost on its way comes again after a second or more. */
-static uint64_t grace_ns(const struct client *client)
+static uint64_t grace_ns(const struct client *client, enum fw_setting rate)
 {
-	return listener_stage(client->listener) < OVERLOAD_SHORTEN
-		       ? RATE_GRACE_NS
-		       : spread_ns(client, RATE_GRACE_NS / 2);
+	return is_shortened(client, rate) ? spread_ns(client, RATE_GRACE_NS / 2) : RATE_GRACE_NS;
 }
 
 static uint64_t idle_granted_ns(const struct client *client)
@@ -73,7 +80,7 @@ static void consider_rate(struct judgement *judgement, const struct client *clie
 			  enum fw_verdict verdict)
 {
 	uint64_t minimum = client->listener->live.value[setting];
-	uint64_t grace = grace_ns(client);
+	uint64_t grace = grace_ns(client, setting);
 
 	if (!minimum || !rate_is_waiting(rate))
 		return;

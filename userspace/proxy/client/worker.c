@@ -332,6 +332,7 @@ int worker_create(struct proxy_shared *shared, uint32_t index, struct worker **r
 	worker->loop.woken = heed;
 	worker->loop.turned = end_turn;
 	worker->tick.fire = tick;
+	relief_init(&worker->relief);
 	worker->drain_end.fire = end_drain;
 	worker->board = worker_board(worker, FW_HOST_SERVICE);
 	worker->complaints =

@@ -16,6 +16,7 @@
 #include "proxy/client/back/session_engine.h"
 #include "proxy/client/front/http2_engine.h"
 #include "proxy/client/overload/kin.h"
+#include "proxy/client/overload/relief.h"
 #include "proxy/client/pipes.h"
 #include "proxy/guard/access_log.h"
 #include "proxy/guard/board.h"
@@ -110,6 +111,7 @@ struct worker {
 	uint32_t clients_open, clients_idle;
 	struct usage *usage;      /* of its time, by sources */
 	bool walking;             /* through the wards: nobody is moved or evicted meanwhile */
+	struct relief relief;     /* of what the machine's sockets hold */
 	size_t evict_next;        /* listener whose turn it is to give one up */
 	struct overload overload; /* of what all listeners share */
 	uint64_t latency_ns;      /* longest turn in the tick before this one */

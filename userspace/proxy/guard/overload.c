@@ -9,7 +9,6 @@
  * found is the next stage raised. A queue fills when accepting is slow or paused; refusing would
  * not empty it. A loop that is slow for want of CPU time lets everybody wait, and whoever is let go
  * or refused for that is as likely honest: in a flood of handshakes that would be most of them.
- * What sockets hold is the whole machine's: whoever comes to us need have no part in it.
  */
 static const uint16_t thresholds[OVERLOAD_INPUTS][OVERLOAD_STAGES] = {
 	[OVERLOAD_CONNECTIONS] = {0, 80, 85, 95, NEVER, NEVER},
@@ -17,7 +16,6 @@ static const uint16_t thresholds[OVERLOAD_INPUTS][OVERLOAD_STAGES] = {
 	[OVERLOAD_MEMORY] = {0, 70, 80, 90, 95, 98},
 	[OVERLOAD_QUEUE] = {0, 50, 75, 90, NEVER, NEVER},
 	[OVERLOAD_LATENCY] = {0, 50, 75, NEVER, NEVER, NEVER},
-	[OVERLOAD_SOCKETS] = {0, 70, 80, 90, NEVER, NEVER},
 };
 
 /* The highest stage that some level calls for, with @margin added to each. */

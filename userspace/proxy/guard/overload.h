@@ -21,7 +21,6 @@ enum overload_input {
 	OVERLOAD_MEMORY,      /* of the thread's budget */
 	OVERLOAD_QUEUE,       /* of the listening socket: connections not accepted yet */
 	OVERLOAD_LATENCY,     /* of overload_latency: the event loop's longest turn */
-	OVERLOAD_SOCKETS,     /* of socket_memory: what the machine's TCP sockets hold */
 	OVERLOAD_INPUTS,
 };
 

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h> /* what its tcp_info has, the C library's lacks */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "proxy/net/socket.h"
 #include "proxy/net/tls/tls_state.h"
+
+enum { SILENT_MS = 2000 };
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, bool connecting)
 {
@@ -256,6 +258,15 @@ uint32_t stream_buffered(const struct stream *stream)
 
 	getsockopt(stream->source.fd, SOL_SOCKET, SO_MEMINFO, held, &size);
 	return held[SK_MEMINFO_RMEM_ALLOC] + held[SK_MEMINFO_WMEM_QUEUED];
+}
+
+bool stream_is_stalled(const struct stream *stream)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	return getsockopt(stream->source.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+	       (info.tcpi_snd_wnd < info.tcpi_snd_mss || info.tcpi_last_ack_recv >= SILENT_MS);
 }
 
 int stream_error(const struct stream *stream)

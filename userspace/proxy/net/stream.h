@@ -127,6 +127,9 @@ int stream_shutdown(struct stream *stream);
 uint64_t stream_taken(const struct stream *stream, uint64_t written);
 /* Bytes that the kernel's buffers take for it, either way: more than there is in them to read. */
 uint32_t stream_buffered(const struct stream *stream);
+/* Whether the peer takes nothing of what waits for it: it has no room for a segment, or has not
+ * been heard of for two seconds. What is slow on its way is not stalled. */
+bool stream_is_stalled(const struct stream *stream);
 /* 0, or −errno of a connection attempt. */
 int stream_error(const struct stream *stream);
 

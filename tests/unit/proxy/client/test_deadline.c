@@ -173,6 +173,18 @@ static void overload_shortens_them(void **state)
 	assert_int_equal(deadline_to_take_ms(&client), 30000);
 }
 
+/* Nobody else has anything to do with what sockets hold. */
+static void full_sockets_shorten_what_is_for_who_takes_nothing(void **state)
+{
+	(void)state;
+	client.phase = CLIENT_HEAD;
+	worker.relief.is_on = true;
+	assert_due(10000, FW_HEADER_TIMEOUT);
+	assert_int_equal(deadline_to_take_ms(&client), 7500);
+	worker.relief.is_on = false;
+	assert_int_equal(deadline_to_take_ms(&client), 30000);
+}
+
 static void an_exchange_waits_for_one_after_the_other(void **state)
 {
 	(void)state;
@@ -423,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_phase_has_its_own, begin),
 		cmocka_unit_test_setup(overload_shortens_them, begin),
+		cmocka_unit_test_setup(full_sockets_shorten_what_is_for_who_takes_nothing, begin),
 		cmocka_unit_test_setup(a_proxy_that_drains_waits_for_one_more_request, begin),
 		cmocka_unit_test_setup(an_edit_counts_from_then_on, begin),
 		cmocka_unit_test_setup(an_exchange_waits_for_one_after_the_other, begin),

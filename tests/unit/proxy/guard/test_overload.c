@@ -50,17 +50,6 @@ static void a_hoard_alone_refuses_nobody(void **state)
 	assert_stage(OVERLOAD_QUEUE, 100, 0, OVERLOAD_EVICT);
 }
 
-/* What sockets hold may be other programs' on this machine: whoever comes is let in. */
-static void a_machine_full_of_sockets_refuses_nobody(void **state)
-{
-	(void)state;
-	assert_stage(OVERLOAD_SOCKETS, 69, 0, OVERLOAD_NONE);
-	assert_stage(OVERLOAD_SOCKETS, 70, 0, OVERLOAD_CLOSE);
-	assert_stage(OVERLOAD_SOCKETS, 80, 0, OVERLOAD_SHORTEN);
-	assert_stage(OVERLOAD_SOCKETS, 90, 0, OVERLOAD_EVICT);
-	assert_stage(OVERLOAD_SOCKETS, OVERLOAD_LEVEL_MAX, 0, OVERLOAD_EVICT);
-}
-
 static void stages_end_one_by_one_and_late(void **state)
 {
 	(void)state;
@@ -123,7 +112,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_stage_begins_at_its_threshold_and_at_once, begin),
 		cmocka_unit_test_setup(a_hoard_alone_refuses_nobody, begin),
-		cmocka_unit_test_setup(a_machine_full_of_sockets_refuses_nobody, begin),
 		cmocka_unit_test_setup(stages_end_one_by_one_and_late, begin),
 		cmocka_unit_test_setup(within_the_margin_a_stage_stays, begin),
 		cmocka_unit_test_setup(a_short_dip_ends_nothing, begin),

@@ -5,6 +5,7 @@
 #include "proxy/client/admission/balancer.h"
 #include "proxy/client/admission/handshake.h"
 #include "proxy/client/admission/source_limit.h"
+#include "proxy/client/admission/standing.h"
 #include "proxy/client/relay.h"
 #include "proxy/guard/complaints.h"
 #include "proxy/guard/conduct.h"
@@ -33,12 +34,9 @@ void fault_complain(const struct listener *listener, const struct fw_addr *sourc
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* The kernel counts no connections of sources on the allow list. */
 static bool is_exempt(const struct listener *listener, const struct fw_addr *source)
 {
-	return source_is_exempt(listener->config, source) ||
-	       !wall_connections(listener->worker->shared->options->wall, source, listener->service,
-				 FW_LEVEL_SOURCE);
+	return source_is_exempt(listener->config, source) || standing_is_allowed(listener, source);
 }
 
 /* Nobody is to wait for its next connection, which would be reset. Behind a balancer, whom the

@@ -12,8 +12,8 @@ static bool is_possible(const struct listener *listener, const struct fw_addr *s
 {
 	return listener->live.value[FW_SET_SOURCE_SILENT_DROP] &&
 	       listener_stage(listener) >= OVERLOAD_SHORTEN &&
-	       !standing_is_exempt(listener, source) && !router_trusts(listener->router, source) &&
-	       fault_is_enforced(listener);
+	       !standing_is_exempt(listener, source) && !standing_is_allowed(listener, source) &&
+	       !router_trusts(listener->router, source) && fault_is_enforced(listener);
 }
 
 /* Neither side has said anything that the other one has not heard. */

@@ -10,6 +10,13 @@ bool standing_is_exempt(const struct listener *listener, const struct fw_addr *s
 	       source_is_exempt(listener->config, source);
 }
 
+bool standing_is_allowed(const struct listener *listener, const struct fw_addr *source)
+{
+	/* The kernel counts none of its connections. */
+	return !wall_connections(listener->worker->shared->options->wall, source, listener->service,
+				 FW_LEVEL_SOURCE);
+}
+
 unsigned int standing_level(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
@@ -36,8 +43,7 @@ bool standing_has_another(const struct listener *listener, const struct fw_addr 
 }
 
 /* A quarter of a fault makes nobody wait: behind one address somebody may have had a request or two
- * refused for their form. The kernel counts no connections of sources on the allow list, of whom
- * nothing is asked. */
+ * refused for their form. Nothing is asked of sources on the allow list. */
 bool standing_has_faults(const struct listener *listener, const struct fw_addr *source)
 {
 	const struct worker *worker = listener->worker;
@@ -46,6 +52,5 @@ bool standing_has_faults(const struct listener *listener, const struct fw_addr *
 	return listener->live.value[FW_SET_SOURCE_FAULTS] &&
 	       conduct_has_faults(worker->shared->conduct, source, listener->service,
 				  worker->loop.now_ns + borne_ns) &&
-	       wall_connections(worker->shared->options->wall, source, listener->service,
-				FW_LEVEL_SOURCE);
+	       !standing_is_allowed(listener, source);
 }

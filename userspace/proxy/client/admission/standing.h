@@ -13,6 +13,9 @@ enum { STANDING_SEVERAL = 4 }; /* connections of one source: who has as many has
 /* Balancers, whose clients are told apart later, and who is exempt by configuration. */
 bool standing_is_exempt(const struct listener *listener, const struct fw_addr *source);
 
+/* Whether a source that has a connection here is on the filter's allow list. */
+bool standing_is_allowed(const struct listener *listener, const struct fw_addr *source);
+
 /* How much more of the thread's time than its part it has had: usage_level(). 0 for who is exempt.
  */
 unsigned int standing_level(const struct listener *listener, const struct fw_addr *source);

@@ -13,12 +13,11 @@ enum {
 	EVICTIONS_PER_CHARGE = 8,
 	EVICTIONS_FOR_WAITING = 8,
 	EVICTIONS_AHEAD = 128,
-	EVICTIONS_FOR_SOCKETS = 64, /* a tenth of a millisecond each, as their sockets are full */
-	AHEAD_FROM = 90,            /* percent of memory … */
-	AHEAD_TO = 85,              /* … down to which room is made */
-	HOLDS_ENOUGH = 4096,        /* bytes: who holds less is not worth evicting for memory … */
-	BUFFERS_ENOUGH = 16384,     /* … or of whom the kernel does, for its own */
-	LAGS = 4000, /* score: of a slow reader after two seconds, of who is idle after four */
+	AHEAD_FROM = 90,        /* percent of memory … */
+	AHEAD_TO = 85,          /* … down to which room is made */
+	HOLDS_ENOUGH = 4096,    /* bytes: who holds less is not worth evicting for memory … */
+	BUFFERS_ENOUGH = 16384, /* … or of whom the kernel does, for its own */
+	STALLED_SCORE = 1000,   /* of who is idle after a second, of a slow reader after half */
 };
 
 /* --- wards -------------------------------------------------------------------------------------
@@ -74,8 +73,8 @@ void evict_place(struct client *client)
 
 struct search {
 	uint64_t now_ns;
-	uint32_t holds;                   /* bytes at least */
-	uint32_t buffers;                 /* bytes at least that the kernel holds for him */
+	uint32_t holds;   /* bytes at least */
+	uint32_t buffers; /* bytes at least that the kernel holds for him, and he does not take */
 	const struct account *asking;     /* who is not to be found */
 	const struct upstream_pool *pool; /* only who holds a link of it; NULL: anybody */
 	struct client *worst;
@@ -112,7 +111,8 @@ static void look_at(struct search *search, struct client *client)
 		return;
 	if (score_client(client, search->now_ns) <= search->score)
 		return;
-	if (search->buffers && stream_buffered(&client->stream) < search->buffers)
+	if (search->buffers && (stream_buffered(&client->stream) < search->buffers ||
+				!stream_is_stalled(&client->stream)))
 		return;
 	score = score_client_in_full(client, search->now_ns);
 	if (score > search->score) {
@@ -138,8 +138,8 @@ static void look_at_ward(struct search *search, struct list *ward)
 		look_at(search, container_of(node, struct client, node));
 }
 
-/* Their order says little: who was looked at goes to the end, so that soon everybody is. */
-static void look_at_busy(struct search *search, struct list *ward)
+/* Where their order says little: who was looked at goes to the end, so that soon everybody is. */
+static void look_in_turn(struct search *search, struct list *ward)
 {
 	for (int i = 0; looks_on(search, i) && !list_is_empty(ward); i++) {
 		struct list *node = ward->next;
@@ -173,15 +173,18 @@ static void look_at_listener(struct search *search, struct listener *listener)
 {
 	look_at_ward(search, &listener->wards[WARD_NEW]);
 	look_at_ward(search, &listener->wards[WARD_IDLE]);
-	look_at_busy(search, &listener->wards[WARD_BUSY]);
+	look_in_turn(search, &listener->wards[WARD_BUSY]);
+}
+
+static struct listener *next_listener(struct worker *worker)
+{
+	return &worker->listeners[worker->evict_next++ % worker->listener_count];
 }
 
 static void look_at_worker(struct search *search, struct worker *worker)
 {
-	size_t count = worker->listener_count;
-
-	for (size_t i = 0; i < count && i < LISTENERS_LOOKED_AT; i++)
-		look_at_listener(search, &worker->listeners[worker->evict_next++ % count]);
+	for (size_t i = 0; i < worker->listener_count && i < LISTENERS_LOOKED_AT; i++)
+		look_at_listener(search, next_listener(worker));
 }
 
 /* --- their end ---------------------------------------------------------------------------------
@@ -413,24 +416,24 @@ static void evict_with_buffers(struct client *client)
 		evict(client);
 }
 
-void evict_for_sockets(struct worker *worker, uint64_t used, uint64_t most)
+uint64_t evict_for_sockets(struct worker *worker)
 {
-	uint64_t part, freed = 0;
+	struct search search = {
+		.now_ns = worker->loop.now_ns,
+		.buffers = BUFFERS_ENOUGH,
+		.score = STALLED_SCORE,
+	};
+	uint64_t freed;
 
-	if (used <= most / 100 * AHEAD_FROM)
-		return;
-	part = (used - most / 100 * AHEAD_TO) / worker->shared->options->config->threads;
-	for (int i = 0; i < EVICTIONS_FOR_SOCKETS && freed < part; i++) {
-		struct search search = {
-			.now_ns = worker->loop.now_ns,
-			.buffers = BUFFERS_ENOUGH,
-			.score = LAGS,
-		};
+	for (size_t i = 0; i < worker->listener_count && i < LISTENERS_LOOKED_AT; i++) {
+		struct listener *listener = next_listener(worker);
 
-		look_at_worker(&search, worker);
-		if (!search.worst)
-			return;
-		freed += stream_buffered(&search.worst->stream);
-		evict_with_buffers(search.worst);
+		look_in_turn(&search, &listener->wards[WARD_IDLE]);
+		look_in_turn(&search, &listener->wards[WARD_BUSY]);
 	}
+	if (!search.worst)
+		return 0;
+	freed = stream_buffered(&search.worst->stream);
+	evict_with_buffers(search.worst);
+	return freed;
 }

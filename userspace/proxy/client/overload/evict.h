@@ -48,9 +48,8 @@ bool evict_for_memory(struct account *account, enum shortage shortage, size_t by
 /* When memory runs short: evicts who holds much of it before somebody has to ask. */
 void evict_ahead(struct worker *worker);
 
-/* The same when the machine's TCP sockets hold @used bytes of @most: of those of whose sockets the
- * kernel's buffers are full, and who have not taken what is in there for long, as many as this
- * thread's part of that takes. */
-void evict_for_sockets(struct worker *worker, uint64_t used, uint64_t most);
+/* Evicts the worst of those, of some, who do not take what the kernel's buffers are full of, for
+ * themselves or for the sake of others. The bytes that this frees at least; 0: there was nobody. */
+uint64_t evict_for_sockets(struct worker *worker);
 
 #endif

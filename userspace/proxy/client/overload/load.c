@@ -3,6 +3,7 @@
 #include "proxy/client/admission/accept.h"
 #include "proxy/client/overload/elsewhere.h"
 #include "proxy/client/overload/evict.h"
+#include "proxy/client/overload/relief.h"
 #include "proxy/net/socket.h"
 
 /* A single long turn may be another program's fault; only if the tick before had one as well it
@@ -29,16 +30,6 @@ static void measure_worker(struct worker *worker, const struct live *live)
 	level[OVERLOAD_MEMORY] = overload_level(worker->budget.used, worker->budget.limit);
 	level[OVERLOAD_LATENCY] = overload_level(sustained_latency_ns(worker),
 						 live_ns(live, FW_SET_HOST_OVERLOAD_LATENCY));
-}
-
-static void measure_sockets(struct worker *worker, const struct live *live)
-{
-	struct socket_memory *sockets = &worker->shared->sockets;
-	uint64_t used = socket_memory_used(sockets);
-	uint64_t most = socket_memory_most(sockets, live->value[FW_SET_HOST_SOCKET_MEMORY]);
-
-	worker->overload.level[OVERLOAD_SOCKETS] = overload_level(used, most);
-	evict_for_sockets(worker, used, most);
 }
 
 static void measure_listener(struct listener *listener)
@@ -89,7 +80,7 @@ void load_measure(struct worker *worker)
 		return;
 	evict_ahead(worker);
 	measure_worker(worker, &worker->listeners[0].live);
-	measure_sockets(worker, &worker->listeners[0].live);
+	relief_measure(worker, &worker->listeners[0].live);
 	overload_update(&worker->overload, now_ns);
 	publish(worker->board, &worker->overload, worker->overload.stage);
 	board_set(worker->board, METRIC_MEMORY_USED, worker->budget.used);
@@ -116,14 +107,6 @@ static uint16_t without_idle(uint16_t level, uint32_t idle, uint32_t all)
 	return all ? (uint16_t)(level * (uint64_t)(all - idle) / all) : level;
 }
 
-/* The levels that are no lower when somebody idle has gone, or just anybody: a queue, a loop that
- * is slow, and what sockets hold, whose holders are evicted for it without anybody's coming. */
-static void leave_out_others(struct overload *own, struct overload *all)
-{
-	own->level[OVERLOAD_QUEUE] = 0;
-	all->level[OVERLOAD_LATENCY] = all->level[OVERLOAD_SOCKETS] = 0;
-}
-
 bool load_spares_idle(const struct listener *listener)
 {
 	const struct worker *worker = listener->worker;
@@ -137,7 +120,7 @@ bool load_spares_idle(const struct listener *listener)
 		all.level[input] =
 			without_idle(all.level[input], worker->clients_idle, worker->clients_open);
 	}
-	leave_out_others(&own, &all);
+	own.level[OVERLOAD_QUEUE] = all.level[OVERLOAD_LATENCY] = 0;
 	return !overload_calls(&own, OVERLOAD_CLOSE) && !overload_calls(&all, OVERLOAD_CLOSE);
 }
 
@@ -157,6 +140,6 @@ bool load_lacks_room(const struct listener *listener)
 	all = worker->overload;
 	own.level[OVERLOAD_CONNECTIONS] = overload_level(own_count, own_most);
 	all.level[OVERLOAD_CONNECTIONS] = overload_level(all_count, all_most);
-	leave_out_others(&own, &all);
+	own.level[OVERLOAD_QUEUE] = all.level[OVERLOAD_LATENCY] = 0; /* nobody's going helps that */
 	return overload_calls(&own, OVERLOAD_EVICT) || overload_calls(&all, OVERLOAD_EVICT);
 }

@@ -93,6 +93,7 @@ static void meet(enum client_phase phase)
 
 	connect_to("127.0.0.1", "127.0.0.1");
 	must(wall_set_rule_mode(wall, FW_SOURCE_CONDUCT, FW_MODE_ENFORCE, &error));
+	hold_connections(wall, SOMEBODY, 0, FW_LEVEL_SOURCE, 1, 0);
 	for (int i = 0; i < FW_SETTING_COUNT; i++)
 		listener.live.value[i] = setting_rows[i].initial;
 	listener.overload.stage = OVERLOAD_SHORTEN;
@@ -397,6 +398,12 @@ static void he_is_exempt(void)
 	client.source = addr(EXEMPT);
 }
 
+/* The kernel counts no connections of such a source. */
+static void he_is_on_the_allow_list(void)
+{
+	hold_connections(wall, SOMEBODY, 0, FW_LEVEL_SOURCE, 0, 0);
+}
+
 static void he_is_a_balancer(void)
 {
 	client.source = addr(BALANCER);
@@ -414,6 +421,7 @@ static void for_whom_it_would_be_wrong_is_told(void **state)
 	for (int i = 0; i < SPEAKING; i++)
 		assert_tells("a balancer brought him", a_balancer_brought_him, speaking[i]);
 	assert_tells_everybody("he is exempt", he_is_exempt);
+	assert_tells_everybody("he is on the allow list", he_is_on_the_allow_list);
 	assert_tells_everybody("he is a balancer", he_is_a_balancer);
 	assert_tells_everybody("he may speak for others", he_is_trusted);
 }

@@ -68,27 +68,12 @@ static void a_long_queue_is_no_lack_of_room(void **state)
 	assert_true(load_lacks_room(&listener));
 }
 
-/* Who holds much of it has to go, but not for somebody who comes: he would hold as little as
- * whoever is idle. */
-static void full_sockets_are_no_lack_of_room(void **state)
-{
-	(void)state;
-	worker.overload.stage = OVERLOAD_EVICT;
-	worker.overload.level[OVERLOAD_SOCKETS] = 100;
-	assert_false(load_lacks_room(&listener));
-	assert_true(load_spares_idle(&listener));
-	worker.overload.level[OVERLOAD_MEMORY] = 90;
-	assert_true(load_lacks_room(&listener));
-	assert_false(load_spares_idle(&listener));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(room_lacks_at_the_cap, begin),
 		cmocka_unit_test_setup(in_stage_three_it_lacks_sooner, begin),
 		cmocka_unit_test_setup(a_long_queue_is_no_lack_of_room, begin),
-		cmocka_unit_test_setup(full_sockets_are_no_lack_of_room, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
