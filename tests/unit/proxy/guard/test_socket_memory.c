@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the kernel says its sockets hold, and what it is taken for where it says something else. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "sockstat.h"
 #include "base/machine.h"
-#include "proxy/guard/socket_memory.h"
 
 #define AS_LINUX_SAYS                                                                              \
 	"sockets: used 12\n"                                                                       \
@@ -18,38 +9,18 @@
 	"UDP: inuse 5 mem 6\n"                                                                     \
 	"UDPLITE: inuse 0\n"
 
-static char path[] = "/tmp/floodwall-sockstat-XXXXXX";
 static struct socket_memory memory;
 
 static int begin(void **state)
 {
-	int fd;
-
 	(void)state;
-	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
-	fd = mkstemp(path);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	socket_memory_open(&memory, path);
-	return 0;
+	return sockstat_open(&memory);
 }
 
 static int end(void **state)
 {
 	(void)state;
-	socket_memory_close(&memory);
-	return unlink(path);
-}
-
-/* The kernel says this now. */
-static void say(const char *text)
-{
-	FILE *file = fopen(path, "we");
-
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
+	return sockstat_close(&memory);
 }
 
 /* How many lines are said in the log while it is asked for the use once more, which is @expected.
@@ -73,9 +44,9 @@ static int said_of(uint64_t expected)
 static void pages_are_what_sockets_hold(void **state)
 {
 	(void)state;
-	say(AS_LINUX_SAYS);
+	sockstat_say(AS_LINUX_SAYS);
 	assert_int_equal(said_of(413 * machine_page()), 0);
-	say("TCP: inuse 1 orphan 2 tw 3 alloc 4 mem 5");
+	sockstat_say("TCP: inuse 1 orphan 2 tw 3 alloc 4 mem 5");
 	assert_int_equal(said_of(5 * machine_page()), 0);
 }
 
@@ -102,10 +73,10 @@ static void what_is_not_understood_is_said_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		say(texts[i]);
+		sockstat_say(texts[i]);
 		assert_int_equal(said_of(0), i == 0);
 	}
-	say(AS_LINUX_SAYS);
+	sockstat_say(AS_LINUX_SAYS);
 	assert_int_equal(said_of(413 * machine_page()), 0);
 }
 

@@ -17,7 +17,8 @@ enum {
 	AHEAD_TO = 85,          /* … down to which room is made */
 	HOLDS_ENOUGH = 4096,    /* bytes: who holds less is not worth evicting for memory … */
 	BUFFERS_ENOUGH = 16384, /* … or of whom the kernel does, for its own */
-	STALLED_SCORE = 1000,   /* of who is idle after a second, of a slow reader after half */
+	STALLED_SCORE = 1000,   /* alone in his prefix: of who is idle after a second, of a slow
+				   reader after half */
 };
 
 /* --- wards -------------------------------------------------------------------------------------
@@ -425,6 +426,8 @@ uint64_t evict_for_sockets(struct worker *worker)
 	};
 	uint64_t freed;
 
+	/* Of those who are idle it is not who has been so for longest that has not taken his
+	 * answer. */
 	for (size_t i = 0; i < worker->listener_count && i < LISTENERS_LOOKED_AT; i++) {
 		struct listener *listener = next_listener(worker);
 

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* When what the machine's sockets hold is too much, and when no longer; that and who has to go for
  * it is told in tests/lab/test_socket_memory.py. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "../../guard/sockstat.h"
 #include "base/machine.h"
 #include "proxy/client/overload/relief.h"
 #include "proxy/client/worker.h"
@@ -22,19 +14,12 @@ static struct proxy_shared shared = {.options = &options};
 static struct worker worker;
 static struct live live;
 static volatile uint64_t board[FW_VERDICTS_MAX + FW_METRICS_MAX];
-static char path[] = "/tmp/floodwall-sockstat-XXXXXX";
 
 static int begin(void **state)
 {
-	int fd;
-
 	(void)state;
-	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
-	fd = mkstemp(path);
-	if (fd < 0)
+	if (sockstat_open(&shared.sockets) < 0)
 		return -1;
-	close(fd);
-	socket_memory_open(&shared.sockets, path);
 	memset(&worker, 0, sizeof(worker));
 	worker.shared = &shared;
 	worker.index = 1; /* the first one's is to tell it */
@@ -48,18 +33,16 @@ static int end(void **state)
 {
 	(void)state;
 	loop_destroy(&worker.loop);
-	socket_memory_close(&shared.sockets);
-	return unlink(path);
+	return sockstat_close(&shared.sockets);
 }
 
 /* Sockets hold so many pages of a thousand. */
 static void hold(unsigned int pages)
 {
-	FILE *file = fopen(path, "we");
+	char text[80];
 
-	assert_non_null(file);
-	fprintf(file, "TCP: inuse 1 orphan 0 tw 0 alloc 2 mem %u\n", pages);
-	assert_int_equal(fclose(file), 0);
+	snprintf(text, sizeof(text), "TCP: inuse 1 orphan 0 tw 0 alloc 2 mem %u\n", pages);
+	sockstat_say(text);
 	relief_measure(&worker, &live);
 }
 
